@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+# heldby: who holds the memory? `make help` lists the targets.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+CC      ?= gcc
+CLANG   ?= clang-14
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PYTHON  ?= /usr/bin/python3
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
+
+ARCH     := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
+
+WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow
+SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+CFLAGS   ?= -O2 -g
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN) -I$(BUILD) -MMD -MP
+LIBS     := -lbpf -lelf -liberty -lZydis -ljson-c -lsystemd -lpthread
+
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
+	-Wno-unused-parameter -Wno-missing-prototypes -I/usr/include/$(ARCH)-linux-gnu
+
+# What a fresh Debian 12 needs to build, and what the tests run against.
+DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libiberty-dev libzydis-dev \
+	libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
+DEPS_TEST  := libcmocka-dev g++ clang-format-14 libclang-rt-14-dev musl-tools binutils libjemalloc2 libtcmalloc-minimal4 \
+	libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless redis-server redis-tools
+
+BPF_SRCS := $(wildcard bpf/*.bpf.c)
+BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)
+SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c user/symbol/*.c user/view/*.c \
+	user/probe/*.c user/cmd/*.c)
+OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
+
+.PHONY: all help run test deps deps-build deps-test check check-native check-bpf lint fmt fuzz budget install clean
+all: $(BUILD)/heldby
+
+help:
+	@echo 'all          build $(BUILD)/heldby'
+	@echo 'run          install what it needs, build, trace a real program (CMD="..." or ARGS="heldby arguments")'
+	@echo 'test         install, build, run every test that this kernel allows'
+	@echo 'deps         install what building and testing need (Debian 12)'
+	@echo 'check        unit and golden tests; SANITIZE=address,undefined with sanitizers'
+	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
+	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
+	@echo 'lint         layers, names, headers compile alone'
+	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
+	@echo 'budget       verified instructions per program, against tests/bpf/budget.csv'
+	@echo 'fmt          clang-format everything'
+	@echo 'install      to $(PREFIX)'
+	@echo 'V=1          show commands'
+
+# --- the kernel side -------------------------------------------------------------------------
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h) | $(BUILD)/bpf
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/heldby.bpf.o: $(BPF_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(BUILD)/heldby.skel.h: $(BUILD)/heldby.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name heldby_bpf > $@.tmp && mv $@.tmp $@
+
+# --- user space ------------------------------------------------------------------------------
+$(BUILD)/user/%.o: user/%.c | $(BUILD)/heldby.skel.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
+
+$(BUILD)/heldby: $(OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(LIBS)
+
+$(BUILD)/bpf:
+	$(Q)mkdir -p $@
+
+-include $(OBJS:.o=.d)
+
+# --- running ---------------------------------------------------------------------------------
+# The main job: a real program from beginning to end. CMD= names another one; ARGS= replaces all.
+CMD ?= $(PYTHON) -m compileall -q -f -d heldby-run $(BUILD)/run/lib
+ARGS ?= run --top 8 -- $(CMD)
+
+run: deps-build
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/run/lib
+	$(BUILD)/heldby $(ARGS)
+
+# A part of python's own library, copied so that nothing outside the build folder is written.
+$(BUILD)/run/lib:
+	$(Q)mkdir -p $@ && cp -r $$($(PYTHON) -c 'import json; print(json.__path__[0])') \
+		$$($(PYTHON) -c 'import asyncio; print(asyncio.__path__[0])') $@
+
+DEPS_MARK = $(BUILD)/deps-$(1)
+apt = $(Q)mkdir -p $(BUILD); dpkg-query -W -f '$${db:Status-Status}\n' $(1) 2>/dev/null | \
+	awk '$$1 == "installed" { n++ } END { exit n != $(words $(1)) }' || \
+	{ [ "$$(id -u)" = 0 ] || { echo 'heldby: packages are missing; run this as root, or: sudo make deps' >&2; exit 1; }; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(1); }
+
+deps: deps-build deps-test
+deps-build:
+	$(call apt,$(DEPS_BUILD))
+deps-test:
+	$(call apt,$(DEPS_TEST))
+
+install: all
+	install -D -m 0755 $(BUILD)/heldby $(DESTDIR)$(PREFIX)/sbin/heldby
+
+clean:
+	rm -rf $(BUILD)
+
+include tests/tests.mk

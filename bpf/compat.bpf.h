@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Differences between kernels and architectures: one function each. */
+#ifndef HB_COMPAT_BPF_H
+#define HB_COMPAT_BPF_H
+
+#include "core.bpf.h"
+
+/*
+ * Return addresses. x86 pushes them: at a function's entry, and at its ret instruction, the stack
+ * pointer points at the address; a return probe runs after it was popped. On arm64 the link
+ * register holds it, and the stack pointer is the same on both sides.
+ */
+static __always_inline u64 compat_entry_slot(struct pt_regs *ctx)
+{
+	return PT_REGS_SP(ctx);
+}
+
+static __always_inline u64 compat_return_slot(struct pt_regs *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return PT_REGS_SP(ctx) - 8;
+#else
+	return PT_REGS_SP(ctx);
+#endif
+}
+
+static __always_inline u64 compat_caller(struct pt_regs *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	u64 caller = 0;
+
+	stack_read_u64(PT_REGS_SP(ctx), &caller);
+	return caller;
+#else
+	return PT_REGS_RET(ctx);
+#endif
+}
+
+/*
+ * The C arguments at a function's entry: args[1] to args[6]; args[0] and args[7] are 0, for "none".
+ * All are read, since a computed choice of the register would be a computed context offset, which
+ * the verifier refuses.
+ */
+static __always_inline void compat_args(struct pt_regs *ctx, u64 args[8])
+{
+	args[0] = 0;
+	args[1] = PT_REGS_PARM1(ctx);
+	args[2] = PT_REGS_PARM2(ctx);
+	args[3] = PT_REGS_PARM3(ctx);
+	args[4] = PT_REGS_PARM4(ctx);
+	args[5] = PT_REGS_PARM5(ctx);
+#if defined(__TARGET_ARCH_x86)
+	args[6] = ctx->r9;
+#else
+	args[6] = ((struct user_pt_regs *)ctx)->regs[5];
+#endif
+	args[7] = 0;
+}
+
+#if !defined(HB_NATIVE)
+/* The return trampoline that the kernel puts in place of return addresses; 0: this process has none. */
+static __always_inline u64 compat_trampoline(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+}
+
+/* Whether @sp lies on the thread's alternate signal stack. */
+static __always_inline bool compat_on_altstack(u64 sp)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u64 start = BPF_CORE_READ(task, sas_ss_sp);
+
+	return sp > start && sp - start <= BPF_CORE_READ(task, sas_ss_size);
+}
+#endif
+
+#endif

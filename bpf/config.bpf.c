@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Knobs that user space sets before load; the verifier then drops the branches not taken. */
+#include "core.bpf.h"
+
+const volatile __u64 hb_min_size = 0;
+const volatile __u32 hb_by_thread = 0;
+const volatile __u32 hb_session = 0;
+const volatile __u32 hb_can_fault = 0;
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

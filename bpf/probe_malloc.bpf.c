@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * malloc, calloc, realloc, memalign, free, and a JVM's Unsafe: by role, whatever the allocator.
+ * The cookie of a probe says which role its function plays and where its arguments are.
+ */
+#include "core.bpf.h"
+#include "compat.bpf.h"
+
+static __always_inline u32 cookie_source(u64 cookie)
+{
+	return HB_COOKIE_GET(cookie, HB_COOKIE_SOURCE_SHIFT, 4);
+}
+
+static __always_inline u32 cookie_role(u64 cookie)
+{
+	return HB_COOKIE_GET(cookie, HB_COOKIE_ROLE_SHIFT, 4);
+}
+
+static __always_inline u64 asked_bytes(const u64 *args, u64 cookie)
+{
+	u64 bytes = args[HB_COOKIE_GET(cookie, HB_COOKIE_SIZE_SHIFT, 3)];
+	u32 count_arg = HB_COOKIE_GET(cookie, HB_COOKIE_COUNT_SHIFT, 3);
+	u64 times, most;
+
+	if (!count_arg)
+		return bytes;
+	times = args[count_arg];
+	if (!bytes)
+		return 0;
+	most = ~0ULL / bytes;
+	asm volatile("" : "+r"(most)); /* or clang makes a 128-bit product of it, which BPF lacks */
+	/* A product that overflows is refused by the allocator; it must not look like 0 to realloc. */
+	return times > most ? ~0ULL : bytes * times;
+}
+
+static __always_inline void here(struct hb_place *place, struct pt_regs *ctx, u32 gen)
+{
+	place->slot = compat_entry_slot(ctx);
+	place->caller = compat_caller(ctx);
+	place->ip = PT_REGS_IP(ctx);
+	place->gen = gen;
+	place->pad = 0;
+}
+
+/* Count a block out, unless an open call does it on its own behalf. */
+static void release(struct hb_task *task, const struct hb_block_key *key)
+{
+	struct hb_block block;
+
+	if (acct_take(key, &block)) {
+		acct_sub(key, &block);
+		if (task)
+			task->last_free = key->addr;
+		return;
+	}
+	/* free_sized() and the like end in free(), which finds nothing left to do. */
+	if (task && task->last_free == key->addr)
+		return;
+	if (!hb_min_size)
+		count(HB_CNT_FREE_UNKNOWN);
+}
+
+/*
+ * A call begins. The old block of a realloc is taken off the live ones for the time of the call:
+ * as soon as the allocator gives it back another thread can be handed its address.
+ * Returns whether its return is of interest.
+ */
+static bool call_enter(struct pt_regs *ctx)
+{
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	u32 gen = process_traced();
+	struct hb_pending *call;
+	struct hb_task *task;
+	struct hb_place place;
+	struct hb_block_key key;
+	struct hb_block old;
+	u64 args[8];
+	u32 role;
+
+	if (!gen)
+		return false;
+	task = pending_task();
+	if (!task)
+		task = pending_task_create();
+	if (!task)
+		return false;
+	here(&place, ctx, gen);
+	call = pending_push(task, &place, cookie);
+	if (!call)
+		return false;
+	role = cookie_role(cookie);
+	compat_args(ctx, args);
+	call->bytes = asked_bytes(args, cookie);
+	call->ptr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
+	if (role == HB_ROLE_RESIZE)
+		call->extra = args[(HB_COOKIE_GET(cookie, HB_COOKIE_SIZE_SHIFT, 3) + 1) & 7];
+	if ((role == HB_ROLE_REALLOC || role == HB_ROLE_FREE) && call->ptr) {
+		key.addr = call->ptr;
+		key.gen = gen;
+		key.source = cookie_source(cookie);
+		if (role == HB_ROLE_FREE) {
+			release(task, &key);
+		} else if (acct_take(&key, &old)) {
+			call->old = old;
+			call->has_old = 1;
+		}
+	}
+	return true;
+}
+
+/* Where the caller goes on, for the stack. */
+struct resume {
+	u64 pc;
+	u64 sp;
+	u64 fp;
+};
+
+static void allocated(struct hb_task *task, const struct hb_pending *call, u64 addr, u64 bytes,
+		      const struct resume *resume)
+{
+	struct hb_alloc alloc = {
+		.addr = addr,
+		.bytes = bytes,
+		.gen = call->gen,
+		.source = cookie_source(call->cookie),
+		.tid = hb_by_thread ? (u32)bpf_get_current_pid_tgid() : 0,
+	};
+
+	if (bytes < hb_min_size)
+		return;
+	alloc.stack = stack_capture(task, call->gen, resume->pc, resume->sp, resume->fp);
+	if (!acct_site_known(&alloc))
+		alloc.stack = stack_store(task, alloc.stack);
+	acct_add(&alloc);
+}
+
+static void realloc_returned(struct hb_task *task, struct hb_pending *call, u64 result,
+			     const struct resume *resume)
+{
+	struct hb_block_key key = {
+		.addr = call->ptr,
+		.gen = call->gen,
+		.source = cookie_source(call->cookie),
+	};
+	struct hb_block old = call->old;
+
+	if (!result && call->bytes) { /* failed: the old block lives on */
+		if (call->has_old)
+			acct_reput(&key, &old);
+		return;
+	}
+	if (call->has_old)
+		acct_sub(&key, &old);
+	else if (call->ptr && !hb_min_size)
+		count(HB_CNT_FREE_UNKNOWN);
+	if (result)
+		allocated(task, call, result, call->bytes, resume);
+}
+
+static void resize_returned(struct hb_task *task, const struct hb_pending *call, u64 result,
+			    const struct resume *resume)
+{
+	struct hb_block_key key = {
+		.addr = call->ptr,
+		.gen = call->gen,
+		.source = cookie_source(call->cookie),
+	};
+	u64 most = call->bytes + call->extra;
+	struct hb_block old;
+
+	if (result < call->bytes || !acct_take(&key, &old))
+		return; /* refused: the block is as it was; or not one of ours */
+	acct_sub(&key, &old);
+	allocated(task, call, call->ptr, result < most ? result : most, resume);
+}
+
+/* A call returns to @resume with @result; its return address was at @slot. */
+static void call_leave(u64 slot, u64 result, const struct resume *resume)
+{
+	struct hb_task *task = pending_task();
+	struct hb_pending call;
+	u64 addr;
+
+	if (!task || !task->depth || !pending_pop(task, slot, &call))
+		return;
+	switch (cookie_role(call.cookie)) {
+	case HB_ROLE_ALLOC:
+		if (result)
+			allocated(task, &call, result, call.bytes, resume);
+		break;
+	case HB_ROLE_POSIX:
+		if ((u32)result)
+			break;
+		if (stack_read_u64(call.ptr, &addr))
+			count(HB_CNT_READ_FAILED);
+		else if (addr)
+			allocated(task, &call, addr, call.bytes, resume);
+		break;
+	case HB_ROLE_REALLOC:
+		realloc_returned(task, &call, result, resume);
+		break;
+	case HB_ROLE_RESIZE:
+		resize_returned(task, &call, result, resume);
+		break;
+	}
+}
+
+/* In a return probe: the kernel has put the true return address into the registers. */
+static __always_inline int leave_by_return(struct pt_regs *ctx)
+{
+	struct resume resume = { .pc = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .fp = PT_REGS_FP(ctx) };
+
+	call_leave(compat_return_slot(ctx), PT_REGS_RC(ctx), &resume);
+	return 0;
+}
+
+SEC("uprobe")
+int hb_malloc_enter(struct pt_regs *ctx)
+{
+	call_enter(ctx);
+	return 0;
+}
+
+SEC("uretprobe")
+int hb_malloc_exit(struct pt_regs *ctx)
+{
+	return leave_by_return(ctx);
+}
+
+/*
+ * Both in one, for uprobe.session: it runs at entry and, if it returned 0 there, at return. At
+ * entry, and only there, the instruction pointer is the probed address.
+ */
+SEC("uprobe")
+int hb_malloc_sess(struct pt_regs *ctx)
+{
+	if (PT_REGS_IP(ctx) != bpf_get_func_ip(ctx))
+		return leave_by_return(ctx);
+	return call_enter(ctx) ? 0 : 1;
+}
+
+/* On each ret instruction of a function that must have no return probe, for it may throw. */
+SEC("uprobe")
+int hb_malloc_ret(struct pt_regs *ctx)
+{
+	struct resume resume = { .pc = compat_caller(ctx), .sp = compat_return_slot(ctx) + 16, .fp = PT_REGS_FP(ctx) };
+
+	call_leave(compat_entry_slot(ctx), PT_REGS_RC(ctx), &resume);
+	return 0;
+}
+
+SEC("uprobe")
+int hb_free_enter(struct pt_regs *ctx)
+{
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	struct hb_block_key key;
+	struct hb_place place;
+	struct hb_task *task;
+	u64 args[8];
+	u32 gen;
+
+	compat_args(ctx, args);
+	key.addr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
+	if (!key.addr)
+		return 0;
+	gen = process_traced();
+	if (!gen)
+		return 0;
+	task = pending_task();
+	if (task && task->depth) {
+		here(&place, ctx, gen);
+		if (pending_nested(task, &place))
+			return 0;
+	}
+	key.gen = gen;
+	key.source = cookie_source(cookie);
+	release(task, &key);
+	return 0;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Owns the traced processes: traced or not, and which generation. */
+#include "core.bpf.h"
+
+/* By tgid. 8 bytes and overhead, taken as they come; full: count HB_CNT_PROC_FULL, do not trace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14); /* --max-processes */
+	__type(key, __u32);
+	__type(value, struct hb_proc);
+} hb_procs SEC(".maps");
+
+/* This process shares its memory, and so its generation, with the one that made it (vfork). */
+#define HB_PROC_SHARES 8u
+
+__u32 hb_last_gen = 0;
+
+__hidden u32 process_traced(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
+
+	return proc && (proc->flags & HB_PROC_TRACED) ? proc->gen : 0;
+}
+
+static u32 next_gen(void)
+{
+	return (__sync_fetch_and_add(&hb_last_gen, 1) + 1) & ~HB_GEN_USER;
+}
+
+/*
+ * A child begins. With memory of its own it is a process of its own, if its parent is followed;
+ * sharing its parent's memory (vfork) it counts as its parent, until it execs.
+ */
+__hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_ev_process *event)
+{
+	struct hb_proc *from = bpf_map_lookup_elem(&hb_procs, &parent);
+	struct hb_proc fresh;
+
+	if (!from || !(from->flags & HB_PROC_TRACED))
+		return;
+	if (!shares_memory && !(from->flags & HB_PROC_FOLLOW))
+		return;
+	event->old_gen = from->gen;
+	fresh.flags = (from->flags & (HB_PROC_TRACED | HB_PROC_FOLLOW)) | (shares_memory ? HB_PROC_SHARES : 0);
+	fresh.gen = shares_memory ? from->gen : next_gen();
+	if (bpf_map_update_elem(&hb_procs, &child, &fresh, BPF_ANY)) {
+		count(HB_CNT_PROC_FULL);
+		return;
+	}
+	event->gen = fresh.gen;
+	event->shares = shares_memory;
+	emit_process(event);
+}
+
+/* A new image begins at zero; the old one's blocks are gone with its memory. */
+__hidden void process_exec(u32 tgid, struct hb_ev_process *event)
+{
+	struct hb_proc *old = bpf_map_lookup_elem(&hb_procs, &tgid);
+	struct hb_proc fresh;
+
+	if (!old)
+		return;
+	event->old_gen = old->flags & HB_PROC_TRACED ? old->gen : 0;
+	event->shares = !!(old->flags & HB_PROC_SHARES);
+	if (event->shares && !(old->flags & HB_PROC_FOLLOW)) {
+		bpf_map_delete_elem(&hb_procs, &tgid);
+		return;
+	}
+	fresh.flags = (old->flags & HB_PROC_FOLLOW) | HB_PROC_TRACED;
+	fresh.gen = next_gen();
+	if (bpf_map_update_elem(&hb_procs, &tgid, &fresh, BPF_ANY)) {
+		count(HB_CNT_PROC_FULL);
+		bpf_map_delete_elem(&hb_procs, &tgid);
+		return;
+	}
+	event->gen = fresh.gen;
+	emit_process(event);
+}
+
+/* The last thread is gone. */
+__hidden void process_exit(u32 tgid, struct hb_ev_process *event)
+{
+	struct hb_proc *old = bpf_map_lookup_elem(&hb_procs, &tgid);
+
+	if (!old)
+		return;
+	event->gen = old->gen;
+	event->shares = !!(old->flags & HB_PROC_SHARES);
+	if (bpf_map_delete_elem(&hb_procs, &tgid))
+		return; /* two threads ended at once: the other one says it */
+	emit_process(event);
+}

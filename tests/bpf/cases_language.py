@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C++, Java, libraries loaded late, and the frames of a stack."""
+
+import glob
+import os
+
+from check import SUMS, consistent, exact, hold, leaf, sites_of, sums_of
+from harness import Skip
+from libraries import LIBRARIES, library
+from registry import each, test
+
+CXX = [("operator new in its forms is exact", "new"),
+       ("allocations around a thrown exception are exact", "throw"),
+       ("a bad_alloc reaches its handler and counts nothing", "bad_alloc"),
+       ("a new handler runs and the news around it are exact", "new_handler")]
+
+
+@each("{0} in C++", CXX)
+def cxx(case, _, mode):
+    exact(case.run([case.load("cxx"), mode]))
+
+
+@each("{0} in C++ under {2}", [(*row, name) for name in LIBRARIES for row in CXX])
+def cxx_preloaded(case, _, mode, name):
+    env = {"LD_PRELOAD": library(name)}
+    status, _ = case.run_bare([case.load("cxx"), mode], env)
+    if status:
+        raise Skip(f"{name} ends the program with {status} untraced too")
+    exact(case.run([case.load("cxx"), mode], env=env))
+
+
+@test("an allocator loaded by dlopen is exact beside libc's")
+def loaded_later(case):
+    env = {"GLIBC_TUNABLES": "glibc.rtld.optional_static_tls=16384"}
+    command = [case.load("later"), library("jemalloc")]
+    status, _ = case.run_bare(command, env)
+    if status:
+        raise Skip("this libc cannot load jemalloc late")
+    exact(case.run(command, env=env), allow=("missed_count",))
+
+
+FRAMES = [
+    ("a hundred calls deep", "deep", ["leaf_take"] + ["recurse"] * 100 + ["main"]),
+    ("deeper than a stack can be", "too-deep", ["leaf_take"] + ["recurse"] * 126),
+    ("over a large frame of unknown size", "array", ["array_take", "main"]),
+    ("through a function without unwind information", "asm",
+     ["asm_take", "stand_under", "main"]),
+    ("without the frame a tail call gave up", "tail", ["tail_second", "stand_under", "main"]),
+]
+
+
+@each("frames are shown {0}", FRAMES)
+def frames(case, _, mode, expected):
+    outcome = case.run([case.load("frames"), mode])
+    exact(outcome, whole=True)
+    stacks = [[frame.get("function", "?") for frame in site["frames"]]
+              for site in outcome.document["sites"] if leaf(site) == expected[0]]
+    if len(stacks) != 1:
+        hold([f"{len(stacks)} sites of {expected[0]}, expected 1"], outcome)
+    got = stacks[0]
+    if mode == "too-deep" and len(got) != 127:
+        hold([f"{len(got)} frames, expected 127"], outcome)
+    if got[:len(expected)] != expected:
+        at = next((at for at, pair in enumerate(zip(got, expected)) if pair[0] != pair[1]),
+                  min(len(got), len(expected)))
+        hold([f"{len(got)} frames; frame {at} on is {got[at:at + 4]}, "
+              f"expected {expected[at:at + 4]}"])
+
+
+def javas():
+    found = {}
+    for path in sorted(glob.glob("/usr/lib/jvm/*/bin/java")):
+        found.setdefault(os.path.realpath(path), path)
+    return [os.path.basename(os.path.dirname(os.path.dirname(real))) for real in found]
+
+
+def java_direct(case, java, options, mode):
+    """Sums of one JVM's Unsafe memory, and its truth."""
+    folder = os.path.dirname(case.load("java/Direct.class"))
+    if os.path.exists(case.truth):
+        os.unlink(case.truth)
+    outcome = case.run([f"/usr/lib/jvm/{java}/bin/java", *options, "-cp", folder, "Direct", mode])
+    hold(consistent(outcome.document), outcome)
+    pid = outcome.truths[0]["pid"]
+    sites = sites_of(outcome.document, pid, source="direct")
+    return outcome, sites
+
+
+@each("direct memory of {0} is exact{1}",
+      [(java, text, options) for java in javas() for text, options in
+       (("", ()), (" with native memory tracking", ("-XX:NativeMemoryTracking=summary",)))],
+      seconds=120)
+def java(case, name, _, options):
+    base, base_sites = java_direct(case, name, options, "none")
+    outcome, sites = java_direct(case, name, options, "keep")
+    truth = outcome.truths[0]
+    before, after = sums_of(base_sites), sums_of(sites)
+    wrong = [f"{key} grew by {after[key] - before[key]}, truth {truth[key]}"
+             for key in SUMS if after[key] - before[key] != truth[key]]
+    if truth["facts"]["pool_bytes"] != truth["facts"]["buffer_bytes"]:
+        wrong.append("the JVM's own count of its direct buffers disagrees with the program")
+    if wrong:
+        wrong.append(f"without the program's own: {before}")
+    hold(wrong, outcome)

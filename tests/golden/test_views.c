@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One model in, each view's exact bytes out. UPDATE_GOLDEN=1 rewrites the expected files: look at
+ * the difference before you keep it.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../user/view/view.h"
+#include "../../user/view/words.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+#define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define BUILD_ID  "8f1c3ab2d4e5f60718293a4b5c6d7e8f90a1b2c3"
+
+static const struct frame row_frames[] = {
+	{ FRAME_NATIVE, 0x55d0c0de1234, "parse_row", "/usr/bin/app", BUILD_ID, 0x1234 },
+	{ FRAME_NATIVE, 0x55d0c0de2000,
+	  "std::vector<std::pair<std::string, unsigned long>, "
+	  "std::allocator<std::pair<std::string, unsigned long> > >::_M_realloc_insert<"
+	  "std::string const&, unsigned long&>(int)",
+	  "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30", NULL, 0x2000 },
+	{ FRAME_NATIVE, 0x7f0000001000, NULL, "/opt/lib/libstripped.so.1", NULL, 0x1000 },
+	{ FRAME_UNKNOWN, 0x7fdeadbeef00, NULL, NULL, NULL, 0 },
+};
+
+/* A name may hold whatever its file's author liked. */
+static const struct frame hostile_frames[] = {
+	{ FRAME_NATIVE, 0x401000, "evil\033[2J;\nfn\xff\"\\", "/tmp/a;b\nc\xc3(.so", NULL, 0x1000 },
+	{ FRAME_NATIVE, 0x401100, "r\xc3\xa9sum\xc3\xa9", "/tmp/\xe2\x80\xaegpj.so", NULL, 0x1100 },
+};
+
+static struct frame deep_frames[20];
+
+static const char *const java_allocators[] = { "glibc 2.36", "jemalloc 5.3.0" };
+static const char *const other_allocators[] = { "glibc 2.36" };
+
+static const struct process_info processes[] = {
+	{ .gen = 7, .pid = 4711, .start_unix_ns = 1795295000000000000, .comm = "java",
+	  .cgroup = "/kubepods/pod1/" CONTAINER, .container_id = CONTAINER,
+	  .allocators = java_allocators, .allocators_count = 2, .runtime = "jvm 17.0.15+6",
+	  .rss_bytes = 2147483648,
+	  .outstanding_bytes = 1610616832, .outstanding_count = 12346,
+	  .allocated_bytes = 3221225472, .allocated_count = 24690,
+	  .freed_bytes = 1610608640, .freed_count = 12344 },
+	{ .gen = 9, .pid = 815, .image = 2, .comm = "x\033[31m\n\xff;y",
+	  .cgroup = "/user\nslice\xfe",
+	  .allocators = other_allocators, .allocators_count = 1, .exited = true,
+	  .outstanding_bytes = 1000, .outstanding_count = 2,
+	  .allocated_bytes = 1500, .allocated_count = 3, .freed_bytes = 400, .freed_count = 1 },
+	{ .gen = 10, .pid = 16, .comm = "static",
+	  .blind = "statically linked and stripped: no symbol for malloc" },
+};
+
+static const struct board_row rows[] = {
+	{ .rank = 1, .gen = 7, .source = HB_SRC_DIRECT, .stack = 1,
+	  .outstanding_bytes = 1610612736, .outstanding_count = 12345,
+	  .allocated_bytes = 3221221376, .allocated_count = 24689,
+	  .freed_bytes = 1610608640, .freed_count = 12344,
+	  .has_peak = true, .peak_bytes = 1717986918, .has_growth = true,
+	  .growth_bytes_per_s = 1258291.2, .has_age = true, .oldest_s = 303.25,
+	  .frames = row_frames, .frames_count = COUNT_OF(row_frames) },
+	{ .rank = 2, .gen = 7, .source = HB_SRC_MALLOC, .stack = 2,
+	  .outstanding_bytes = 4096, .outstanding_count = 1,
+	  .allocated_bytes = 4096, .allocated_count = 1,
+	  .has_peak = true, .peak_bytes = 4096, .has_growth = true, .growth_bytes_per_s = -0.0625,
+	  .frames = deep_frames, .frames_count = COUNT_OF(deep_frames) },
+	{ .rank = 3, .gen = 9, .source = HB_SRC_MALLOC, .stack = 3,
+	  .outstanding_bytes = 900, .outstanding_count = 1,
+	  .allocated_bytes = 1300, .allocated_count = 2, .freed_bytes = 400, .freed_count = 1,
+	  .has_peak = true, .peak_bytes = 1300,
+	  .frames = hostile_frames, .frames_count = COUNT_OF(hostile_frames) },
+	{ .rank = 4, .gen = 9, .source = HB_SRC_MALLOC, .stack = HB_STACK_NONE,
+	  .outstanding_bytes = 100, .outstanding_count = 1,
+	  .allocated_bytes = 100, .allocated_count = 1,
+	  .has_peak = true, .peak_bytes = 100 },
+	{ .rank = 5, .gen = 7, .source = HB_SRC_MALLOC, .stack = 5,
+	  .allocated_bytes = 64, .allocated_count = 1, .freed_bytes = 64, .freed_count = 1,
+	  .has_peak = true, .peak_bytes = 64,
+	  .frames = row_frames, .frames_count = 1 },
+};
+
+static const struct report_hook hooks[] = {
+	{ "malloc", "uprobe.session" },
+	{ "direct", "uprobe" },
+};
+
+static const struct report_table tables[] = {
+	{ "blocks", 996148, 1048576, "--max-blocks" },
+	{ "sites", 5, 16384, "--max-sites" },
+	{ "stacks", 0, 0, NULL },
+};
+
+static struct report full_report(void)
+{
+	return (struct report){
+		.time_unix_ns = 1795295111123456789, .host = "node-7",
+		.interval_s = 5, .since_s = 35.2,
+		.hooks = hooks, .hooks_count = COUNT_OF(hooks),
+		.processes = processes, .processes_count = COUNT_OF(processes),
+		.rows = rows, .rows_count = COUNT_OF(rows), .rows_total = 314,
+		.min_size = 64, .older_s = 0.5,
+		.losses = { .counts = {
+			[HB_CNT_BLOCK_FULL] = 12, [HB_CNT_BLOCK_FULL_BYTES] = 49152,
+			[HB_CNT_RING_FULL] = 2, [HB_CNT_FREE_MISSED] = 3, [LOSS_LATE_ATTACH] = 1,
+			[HB_CNT_FREE_UNKNOWN] = 1234567, [HB_CNT_BLOCKS_IN] = 37035,
+			[HB_CNT_BLOCKS_OUT] = 24689 } },
+		.tables = tables, .tables_count = COUNT_OF(tables),
+	};
+}
+
+/* The whole of a file as a string; "" if there is none. */
+static char *file_text(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *text = NULL;
+	size_t size = 0, got;
+	FILE *out = open_memstream(&text, &size);
+	char buf[4096];
+
+	assert_non_null(out);
+	while (file && (got = fread(buf, 1, sizeof(buf), file)) > 0)
+		fwrite(buf, 1, got, out);
+	if (file)
+		fclose(file);
+	fclose(out);
+	return text;
+}
+
+static void expect_file(const char *name, const char *bytes)
+{
+	char path[512], *wanted;
+
+	snprintf(path, sizeof(path), "%s/%s", GOLDEN_DIR, name);
+	if (getenv("UPDATE_GOLDEN")) {
+		FILE *file = fopen(path, "w");
+
+		assert_non_null(file);
+		fputs(bytes, file);
+		assert_int_equal(fclose(file), 0);
+	}
+	wanted = file_text(path);
+	if (strcmp(bytes, wanted))
+		print_error("%s differs; the view wrote:\n%s", name, bytes);
+	assert_string_equal(bytes, wanted);
+	free(wanted);
+}
+
+static void expect(const char *view, const struct report *report, struct view_style style,
+		   const char *name)
+{
+	char *bytes = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&bytes, &size);
+
+	assert_non_null(out);
+	assert_non_null(view_find(view));
+	assert_int_equal(view_find(view)->write(out, report, &style), 0);
+	fclose(out);
+	assert_int_equal(strlen(bytes), size);
+	expect_file(name, bytes);
+	free(bytes);
+}
+
+static void text_names_holders_and_ends_with_losses(void **state)
+{
+	struct report report = full_report();
+
+	(void)state;
+	expect("text", &report, (struct view_style){ 0 }, "full.txt");
+}
+
+static void verbose_text_leaves_nothing_out(void **state)
+{
+	struct report report = full_report();
+
+	(void)state;
+	expect("text", &report, (struct view_style){ .verbose = true, .width = 60 }, "verbose.txt");
+}
+
+static void narrow_colored_text_cuts_names_and_no_numbers(void **state)
+{
+	struct report report = full_report();
+
+	(void)state;
+	expect("text", &report, (struct view_style){ .color = true, .width = 60 }, "narrow.txt");
+}
+
+static void an_empty_report_says_so(void **state)
+{
+	struct report report = { .host = "node-7", .final = true, .since_s = 0.1 };
+
+	(void)state;
+	expect("text", &report, (struct view_style){ 0 }, "empty.txt");
+	expect("json", &report, (struct view_style){ 0 }, "empty.json");
+	expect("folded", &report, (struct view_style){ 0 }, "empty.folded");
+}
+
+static void json_is_one_line_of_valid_utf8(void **state)
+{
+	struct report report = full_report();
+
+	(void)state;
+	expect("json", &report, (struct view_style){ .color = true, .width = 10 }, "full.json");
+}
+
+static void folded_stacks_begin_with_their_process(void **state)
+{
+	struct report report = full_report();
+
+	(void)state;
+	expect("folded", &report, (struct view_style){ 0 }, "full.folded");
+}
+
+static void a_container_has_a_label_and_no_process(void **state)
+{
+	static const struct board_row grouped[] = {
+		{ .rank = 1, .label = CONTAINER, .outstanding_bytes = 1610616832,
+		  .outstanding_count = 12346,
+		  .allocated_bytes = 3221225472, .allocated_count = 24690,
+		  .freed_bytes = 1610608640, .freed_count = 12344 },
+		{ .rank = 2, .label = "/user\nslice;\xfe", .source = HB_SRC_MALLOC,
+		  .outstanding_bytes = 1000, .outstanding_count = 2, .allocated_bytes = 1400,
+		  .allocated_count = 3, .freed_bytes = 400, .freed_count = 1 },
+	};
+	struct report report = full_report();
+
+	(void)state;
+	report.group = GROUP_CONTAINER;
+	report.rows = grouped;
+	report.rows_count = report.rows_total = COUNT_OF(grouped);
+	memset(&report.losses, 0, sizeof(report.losses));
+	expect("text", &report, (struct view_style){ 0 }, "container.txt");
+	expect("json", &report, (struct view_style){ 0 }, "container.json");
+	expect("folded", &report, (struct view_style){ 0 }, "container.folded");
+}
+
+static void a_thread_has_its_number(void **state)
+{
+	static const struct board_row grouped[] = {
+		{ .rank = 1, .gen = 7, .tid = 4720,
+		  .outstanding_bytes = 4096, .outstanding_count = 1,
+		  .allocated_bytes = 4096, .allocated_count = 1 },
+	};
+	struct report report = full_report();
+
+	(void)state;
+	report.group = GROUP_THREAD;
+	report.rows = grouped;
+	report.rows_count = report.rows_total = 1;
+	report.processes_count = 1;
+	expect("text", &report, (struct view_style){ 0 }, "thread.txt");
+	expect("json", &report, (struct view_style){ 0 }, "thread.json");
+	expect("folded", &report, (struct view_style){ 0 }, "thread.folded");
+}
+
+static void a_module_has_no_offset(void **state)
+{
+	static const struct frame module = { .kind = FRAME_NATIVE, .module = "/usr/bin/app",
+					     .build_id = BUILD_ID };
+	static const struct board_row grouped[] = {
+		{ .rank = 1, .gen = 7, .source = HB_SRC_MALLOC, .outstanding_bytes = 4096,
+		  .outstanding_count = 1, .allocated_bytes = 4096, .allocated_count = 1,
+		  .frames = &module, .frames_count = 1 },
+	};
+	struct report report = full_report();
+
+	(void)state;
+	report.group = GROUP_MODULE;
+	report.rows = grouped;
+	report.rows_count = report.rows_total = 1;
+	report.processes_count = 1;
+	expect("text", &report, (struct view_style){ 0 }, "module.txt");
+	expect("json", &report, (struct view_style){ 0 }, "module.json");
+	expect("folded", &report, (struct view_style){ 0 }, "module.folded");
+}
+
+static void a_stream_that_is_full_is_an_error(void **state)
+{
+	static const char *const names[] = { "text", "json", "folded" };
+	struct report report = full_report();
+	struct view_style style = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(names); i++) {
+		FILE *out = fopen("/dev/full", "w");
+
+		assert_non_null(out);
+		assert_int_equal(view_find(names[i])->write(out, &report, &style), -ENOSPC);
+		fclose(out);
+	}
+}
+
+static void a_view_is_found_by_its_whole_name(void **state)
+{
+	(void)state;
+	assert_ptr_equal(view_find("json")->write, view_json);
+	assert_false(view_find("folded")->every);
+	assert_null(view_find("jso"));
+	assert_null(view_find(""));
+}
+
+static void expect_decimal(double value, const char *wanted)
+{
+	char out[32];
+
+	assert_string_equal(words_decimal(value, out), wanted);
+}
+
+static void decimals_are_plain_and_short(void **state)
+{
+	char out[32];
+
+	(void)state;
+	expect_decimal(0, "0.0");
+	expect_decimal(5, "5.0");
+	expect_decimal(35.2, "35.2");
+	expect_decimal(0.0625, "0.063");
+	expect_decimal(-0.0001, "0.0");
+	expect_decimal(-1.5, "-1.5");
+	expect_decimal(1e14, "100000000000000.0");
+	expect_decimal(-1e18, "-1000000000000000000.0");
+	assert_null(words_decimal(1e30, out));
+	assert_null(words_decimal(1.0 / 0.0, out));
+}
+
+static void numbers_have_commas_at_thousands(void **state)
+{
+	char out[32];
+
+	(void)state;
+	assert_string_equal(words_number(0, out), "0");
+	assert_string_equal(words_number(999, out), "999");
+	assert_string_equal(words_number(1000, out), "1,000");
+	assert_string_equal(words_number(UINT64_MAX, out), "18,446,744,073,709,551,615");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_names_holders_and_ends_with_losses),
+		cmocka_unit_test(verbose_text_leaves_nothing_out),
+		cmocka_unit_test(narrow_colored_text_cuts_names_and_no_numbers),
+		cmocka_unit_test(an_empty_report_says_so),
+		cmocka_unit_test(json_is_one_line_of_valid_utf8),
+		cmocka_unit_test(folded_stacks_begin_with_their_process),
+		cmocka_unit_test(a_container_has_a_label_and_no_process),
+		cmocka_unit_test(a_thread_has_its_number),
+		cmocka_unit_test(a_module_has_no_offset),
+		cmocka_unit_test(a_stream_that_is_full_is_an_error),
+		cmocka_unit_test(a_view_is_found_by_its_whole_name),
+		cmocka_unit_test(decimals_are_plain_and_short),
+		cmocka_unit_test(numbers_have_commas_at_thousands),
+	};
+	size_t i;
+
+	for (i = 0; i < COUNT_OF(deep_frames); i++)
+		deep_frames[i] = (struct frame){
+			FRAME_NATIVE, 0x1000 + i, "descend", "/usr/bin/app", BUILD_ID, 0x1000 + i,
+		};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../user/model/loss.h"
+
+static void every_counter_has_a_name_of_its_own_and_a_sentence(void **state)
+{
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < LOSS_END; i++) {
+		assert_non_null(loss_kind(i)->name);
+		assert_non_null(loss_kind(i)->sentence);
+		assert_true(strlen(loss_kind(i)->sentence) > 10);
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(loss_kind(i)->name, loss_kind(j)->name);
+	}
+}
+
+static void names_are_snake_case(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < LOSS_END; i++) {
+		const char *name = loss_kind(i)->name;
+
+		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name));
+	}
+}
+
+static void an_index_beyond_the_table_has_a_kind_too(void **state)
+{
+	(void)state;
+	assert_non_null(loss_kind(LOSS_END));
+	assert_non_null(loss_kind((size_t)-1)->sentence);
+}
+
+static void the_promised_names_stay(void **state)
+{
+	(void)state;
+	assert_string_equal(loss_kind(HB_CNT_FREE_UNKNOWN)->name, "unknown_frees");
+	assert_string_equal(loss_kind(HB_CNT_FREE_MISSED)->name, "missed_frees");
+	assert_string_equal(loss_kind(HB_CNT_BLOCK_FULL)->name, "blocks_full");
+}
+
+static void a_class_counts_each_event_once(void **state)
+{
+	struct losses losses = { .counts = {
+		[HB_CNT_BLOCK_FULL] = 3, [HB_CNT_BLOCK_FULL_BYTES] = 4096,
+		[HB_CNT_SITE_FULL] = 4,  [HB_CNT_SITE_FULL_BYTES] = 8192,
+		[HB_CNT_RING_FULL] = 5,  [LOSS_MAP_EVENTS] = 6,
+		[HB_CNT_FREE_MISSED] = 7, [LOSS_RECURSION] = 8,
+		[HB_CNT_BLOCKS_IN] = 1000, [HB_CNT_BLOCKS_OUT] = 900,
+	} };
+
+	(void)state;
+	assert_int_equal(losses_sum(&losses, LOSS_LOST), 7);
+	assert_int_equal(losses_sum(&losses, LOSS_DROPPED), 11);
+	assert_int_equal(losses_sum(&losses, LOSS_MISSED), 15);
+	assert_int_equal(losses_sum(&losses, LOSS_NOTE), 12288);
+	assert_int_equal(losses_sum(&losses, LOSS_FILL), 1900);
+}
+
+static void unknown_frees_are_no_loss(void **state)
+{
+	struct losses losses = { .counts = { [HB_CNT_FREE_UNKNOWN] = 9, [HB_CNT_ABANDONED] = 1,
+					     [HB_CNT_STACK_FULL] = 2 } };
+
+	(void)state;
+	assert_int_equal(losses_sum(&losses, LOSS_LOST), 0);
+	assert_int_equal(losses_sum(&losses, LOSS_DROPPED), 0);
+	assert_int_equal(losses_sum(&losses, LOSS_MISSED), 0);
+	assert_int_equal(losses_sum(&losses, LOSS_NOTE), 12);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_counter_has_a_name_of_its_own_and_a_sentence),
+		cmocka_unit_test(names_are_snake_case),
+		cmocka_unit_test(an_index_beyond_the_table_has_a_kind_too),
+		cmocka_unit_test(the_promised_names_stay),
+		cmocka_unit_test(a_class_counts_each_event_once),
+		cmocka_unit_test(unknown_frees_are_no_loss),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

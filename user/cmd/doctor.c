@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+/* heldby doctor: what this kernel, this host and these processes allow, and why not more. */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/log.h"
+#include "../base/text.h"
+#include "../probe/session.h"
+#include "../probe/survey.h"
+#include "cmd.h"
+#include "options.h"
+
+#define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
+
+static void say(bool good, const char *what, const char *detail)
+{
+	printf("  %-3s  %-22s %s\n", good ? "ok" : "NO", what, detail);
+}
+
+static void doctor_host(void)
+{
+	struct utsname name;
+	struct stat st;
+	bool same = !stat("/proc/self/ns/pid", &st) && st.st_ino == PROC_PID_INIT_INO;
+
+	uname(&name);
+	printf("Host: Linux %s, %s\n", name.release, name.machine);
+	say(!geteuid(), "root", geteuid() ? "start it with sudo, or as a privileged container" : "");
+	say(same, "pid namespace", same ? "the host's" : "not the host's: process ids would not match; use hostPID: true or --pid=host");
+}
+
+static void doctor_feature(const struct feature *feature, const char *with, const char *without)
+{
+	char detail[320];
+
+	if (feature->works)
+		snprintf(detail, sizeof(detail), "%s", with);
+	else
+		snprintf(detail, sizeof(detail), "refused at %s; %s", feature->why, without);
+	say(feature->works, feature->name, detail);
+}
+
+static void doctor_rungs(const struct features *features)
+{
+	static const char *const notes[] = {
+		"one link, entry and return in one program",
+		"one link for many functions",
+		"a perf event for each function",
+	};
+
+	printf("\nHook malloc, direct: functions of processes, best rung first\n");
+	for (int i = 0; i < RUNG_END; i++) {
+		char detail[320];
+
+		snprintf(detail, sizeof(detail), "%s%s", notes[i], i == (int)features->best ? "  <- taken" : "");
+		doctor_feature(&features->rungs[i], detail, i + 1 < RUNG_END ? "the next rung is tried" : "nothing can be probed");
+	}
+	doctor_feature(&features->sleepable, "pages that are swapped out are read", "results on pages that are swapped out are counted as lost");
+}
+
+/* Load everything once, for what only that can tell: the verifier, the tables, the task hooks. */
+static bool doctor_load(const struct features *features)
+{
+	struct session_options options = {
+		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024,
+		.rung = RUNG_END,
+	};
+	struct session *session;
+	char why[256];
+	int err;
+
+	printf("\nKernel\n");
+	doctor_feature(&features->btf, "/sys/kernel/btf/vmlinux", "without it no program can be loaded");
+	doctor_feature(&features->task_storage, "calls under way are kept with their thread", "without it no call can be followed");
+	err = session_open(&session, &options, why, sizeof(why));
+	say(!err, "programs", err ? why : "loaded and verified; fork, exec, exit and signals by tp_btf tracepoints");
+	if (!err)
+		session_close(session);
+	return !err;
+}
+
+static const char *role_word(const struct probe_point *point)
+{
+	static const char *const words[] = { "?", "allocates", "allocates, stores", "reallocates", "resizes", "frees" };
+	unsigned int role = HB_COOKIE_GET(point->cookie, HB_COOKIE_ROLE_SHIFT, 4);
+
+	return words[role < sizeof(words) / sizeof(words[0]) ? role : 0];
+}
+
+struct doctor_process {
+	bool verbose;
+	bool allocates;
+};
+
+static void doctor_module(void *ctx, const char *path, const struct module *module)
+{
+	struct doctor_process *process = ctx;
+	__cleanup(freep) char *shown = text_printable(path);
+	const struct probe_set *set = &module->set;
+
+	process->allocates |= set->count > 0;
+	printf("    %s%s%s, %zu places, in %s\n", set->allocator[0] ? set->allocator : "",
+	       set->allocator[0] && set->runtime[0] ? ", " : "", set->runtime, set->count, shown ? shown : "?");
+	if (set->note[0])
+		printf("      note: %s\n", set->note);
+	for (size_t i = 0; process->verbose && i < set->count; i++) {
+		const struct probe_point *point = &set->points[i];
+		bool throws = HB_COOKIE_GET(point->cookie, HB_COOKIE_THROWS_SHIFT, 1);
+
+		printf("      0x%-9llx %-24s %s%s\n", (unsigned long long)point->offset, point->function,
+		       point->place == PLACE_RET ? "one of its ret instructions" : role_word(point),
+		       point->place == PLACE_CALL && throws ? " (may throw: no return probe)" : "");
+	}
+}
+
+static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
+{
+	struct doctor_process process = { .verbose = verbose };
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	__cleanup(freep) char *shown = NULL;
+	char comm[64] = "?";
+	int err = proc_open(&proc, pid);
+
+	if (!err)
+		proc_comm(&proc, comm, sizeof(comm));
+	shown = text_printable(comm);
+	printf("  %d %s\n", pid, shown ? shown : "?");
+	if (!err)
+		err = survey_process(modules, pid, doctor_module, &process);
+	if (err)
+		printf("    cannot be read: %s\n", strerror(-err));
+	else if (!process.allocates)
+		printf("    cannot see malloc here: none of its files has malloc among its symbols\n");
+}
+
+/* Every process that has an image: kernel threads have none. */
+static void doctor_all(struct modules *modules)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char link[300], exe[8];
+
+		if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
+			continue;
+		snprintf(link, sizeof(link), "/proc/%s/exe", entry->d_name);
+		if (readlink(link, exe, sizeof(exe)) > 0)
+			doctor_process(modules, atoi(entry->d_name), false);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static int examine(const struct options *options)
+{
+	struct features features;
+	struct symcache *cache = symcache_new();
+	struct modules *modules = cache ? modules_new(NULL, cache, ~0u) : NULL;
+	bool works;
+
+	if (!modules) {
+		symcache_free(cache);
+		log_error("not enough memory");
+		return EXIT_FAILED;
+	}
+	doctor_host();
+	features_probe(&features, true);
+	doctor_rungs(&features);
+	works = doctor_load(&features);
+	printf("\nProcesses\n");
+	for (size_t i = 0; i < options->pids_count; i++)
+		doctor_process(modules, options->pids[i], true);
+	if (!options->pids_count)
+		doctor_all(modules);
+	modules_free(modules);
+	symcache_free(cache);
+	return works && !fflush(stdout) ? EXIT_OK : EXIT_FAILED;
+}
+
+int cmd_doctor(int argc, char **argv)
+{
+	struct options options;
+	int status = EXIT_OK;
+
+	switch (options_parse(&options, OPTIONS_DOCTOR, argc, argv)) {
+	case OPTIONS_USAGE:
+		status = EXIT_BAD_USAGE;
+		break;
+	case OPTIONS_DONE:
+		break;
+	case OPTIONS_GO:
+		log_set_level(options.verbose < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO + options.verbose);
+		status = examine(&options);
+		break;
+	}
+	options_release(&options);
+	return status;
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/cleanup.h"
+#include "../base/log.h"
+#include "../base/parse.h"
+
+#define TOP    (1u << OPTIONS_TOP)
+#define RUN    (1u << OPTIONS_RUN)
+#define DOCTOR (1u << OPTIONS_DOCTOR)
+#define TRACE  (TOP | RUN)
+
+enum option_id {
+	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
+	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_RUNG,
+};
+
+struct option_row {
+	const char *name;
+	int id;               /* a short option's letter, or enum option_id */
+	const char *argument; /* NULL: none */
+	unsigned int commands;
+	const char *help;
+};
+
+/* Every option, in the order of the help. */
+static const struct option_row rows[] = {
+	{ "pid", 'p', "PID[,PID...]", TOP | DOCTOR, "these processes" },
+	{ "sources", OPT_SOURCES, "LIST", TRACE, "of malloc,direct (default: both)" },
+	{ "malloc", OPT_MALLOC, "exact", TRACE, "trace every call (the only way in this version)" },
+	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
+	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
+	{ "top", OPT_TOP, "N", TRACE, "rows shown, 0 for all (default: 20)" },
+	{ "min-size", OPT_MIN_SIZE, "BYTES", TRACE, "leave out smaller blocks" },
+	{ "older", OPT_OLDER, "SECONDS", TRACE, "leave out younger blocks" },
+	{ "json", OPT_JSON, NULL, TRACE, "one JSON document per line instead of text" },
+	{ "output", 'o', "FORMAT:FILE", TRACE, "also write text, json or folded to FILE (- is stdout)" },
+	{ "max-blocks", OPT_MAX_BLOCKS, "N", TRACE, "live blocks at once (default: 4194304; 16 bytes each, and 100 when used)" },
+	{ "max-sites", OPT_MAX_SITES, "N", TRACE, "sites at once (default: 65536)" },
+	{ "max-stacks", OPT_MAX_STACKS, "N", TRACE, "stacks at once (default: 32768; 1 KiB each when used)" },
+	{ "max-processes", OPT_MAX_PROCESSES, "N", TRACE, "traced processes at once (default: 16384)" },
+	{ "rung", OPT_RUNG, "NAME", TRACE, "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
+	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
+	{ "verbose", 'v', NULL, TRACE | DOCTOR, "say more; twice: all" },
+	{ "quiet", 'q', NULL, TRACE | DOCTOR, "say less" },
+	{ "help", 'h', NULL, TRACE | DOCTOR, "this text" },
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static const char *const command_names[] = { "top", "run", "doctor" };
+static const char *const usages[] = {
+	"heldby top -p PID[,PID...] [OPTIONS] [INTERVAL [COUNT]]\n"
+	"Who holds the memory of running processes, every INTERVAL seconds (default 5).",
+	"heldby run [OPTIONS] -- CMD [ARG...]\n"
+	"Trace CMD and its children from their first instruction, and report what is still held at its end.",
+	"heldby doctor [-p PID[,PID...]]\n"
+	"What this kernel allows, and which allocators and runtimes processes use.",
+};
+
+void options_help(enum options_for command)
+{
+	printf("Usage: %s\n\n", usages[command]);
+	for (size_t i = 0; i < ROWS; i++) {
+		char left[40];
+
+		if (!(rows[i].commands & 1u << command))
+			continue;
+		if (rows[i].id < 256)
+			snprintf(left, sizeof(left), "-%c, --%s%s%s", rows[i].id, rows[i].name,
+				 rows[i].argument ? " " : "", rows[i].argument ? rows[i].argument : "");
+		else
+			snprintf(left, sizeof(left), "    --%s%s%s", rows[i].name, rows[i].argument ? " " : "",
+				 rows[i].argument ? rows[i].argument : "");
+		printf("  %-30s %s\n", left, rows[i].help);
+	}
+}
+
+static int usage(enum options_for command, const char *option, const char *value, const char *wanted)
+{
+	log_error("--%s '%s': %s; see 'heldby %s --help'", option, value, wanted, command_names[command]);
+	return -EINVAL;
+}
+
+/* The place of @word in @words (NULL-terminated), or -1. */
+static int find_word(const char *const *words, const char *word)
+{
+	for (int i = 0; words[i]; i++) {
+		if (!strcmp(words[i], word))
+			return i;
+	}
+	return -1;
+}
+
+static int parse_sources(struct options *options, enum options_for command, const char *list)
+{
+	__cleanup(freep) char *copy = strdup(list);
+	char *rest = copy, *word;
+
+	options->sources = 0;
+	while (copy && (word = strsep(&rest, ","))) {
+		if (!strcmp(word, "malloc"))
+			options->sources |= 1u << HB_SRC_MALLOC;
+		else if (!strcmp(word, "direct"))
+			options->sources |= 1u << HB_SRC_DIRECT;
+		else
+			return usage(command, "sources", list, "this version has malloc and direct");
+	}
+	return 0;
+}
+
+/* "FORMAT:FILE" */
+static int parse_output(struct options *options, enum options_for command, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	__cleanup(freep) char *format = colon ? strndup(text, colon - text) : NULL;
+	struct output_option *output = &options->outputs[options->outputs_count];
+
+	if (!format || !colon[1])
+		return usage(command, "output", text, "give FORMAT:FILE");
+	if (options->outputs_count == OPTIONS_OUTPUTS_MAX)
+		return usage(command, "output", text, "no more than 8 may be given");
+	output->view = view_find(format);
+	output->path = colon + 1;
+	if (!output->view)
+		return usage(command, "output", text, "FORMAT is text, json or folded");
+	options->outputs_count++;
+	return 0;
+}
+
+static int parse_rows(uint32_t *rows_wanted, enum options_for command, const char *name, const char *text)
+{
+	uint64_t value;
+
+	if (parse_u64(text, &value) || !value || value > 1u << 30)
+		return usage(command, name, text, "a number from 1 to 1073741824 is wanted");
+	*rows_wanted = value;
+	return 0;
+}
+
+static int parse_number(uint64_t *number, enum options_for command, const char *name, const char *text)
+{
+	return parse_u64(text, number) ? usage(command, name, text, "a number is wanted") : 0;
+}
+
+static int parse_word(int *value, const char *const *words, enum options_for command, const char *name,
+		      const char *text, const char *wanted)
+{
+	*value = find_word(words, text);
+	return *value < 0 ? usage(command, name, text, wanted) : 0;
+}
+
+static int parse_option(struct options *options, enum options_for command, int id, const char *text)
+{
+	static const char *const sorts[] = { "outstanding", "growth", "count", "allocated", "age", "peak", NULL };
+	static const char *const groups[] = { "site", "callsite", "module", "thread", "process", "container", NULL };
+	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
+	uint64_t number = 0;
+	int word = 0, err = 0;
+
+	switch (id) {
+	case 'p':
+		free(options->pids);
+		options->pids = NULL;
+		if (parse_pids(text, &options->pids, &options->pids_count))
+			err = usage(command, "pid", text, "process ids are wanted, with commas between");
+		break;
+	case OPT_SOURCES:
+		err = parse_sources(options, command, text);
+		break;
+	case OPT_MALLOC:
+		if (strcmp(text, "exact"))
+			err = usage(command, "malloc", text, "this version traces every call: exact");
+		break;
+	case OPT_SORT:
+		err = parse_word(&word, sorts, command, "sort", text,
+				 "outstanding, growth, count, allocated, age or peak is wanted");
+		options->sort = word;
+		break;
+	case OPT_GROUP:
+		err = parse_word(&word, groups, command, "group", text,
+				 "site, callsite, module, thread, process or container is wanted");
+		options->group = word;
+		break;
+	case OPT_TOP:
+		err = parse_number(&number, command, "top", text);
+		options->top = number;
+		break;
+	case OPT_MIN_SIZE:
+		if (parse_bytes(text, &options->min_size))
+			err = usage(command, "min-size", text, "bytes are wanted, as 4096 or 64K");
+		break;
+	case OPT_OLDER:
+		if (parse_seconds(text, &options->older_s))
+			err = usage(command, "older", text, "seconds are wanted, as 30 or 500ms or 5m");
+		break;
+	case 'o':
+		err = parse_output(options, command, text);
+		break;
+	case OPT_MAX_BLOCKS:
+		err = parse_rows(&options->max_blocks, command, "max-blocks", text);
+		break;
+	case OPT_MAX_SITES:
+		err = parse_rows(&options->max_sites, command, "max-sites", text);
+		break;
+	case OPT_MAX_STACKS:
+		err = parse_rows(&options->max_stacks, command, "max-stacks", text);
+		break;
+	case OPT_MAX_PROCESSES:
+		err = parse_rows(&options->max_processes, command, "max-processes", text);
+		break;
+	case OPT_RUNG:
+		err = parse_word(&word, rungs, command, "rung", text, "uprobe.session, uprobe.multi or uprobe is wanted");
+		options->rung = word;
+		break;
+	case OPT_JSON:
+		options->json = true;
+		break;
+	case OPT_NO_COLOR:
+		options->no_color = true;
+		break;
+	case 'v':
+		options->verbose = options->verbose < 0 ? 1 : options->verbose + 1;
+		break;
+	case 'q':
+		options->verbose = -1;
+		break;
+	}
+	return err;
+}
+
+/* getopt's tables for @command; @longs holds ROWS + 1 entries, @shorts 3 * ROWS + 2 bytes. */
+static void build_tables(enum options_for command, struct option *longs, char *shorts)
+{
+	/* '+': stop at the first word that is no option; ':': tell a missing argument from a bad name. */
+	*shorts++ = '+';
+	*shorts++ = ':';
+	for (size_t i = 0; i < ROWS; i++) {
+		if (!(rows[i].commands & 1u << command))
+			continue;
+		*longs++ = (struct option){ rows[i].name, rows[i].argument ? required_argument : no_argument, NULL,
+					    rows[i].id };
+		if (rows[i].id < 256) {
+			*shorts++ = rows[i].id;
+			if (rows[i].argument)
+				*shorts++ = ':';
+		}
+	}
+	*longs = (struct option){ 0 };
+	*shorts = '\0';
+}
+
+static enum options_result bad_usage(enum options_for command, const char *what, const char *word)
+{
+	log_error("%s '%s'; see 'heldby %s --help'", what, word, command_names[command]);
+	return OPTIONS_USAGE;
+}
+
+static enum options_result parse_top_words(struct options *options, int count, char **words)
+{
+	if (!options->pids_count) {
+		log_error("give the processes to look at with -p PID[,PID...]");
+		return OPTIONS_USAGE;
+	}
+	if (count > 2)
+		return bad_usage(OPTIONS_TOP, "one word too many:", words[2]);
+	if (count > 0 && (parse_seconds(words[0], &options->interval_s) || options->interval_s < 0.01))
+		return bad_usage(OPTIONS_TOP, "INTERVAL is a number of seconds, not", words[0]);
+	if (count > 1 && (parse_u64(words[1], &options->count) || !options->count))
+		return bad_usage(OPTIONS_TOP, "COUNT is a number of reports, not", words[1]);
+	return OPTIONS_GO;
+}
+
+static enum options_result parse_words(struct options *options, enum options_for command, int count, char **words)
+{
+	switch (command) {
+	case OPTIONS_TOP:
+		return parse_top_words(options, count, words);
+	case OPTIONS_RUN:
+		if (!count) {
+			log_error("give the command to trace: heldby run -- CMD [ARG...]");
+			return OPTIONS_USAGE;
+		}
+		options->command = words;
+		return OPTIONS_GO;
+	case OPTIONS_DOCTOR:
+		break;
+	}
+	return count ? bad_usage(command, "one word too many:", words[0]) : OPTIONS_GO;
+}
+
+static void set_defaults(struct options *options)
+{
+	*options = (struct options){
+		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT,
+		.sort = SORT_OUTSTANDING,
+		.group = GROUP_SITE,
+		.top = 20,
+		.interval_s = 5,
+		.max_blocks = 1u << 22,
+		.max_sites = 1u << 16,
+		.max_stacks = 1u << 15,
+		.max_processes = 1u << 14,
+		.rung = RUNG_END,
+	};
+}
+
+enum options_result options_parse(struct options *options, enum options_for command, int argc, char **argv)
+{
+	struct option longs[ROWS + 1];
+	char shorts[3 * ROWS + 2];
+	int id;
+
+	set_defaults(options);
+	build_tables(command, longs, shorts);
+	optind = 1;
+	opterr = 0;
+	while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (id == 'h') {
+			options_help(command);
+			return OPTIONS_DONE;
+		}
+		if (id == '?')
+			return bad_usage(command, "there is no option", argv[optind - 1]);
+		if (id == ':')
+			return bad_usage(command, "a value is missing after", argv[optind - 1]);
+		if (parse_option(options, command, id, optarg))
+			return OPTIONS_USAGE;
+	}
+	if (options->sort == SORT_PEAK && options->group != GROUP_SITE) {
+		log_error("--sort peak needs --group site: peaks of different sites do not add up");
+		return OPTIONS_USAGE;
+	}
+	return parse_words(options, command, argc - optind, argv + optind);
+}
+
+void options_release(struct options *options)
+{
+	free(options->pids);
+	options->pids = NULL;
+}

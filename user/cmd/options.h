@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was asked for on the command line. */
+#ifndef HB_CMD_OPTIONS_H
+#define HB_CMD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../model/board.h"
+#include "../probe/features.h"
+#include "../view/view.h"
+
+#define OPTIONS_OUTPUTS_MAX 8
+
+struct output_option {
+	const struct view *view;
+	const char *path; /* "-" is stdout */
+};
+
+struct options {
+	pid_t *pids;
+	size_t pids_count;
+	unsigned int sources; /* bit 1 << enum hb_source each */
+	enum board_sort sort;
+	enum board_group group;
+	size_t top;          /* 0: all */
+	uint64_t min_size;   /* bytes */
+	double older_s;
+	bool json;
+	struct output_option outputs[OPTIONS_OUTPUTS_MAX];
+	size_t outputs_count;
+	bool no_color;
+	int verbose;         /* -1: -q */
+	uint32_t max_blocks, max_sites, max_stacks, max_processes;
+	enum rung rung;      /* --rung, RUNG_END: the best */
+	double interval_s;
+	uint64_t count;      /* reports; 0: until ended */
+	char **command;      /* run: CMD and its arguments, NULL-terminated */
+};
+
+/* Which of the options a command takes. */
+enum options_for { OPTIONS_TOP, OPTIONS_RUN, OPTIONS_DOCTOR };
+
+enum options_result {
+	OPTIONS_GO,    /* go on */
+	OPTIONS_DONE,  /* --help or so was answered: exit 0 */
+	OPTIONS_USAGE, /* a line was printed: exit 2 */
+};
+
+/* Parse what follows the command's name (argv[0]). Release with options_release(). */
+enum options_result options_parse(struct options *options, enum options_for command, int argc, char **argv);
+void options_release(struct options *options);
+
+/* The help text of a command, to stdout. */
+void options_help(enum options_for command);
+
+#endif

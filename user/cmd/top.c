@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+/* heldby top: running processes, live. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "cmd.h"
+#include "tracing.h"
+
+static int attach_all(struct tracing *tracing)
+{
+	for (size_t i = 0; i < tracing->options->pids_count; i++) {
+		pid_t pid = tracing->options->pids[i];
+		int err = target_attach(tracing->target, pid);
+
+		if (err) {
+			log_error("process %d cannot be traced: %s", pid, strerror(-err));
+			return EXIT_FAILED;
+		}
+	}
+	return EXIT_OK;
+}
+
+/* Report after report, until told to stop or nobody is left. */
+static int watch(struct tracing *tracing)
+{
+	const struct options *options = tracing->options;
+	uint64_t step_ns = options->interval_s * 1e9;
+	uint64_t next_ns = clock_mono_ns() + step_ns;
+
+	for (uint64_t made = 1;; made++) {
+		struct signalfd_siginfo info;
+		bool last, told = false;
+		int err;
+
+		while (!told && tracing_wait(tracing, next_ns, &info))
+			told = info.ssi_signo != SIGCHLD;
+		last = told || made == options->count || !target_alive(tracing->target);
+		err = tracing_report(tracing, last);
+		if (err || last)
+			return err;
+		/* A report that took longer than the interval leaves out those in between. */
+		next_ns += step_ns;
+		if (next_ns < clock_mono_ns())
+			next_ns = clock_mono_ns();
+	}
+}
+
+int cmd_top(int argc, char **argv)
+{
+	struct options options;
+	struct tracing tracing;
+	int status;
+
+	switch (options_parse(&options, OPTIONS_TOP, argc, argv)) {
+	case OPTIONS_DONE:
+		return EXIT_OK;
+	case OPTIONS_USAGE:
+		options_release(&options);
+		return EXIT_BAD_USAGE;
+	case OPTIONS_GO:
+		break;
+	}
+	status = tracing_open(&tracing, &options, false);
+	if (!status)
+		status = attach_all(&tracing);
+	if (!status) {
+		tracing_ready(&tracing);
+		status = watch(&tracing);
+	}
+	tracing_close(&tracing);
+	options_release(&options);
+	return status;
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tracing.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "cmd.h"
+
+#define WALK_BLOCKS_MAX 1000000u /* live blocks that are looked at one by one without being asked to */
+#define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
+
+/* The programs see the pids of the initial namespace; ours must be the same. */
+static bool in_initial_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) || st.st_ino == PROC_PID_INIT_INO;
+}
+
+static int open_outputs(struct tracing *tracing)
+{
+	for (size_t i = 0; i < tracing->options->outputs_count; i++) {
+		const char *path = tracing->options->outputs[i].path;
+
+		tracing->outputs[i] = strcmp(path, "-") ? fopen(path, "we") : stdout;
+		if (!tracing->outputs[i]) {
+			log_error("%s: %s", path, strerror(errno));
+			return EXIT_FAILED;
+		}
+	}
+	return EXIT_OK;
+}
+
+static int catch_signals(struct tracing *tracing)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	tracing->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (tracing->signals < 0) {
+		log_error("signalfd: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+/* A descriptor for each file and each probe: take what we are allowed. Best effort. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int tracing_open(struct tracing *tracing, const struct options *options, bool follow)
+{
+	struct session_options session_options = {
+		.min_size = options->min_size,
+		.by_thread = options->group == GROUP_THREAD,
+		.max_blocks = options->max_blocks,
+		.max_sites = options->max_sites,
+		.max_stacks = options->max_stacks,
+		.max_processes = options->max_processes,
+		.rung = options->rung,
+	};
+	char why[256];
+	int err;
+
+	*tracing = (struct tracing){ .options = options, .signals = -1 };
+	log_set_level(options->verbose < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO + options->verbose);
+	if (!in_initial_pid_namespace()) {
+		log_error("this is not the host's pid namespace: process ids would not match; "
+			  "start it with the host's (hostPID: true, --pid=host)");
+		return EXIT_FAILED;
+	}
+	raise_limits();
+	err = open_outputs(tracing);
+	if (!err)
+		err = catch_signals(tracing);
+	if (err)
+		return err;
+	err = session_open(&tracing->session, &session_options, why, sizeof(why));
+	if (err) {
+		log_error("%s (%s)", why, strerror(-err));
+		return EXIT_FAILED;
+	}
+	log_debug("malloc: attached by %s%s", session_rung_name(tracing->session),
+		  session_sleepable(tracing->session) ? ", sleepable" : "");
+	err = target_new(&tracing->target, tracing->session, options->sources, follow);
+	if (err) {
+		log_error("mappings cannot be watched: %s; run as root, or see 'heldby doctor'", strerror(-err));
+		return EXIT_FAILED;
+	}
+	tracing->began_ns = tracing->reported_ns = clock_mono_ns();
+	return EXIT_OK;
+}
+
+void tracing_close(struct tracing *tracing)
+{
+	target_free(tracing->target);
+	session_close(tracing->session);
+	for (size_t i = 0; i < OPTIONS_OUTPUTS_MAX; i++) {
+		if (tracing->outputs[i] && tracing->outputs[i] != stdout)
+			fclose(tracing->outputs[i]);
+	}
+	if (tracing->signals >= 0)
+		close(tracing->signals);
+}
+
+void tracing_ready(struct tracing *tracing)
+{
+	tracing->began_ns = tracing->reported_ns = clock_mono_ns();
+	log_info("ready");
+	sd_notify(0, "READY=1");
+}
+
+bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_siginfo *info)
+{
+	struct pollfd polled[3] = { { .fd = tracing->signals, .events = POLLIN },
+				    { .events = POLLIN },
+				    { .events = POLLIN } };
+	int fds[2];
+
+	target_fds(tracing->target, fds);
+	polled[1].fd = fds[0];
+	polled[2].fd = fds[1];
+	for (;;) {
+		uint64_t now = clock_mono_ns();
+		uint64_t left_ms = now >= until_ns ? 0 : (until_ns - now) / 1000000 + 1;
+
+		poll(polled, 3, left_ms > 3600000 ? 3600000 : (int)left_ms);
+
+		target_events(tracing->target);
+		if (read(tracing->signals, info, sizeof(*info)) == sizeof(*info))
+			return true;
+		if (clock_mono_ns() >= until_ns)
+			return false;
+	}
+}
+
+static bool walk_is_wanted(const struct tracing *tracing)
+{
+	return tracing->options->older_s > 0 || tracing->options->sort == SORT_AGE ||
+	       target_live_blocks(tracing->target) <= WALK_BLOCKS_MAX;
+}
+
+static int write_to(FILE *out, const struct view *view, const struct report *report, const struct view_style *style)
+{
+	int err = view->write(out, report, style);
+
+	if (!err && (fflush(out) || ferror(out)))
+		err = -EIO;
+	return err;
+}
+
+static int write_report(struct tracing *tracing, const struct report *report)
+{
+	const struct options *options = tracing->options;
+	struct view_style style = { .verbose = options->verbose > 0 };
+	const struct view *view = view_find(options->json ? "json" : "text");
+	struct winsize size;
+	bool to_stdout = false;
+
+	if (isatty(STDOUT_FILENO)) {
+		style.color = !options->no_color && !getenv("NO_COLOR");
+		style.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? 80 : size.ws_col;
+	}
+	for (size_t i = 0; i < options->outputs_count; i++) {
+		const struct output_option *output = &options->outputs[i];
+		struct view_style plain = { .verbose = style.verbose };
+
+		to_stdout |= tracing->outputs[i] == stdout;
+		if (!output->view->every && !report->final)
+			continue;
+		if (write_to(tracing->outputs[i], output->view, report, &plain)) {
+			log_error("%s: %s", output->path, strerror(errno));
+			return EXIT_FAILED;
+		}
+	}
+	if (to_stdout && !options->json)
+		return EXIT_OK; /* -o FORMAT:- stands in for the text */
+	return write_to(stdout, view, report, &style) ? EXIT_FAILED : EXIT_OK;
+}
+
+static void describe_tables(struct tracing *tracing, struct report_table tables[3])
+{
+	struct session_fill fill;
+
+	session_fill(tracing->session, &fill);
+	tables[0] = (struct report_table){ "blocks", fill.blocks, fill.max_blocks, "--max-blocks" };
+	tables[1] = (struct report_table){ "sites", fill.sites, fill.max_sites, "--max-sites" };
+	tables[2] = (struct report_table){ "stacks", fill.stacks, fill.max_stacks, "--max-stacks" };
+}
+
+static int rank(struct tracing *tracing, uint64_t now_ns, struct board_row **rows, size_t *count, size_t *total)
+{
+	const struct options *options = tracing->options;
+	struct board_names names = target_names(tracing->target);
+	struct board_query query = { .sort = options->sort, .group = options->group, .now_ns = now_ns };
+
+	query.top = options->top;
+	query.total = total;
+	return board_rank(target_board(tracing->target), &query, &names, rows, count);
+}
+
+int tracing_report(struct tracing *tracing, bool final)
+{
+	const struct options *options = tracing->options;
+	struct target_reading reading = { .older_ns = options->older_s * 1e9, .last = final };
+	__cleanup(freep) struct process_info *processes = NULL;
+	__cleanup(freep) struct board_row *rows = NULL;
+	const struct report_hook hooks[] = {
+		{ "malloc", session_rung_name(tracing->session) },
+		{ "direct", session_rung_name(tracing->session) },
+	};
+	struct report_table tables[3];
+	struct report report = { .final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = 3 };
+	char host[65] = "";
+	uint64_t now_ns;
+	int err;
+
+	reading.walk = walk_is_wanted(tracing);
+	now_ns = clock_mono_ns();
+	err = target_read(tracing->target, &reading);
+	if (!err)
+		err = target_processes(tracing->target, &processes, &report.processes_count);
+	if (!err)
+		err = rank(tracing, now_ns, &rows, &report.rows_count, &report.rows_total);
+	if (err) {
+		log_error("the tables could not be read: %s", strerror(-err));
+		return EXIT_FAILED;
+	}
+	gethostname(host, sizeof(host) - 1);
+	describe_tables(tracing, tables);
+	target_losses(tracing->target, &report.losses);
+	report.time_unix_ns = clock_unix_ns();
+	report.host = host;
+	report.interval_s = (now_ns - tracing->reported_ns) / 1e9;
+	report.since_s = (now_ns - tracing->began_ns) / 1e9;
+	report.processes = processes;
+	report.rows = rows;
+	report.sort = options->sort;
+	report.group = options->group;
+	report.min_size = options->min_size;
+	report.older_s = options->older_s;
+	tracing->reported_ns = now_ns;
+	return write_report(tracing, &report);
+}

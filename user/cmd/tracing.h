@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What run and top share: a session and its target, the wait for events, reports on all outputs. */
+#ifndef HB_CMD_TRACING_H
+#define HB_CMD_TRACING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+
+#include "../probe/target.h"
+#include "options.h"
+
+struct tracing {
+	const struct options *options;
+	struct session *session;
+	struct target *target;
+	FILE *outputs[OPTIONS_OUTPUTS_MAX];
+	uint64_t began_ns, reported_ns; /* CLOCK_MONOTONIC */
+	int signals;                    /* signalfd of SIGINT, SIGTERM, SIGCHLD */
+};
+
+/* Load the programs, open the outputs, catch signals. Prints why not. 0 or an exit status. */
+int tracing_open(struct tracing *tracing, const struct options *options, bool follow);
+void tracing_close(struct tracing *tracing);
+
+/* Say that the probes are in place: "heldby: ready", and to the service manager. */
+void tracing_ready(struct tracing *tracing);
+
+/*
+ * Take in events until @until_ns (CLOCK_MONOTONIC) or a signal, whichever is first. True: a
+ * signal, in @info.
+ */
+bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_siginfo *info);
+
+/* Read the tables and write a report to every output. 0 or an exit status (1: nobody reads it). */
+int tracing_report(struct tracing *tracing, bool final);
+
+#endif

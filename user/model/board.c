@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "board_sites.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The kernel's fields are read one after the other while they change: never below zero. */
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+uint64_t board_entry_bytes(const struct board_entry *entry)
+{
+	const struct hb_site *totals = &entry->now.totals;
+
+	if (entry->now.walked)
+		return entry->now.held_bytes;
+	return minus(totals->allocated_bytes, totals->freed_bytes);
+}
+
+uint64_t board_entry_count(const struct board_entry *entry)
+{
+	const struct hb_site *totals = &entry->now.totals;
+
+	if (entry->now.walked)
+		return entry->now.held_count;
+	return minus(totals->allocated_count, totals->freed_count);
+}
+
+struct board *board_new(void)
+{
+	return calloc(1, sizeof(struct board));
+}
+
+static void drop(struct board *board, struct board_entry *entry)
+{
+	HASH_DEL(board->entries, entry);
+	free(entry);
+}
+
+void board_free(struct board *board)
+{
+	struct board_entry *entry, *next;
+
+	if (!board)
+		return;
+	HASH_ITER(hh, board->entries, entry, next)
+		drop(board, entry);
+	free(board);
+}
+
+void board_forget(struct board *board, uint32_t gen)
+{
+	struct board_entry *entry, *next;
+
+	HASH_ITER(hh, board->entries, entry, next) {
+		if (entry->now.key.gen == gen)
+			drop(board, entry);
+	}
+}
+
+static struct board_entry *find(const struct board *board, const struct hb_site_key *key)
+{
+	struct hb_site_key clean = *key;
+	struct board_entry *entry;
+
+	clean.pad = 0;
+	HASH_FIND(hh, board->entries, &clean, sizeof(clean), entry);
+	return entry;
+}
+
+static int add(struct board *board, const struct hb_site_key *key)
+{
+	struct board_entry *entry = calloc(1, sizeof(*entry));
+
+	if (!entry)
+		return -ENOMEM;
+	entry->now.key = *key;
+	entry->now.key.pad = 0;
+	entry->order = board->orders;
+	HASH_ADD(hh, board->entries, now.key, sizeof(entry->now.key), entry);
+	if (!entry->hh.tbl) {
+		free(entry);
+		return -ENOMEM;
+	}
+	board->orders++;
+	return 0;
+}
+
+/* Every site of the reading gets its entry, or none does. */
+static int make_room(struct board *board, const struct board_site *sites, size_t count)
+{
+	struct board_entry *entry, *next;
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < count && !err; i++) {
+		if (!find(board, &sites[i].key))
+			err = add(board, &sites[i].key);
+	}
+	if (!err)
+		return 0;
+	HASH_ITER(hh, board->entries, entry, next) {
+		if (!entry->reading)
+			drop(board, entry);
+	}
+	return err;
+}
+
+/* What the entry held becomes the base of its growth. */
+static void age(const struct board *board, struct board_entry *entry, bool walked)
+{
+	if (entry->reading) {
+		entry->before_bytes = board_entry_bytes(entry);
+		entry->before_ns = entry->read_ns;
+		/* With and without a walk different blocks count. */
+		entry->has_before = entry->now.walked == walked;
+	} else {
+		entry->before_bytes = 0;
+		entry->before_ns = board->read_ns;
+		entry->has_before = board->readings > 0;
+	}
+}
+
+int board_update(struct board *board, const struct board_site *sites, size_t count,
+		 uint64_t now_ns)
+{
+	uint64_t reading = board->readings + 1;
+	size_t i;
+	int err = make_room(board, sites, count);
+
+	if (err)
+		return err;
+	for (i = 0; i < count; i++) {
+		struct board_entry *entry = find(board, &sites[i].key);
+
+		if (entry->reading != reading)
+			age(board, entry, sites[i].walked);
+		entry->now = sites[i];
+		entry->now.key.pad = 0;
+		entry->reading = reading;
+		entry->read_ns = now_ns;
+	}
+	board->readings = reading;
+	board->read_ns = now_ns;
+	return 0;
+}
+
+void board_sums(const struct board *board, uint32_t gen, struct board_sums *sums)
+{
+	const struct board_entry *entry;
+
+	memset(sums, 0, sizeof(*sums));
+	for (entry = board->entries; entry; entry = entry->hh.next) {
+		const struct hb_site *totals = &entry->now.totals;
+
+		if (entry->now.key.gen != gen)
+			continue;
+		sums->allocated_bytes += totals->allocated_bytes;
+		sums->allocated_count += totals->allocated_count;
+		sums->freed_bytes += totals->freed_bytes;
+		sums->freed_count += totals->freed_count;
+	}
+	sums->outstanding_bytes = minus(sums->allocated_bytes, sums->freed_bytes);
+	sums->outstanding_count = minus(sums->allocated_count, sums->freed_count);
+}

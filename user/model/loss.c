@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loss.h"
+
+/*
+ * One row per counter. A sentence follows its number: "12: allocations are not counted ...".
+ * Bytes beside a count are notes, so that the sum of a class counts every event once.
+ */
+static const struct loss_kind kinds[] = {
+	[HB_CNT_BLOCK_FULL] = { "blocks_full", LOSS_LOST,
+		"allocations not counted: the table of live blocks was full; raise --max-blocks" },
+	[HB_CNT_BLOCK_FULL_BYTES] = { "blocks_full_bytes", LOSS_NOTE,
+		"bytes of the allocations that the full table of live blocks left out" },
+	[HB_CNT_SITE_FULL] = { "sites_full", LOSS_LOST,
+		"allocations not counted: the table of sites was full; raise --max-sites" },
+	[HB_CNT_SITE_FULL_BYTES] = { "sites_full_bytes", LOSS_NOTE,
+		"bytes of the allocations that the full table of sites left out" },
+	[HB_CNT_STACK_FULL] = { "stacks_full", LOSS_NOTE,
+		"allocations counted without their stack: bytes are right, but the table of stacks "
+		"was full; raise --max-stacks" },
+	[HB_CNT_PROC_FULL] = { "processes_full", LOSS_LOST,
+		"processes not traced: the table of processes was full; choose fewer processes" },
+	[HB_CNT_TASK_STORAGE] = { "thread_storage", LOSS_LOST,
+		"calls not counted: the kernel had no memory to follow their thread; "
+		"trace fewer threads or free memory" },
+	[HB_CNT_PENDING_DEEP] = { "calls_too_deep", LOSS_LOST,
+		"calls not counted: too many were open at once in one thread (allocating signal "
+		"handlers inside each other)" },
+	[HB_CNT_READ_FAILED] = { "results_unread", LOSS_LOST,
+		"calls not counted: the block's address could not be read where posix_memalign "
+		"put it (page not in memory)" },
+	[HB_CNT_RING_FULL] = { "process_events", LOSS_DROPPED,
+		"forks, execs or exits not heard of: the ring of events was full; the reader "
+		"needs more CPU time" },
+	[HB_CNT_FREE_MISSED] = { "missed_frees", LOSS_MISSED,
+		"frees not seen when they happened: their blocks were taken off when their "
+		"addresses were given out again" },
+	[HB_CNT_FREE_UNKNOWN] = { "unknown_frees", LOSS_NOTE,
+		"frees of blocks that were not counted: allocated before tracing began, or "
+		"inherited over fork" },
+	[HB_CNT_ABANDONED] = { "abandoned_calls", LOSS_NOTE,
+		"calls that never returned: left by longjmp, cancellation or the thread's end" },
+	[HB_CNT_REPUT_FAILED] = { "blocks_not_put_back", LOSS_LOST,
+		"blocks no longer counted: after a failed realloc the table of live blocks was "
+		"full; raise --max-blocks" },
+	[HB_CNT_BLOCKS_IN] = { "blocks_in", LOSS_FILL, "blocks put into the table of live blocks" },
+	[HB_CNT_BLOCKS_OUT] = { "blocks_out", LOSS_FILL, "blocks taken off that table" },
+	[HB_CNT_SITES_IN] = { "sites_in", LOSS_FILL, "sites put into the table of sites" },
+	[HB_CNT_STACKS_IN] = { "stacks_in", LOSS_FILL, "stacks put into the table of stacks" },
+	[LOSS_MAP_EVENTS] = { "mapping_events", LOSS_DROPPED,
+		"new mappings not heard of: the ring of mappings was full; frames there stay "
+		"without a name" },
+	[LOSS_LATE_ATTACH] = { "late_attaches", LOSS_MISSED,
+		"allocators probed after their process had begun to use them: what it allocated "
+		"before is not counted; start it with heldby run" },
+	[LOSS_ATTACH_FAILED] = { "failed_attaches", LOSS_MISSED,
+		"entry points that could not be probed: their calls are not counted; -v says "
+		"which, heldby doctor says why" },
+	[LOSS_RECURSION] = { "skipped_probes", LOSS_MISSED,
+		"calls not counted: the kernel skipped their probe; another tracer may be at "
+		"work" },
+	[LOSS_FORGOTTEN] = { "forgotten_processes", LOSS_NOTE,
+		"ended processes that are no longer shown: only the latest 8192 are kept" },
+};
+
+_Static_assert(sizeof(kinds) / sizeof(kinds[0]) == LOSS_END, "every counter has its row");
+
+const struct loss_kind *loss_kind(size_t index)
+{
+	static const struct loss_kind none = { "unknown", LOSS_NOTE, "events of an unknown kind" };
+
+	return index < LOSS_END ? &kinds[index] : &none;
+}
+
+uint64_t losses_sum(const struct losses *losses, enum loss_class class)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < LOSS_END; i++) {
+		if (kinds[i].class == class)
+			sum += losses->counts[i];
+	}
+	return sum;
+}

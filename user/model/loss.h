@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What was not counted, by name and sentence. "Never lose silently" lives here. */
+#ifndef HB_MODEL_LOSS_H
+#define HB_MODEL_LOSS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../bpf/record.h"
+
+enum loss_class {
+	LOSS_LOST,    /* a map was full, a read failed */
+	LOSS_DROPPED, /* a ring was full */
+	LOSS_MISSED,  /* it happened before the probes were there */
+	LOSS_NOTE,    /* worth saying, but nothing is missing from the sums */
+	LOSS_FILL,    /* how full a table is; not shown among the losses */
+};
+
+/* Counters kept by user space, numbered after the kernel's. */
+enum loss_user {
+	LOSS_MAP_EVENTS = HB_CNT_END, /* dropped: records of new mappings (perf ring full) */
+	LOSS_LATE_ATTACH,             /* missed: allocators probed after their first use */
+	LOSS_ATTACH_FAILED,           /* missed: entry points that could not be probed */
+	LOSS_RECURSION,               /* missed: program runs the kernel skipped */
+	LOSS_FORGOTTEN,               /* note: ended process images no longer kept */
+	LOSS_END
+};
+
+struct losses {
+	uint64_t counts[LOSS_END];
+};
+
+struct loss_kind {
+	const char *name;     /* key in the JSON's losses.detail: "unknown_frees", ... */
+	enum loss_class class;
+	const char *sentence; /* what it means and what to try, without the number */
+};
+
+/* The kind of counter @index (< LOSS_END); never NULL. */
+const struct loss_kind *loss_kind(size_t index);
+
+/* Sum over one class. */
+uint64_t losses_sum(const struct losses *losses, enum loss_class class);
+
+#endif

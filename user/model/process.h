@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a report says of one process image. Strings are owned by whoever fills the record in
+ * (probe/target) and live as long as the report does.
+ */
+#ifndef HB_MODEL_PROCESS_H
+#define HB_MODEL_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct process_info {
+	uint32_t gen;         /* its generation, the key to its sites */
+	uint32_t pid;         /* tgid, initial pid namespace */
+	uint32_t image;       /* how many exec calls before this image; 0 for the first we saw */
+	int64_t start_unix_ns; /* wall clock; 0: unknown */
+	const char *comm;     /* any bytes, never NULL */
+	const char *cgroup;   /* memory cgroup's path, or NULL */
+	const char *container_id; /* 64 hex digits, or NULL */
+	const char *const *allocators; /* "glibc 2.36", ... */
+	size_t allocators_count;
+	const char *runtime;  /* "jvm 17.0.15+6", or NULL */
+	const char *blind;    /* why malloc cannot be seen here, or NULL */
+	uint64_t rss_bytes;   /* 0: unknown */
+	bool exited;          /* this image has ended, by exit or exec */
+	/* Sums over its sites, whatever the filters show. */
+	uint64_t outstanding_bytes, outstanding_count;
+	uint64_t allocated_bytes, allocated_count;
+	uint64_t freed_bytes, freed_count;
+};
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One document: what a view turns into bytes. Everything is borrowed. */
+#ifndef HB_MODEL_REPORT_H
+#define HB_MODEL_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "board.h"
+#include "loss.h"
+#include "process.h"
+
+struct report_hook {
+	const char *source; /* "malloc" */
+	const char *rung;   /* "uprobe.session" */
+};
+
+/* How full one kernel table is. */
+struct report_table {
+	const char *name;   /* "blocks" */
+	uint64_t rows, max_rows;
+	const char *option; /* "--max-blocks" */
+};
+
+struct report {
+	int64_t time_unix_ns;
+	const char *host;
+	double interval_s; /* since the report before */
+	double since_s;    /* since tracing began */
+	bool final;
+	const struct report_hook *hooks;
+	size_t hooks_count;
+	const struct process_info *processes;
+	size_t processes_count;
+	const struct board_row *rows;
+	size_t rows_count;
+	size_t rows_total;      /* before --top cut them */
+	enum board_sort sort;
+	enum board_group group;
+	uint64_t min_size;      /* --min-size in force, 0: none */
+	double older_s;         /* --older in force, 0: none */
+	struct losses losses;
+	const struct report_table *tables;
+	size_t tables_count;
+};
+
+/* The process image of generation @gen, or NULL. */
+const struct process_info *report_process(const struct report *report, uint32_t gen);
+
+/* "malloc", "direct"; NULL for anything else (a row that spans sources). */
+const char *report_source_name(uint32_t source);
+/* As on the command line: "outstanding", ...; "site", ... */
+const char *report_sort_name(enum board_sort sort);
+const char *report_group_name(enum board_group group);
+
+/* Whether allocations of @process are known at all: it is not blind, or some were seen. */
+bool report_sees(const struct process_info *process);
+/* Whether anything was lost, dropped or missed, so that sums may be too low. */
+bool report_approximate(const struct report *report);
+
+#endif

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Reads what the traced processes hold into the board, and names it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/cleanup.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "events.h"
+#include "target_private.h"
+
+#define PURGE_PROCESSES 64 /* ended images whose rows are removed in one go, unless a table is half full */
+
+/* Sites by key, while the live blocks are walked. */
+struct site_index {
+	uint32_t *slots; /* site number + 1, 0: free */
+	size_t mask;
+	struct board_site *sites;
+	uint64_t born_before_ns;
+};
+
+static size_t site_hash(const struct hb_site_key *key)
+{
+	uint64_t hash = key->stack ^ ((uint64_t)key->gen << 32 | key->tid) ^ ((uint64_t)key->source << 17);
+
+	hash *= 0x9e3779b97f4a7c15ULL;
+	return hash ^ (hash >> 31);
+}
+
+static int index_build(struct site_index *index, struct board_site *sites, size_t count)
+{
+	size_t size = 1024;
+
+	while (size < 2 * count)
+		size *= 2;
+	index->slots = calloc(size, sizeof(*index->slots));
+	if (!index->slots)
+		return -ENOMEM;
+	index->mask = size - 1;
+	index->sites = sites;
+	for (size_t i = 0; i < count; i++) {
+		size_t slot = site_hash(&sites[i].key) & index->mask;
+
+		while (index->slots[slot])
+			slot = (slot + 1) & index->mask;
+		index->slots[slot] = i + 1;
+		sites[i].walked = true;
+	}
+	return 0;
+}
+
+static void walk_block(void *ctx, const struct hb_block_key *key, const struct hb_block *block)
+{
+	struct hb_site_key site_key = { .stack = block->stack, .gen = key->gen, .tid = block->tid, .source = key->source };
+	struct site_index *index = ctx;
+	size_t slot = site_hash(&site_key) & index->mask;
+	struct board_site *site;
+
+	while (index->slots[slot] && memcmp(&index->sites[index->slots[slot] - 1].key, &site_key, sizeof(site_key)))
+		slot = (slot + 1) & index->mask;
+	if (!index->slots[slot] || block->born_ns > index->born_before_ns)
+		return;
+	site = &index->sites[index->slots[slot] - 1];
+	site->held_bytes += block->bytes;
+	site->held_count++;
+	if (!site->oldest_born_ns || block->born_ns < site->oldest_born_ns)
+		site->oldest_born_ns = block->born_ns;
+}
+
+static int walk_blocks(struct target *target, struct board_site *sites, size_t count, uint64_t born_before_ns)
+{
+	struct site_index index = { .born_before_ns = born_before_ns };
+	int err = index_build(&index, sites, count);
+
+	if (!err)
+		err = session_blocks(target->session, walk_block, &index);
+	free(index.slots);
+	return err;
+}
+
+static const struct kept_stack *stack_of(struct target *target, uint64_t key)
+{
+	struct kept_stack *kept;
+	struct hb_stack stack;
+
+	HASH_FIND(hh, target->stacks, &key, sizeof(key), kept);
+	if (kept)
+		return kept;
+	if (session_stack(target->session, key, &stack))
+		return NULL;
+	kept = malloc(sizeof(*kept) + stack.count * sizeof(kept->frames[0]));
+	if (!kept)
+		return NULL;
+	kept->key = key;
+	kept->count = stack.count;
+	memcpy(kept->frames, stack.frames, stack.count * sizeof(kept->frames[0]));
+	HASH_ADD(hh, target->stacks, key, sizeof(kept->key), kept);
+	return kept;
+}
+
+static int compare_gens(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Images kept beyond the limit go, the oldest first. */
+static void forget_oldest(struct target *target)
+{
+	struct process *process, *oldest;
+	size_t ended = 0;
+
+	for (process = target->newest; process; process = process->older)
+		ended += process->exited;
+	for (; ended > TARGET_ENDED_MAX; ended--) {
+		oldest = NULL;
+		for (process = target->newest; process; process = process->older) {
+			if (process->exited)
+				oldest = process;
+		}
+		if (!oldest)
+			return;
+		target_forget(target, oldest);
+		target->forgotten++;
+	}
+}
+
+/* Take the rows of ended images out of the kernel; the board and we keep what they held. */
+static void purge(struct target *target, const struct board_site *sites, size_t count)
+{
+	__cleanup(freep) uint32_t *gens = calloc(target->ended + 1, sizeof(*gens));
+	struct process *process;
+	size_t n = 0;
+	int err;
+
+	if (!gens)
+		return;
+	for (process = target->newest; process && n < target->ended; process = process->older) {
+		if (process->exited && !process->purged && process->gen)
+			gens[n++] = process->gen;
+	}
+	qsort(gens, n, sizeof(*gens), compare_gens);
+	for (size_t i = 0; i < count; i++) {
+		if (bsearch(&sites[i].key.gen, gens, n, sizeof(*gens), compare_gens))
+			stack_of(target, sites[i].key.stack);
+	}
+	err = session_purge(target->session, gens, n);
+	if (err) {
+		log_debug("rows of ended processes stay for now: %s", strerror(-err));
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		process = target_process(target, gens[i]);
+		if (process)
+			process->purged = true;
+	}
+	target->ended -= n;
+	forget_oldest(target);
+}
+
+static bool purge_is_due(struct target *target)
+{
+	struct session_fill fill;
+
+	if (!target->ended)
+		return false;
+	session_fill(target->session, &fill);
+	return target->ended >= PURGE_PROCESSES || fill.blocks > fill.max_blocks / 2 ||
+	       fill.sites > fill.max_sites / 2 || fill.stacks > fill.max_stacks / 2;
+}
+
+static void frames_release(struct target *target)
+{
+	while (target->frames) {
+		struct frame_block *block = target->frames;
+
+		target->frames = block->next;
+		free(block);
+	}
+}
+
+int target_read(struct target *target, const struct target_reading *reading)
+{
+	__cleanup(freep) struct board_site *sites = NULL;
+	uint64_t now_ns = clock_mono_ns();
+	size_t count = 0;
+	int err;
+
+	frames_release(target);
+	err = session_sites(target->session, &sites, &count);
+	if (!err && reading->walk)
+		err = walk_blocks(target, sites, count, now_ns - reading->older_ns);
+	if (!err)
+		err = board_update(target->board, sites, count, now_ns);
+	if (!err && !reading->last && purge_is_due(target))
+		purge(target, sites, count);
+	return err;
+}
+
+const struct board *target_board(const struct target *target)
+{
+	return target->board;
+}
+
+static size_t name_frames(void *ctx, uint32_t gen, uint64_t stack, const struct frame **frames)
+{
+	struct target *target = ctx;
+	const struct process *process = target_process(target, gen);
+	const struct kept_stack *kept = stack_of(target, stack);
+	struct frame_block *block;
+
+	*frames = NULL;
+	if (!kept || !kept->count)
+		return 0;
+	block = calloc(1, sizeof(*block) + kept->count * sizeof(block->frames[0]));
+	if (!block)
+		return 0;
+	block->next = target->frames;
+	target->frames = block;
+	*frames = block->frames;
+	if (!process) {
+		block->frames[0].address = kept->frames[0];
+		return 1;
+	}
+	return addrmap_symbolize(&process->map, target->symbols, kept->frames, kept->count, block->frames);
+}
+
+static const char *name_container(void *ctx, uint32_t gen)
+{
+	const struct process *process = target_process(ctx, gen);
+
+	if (!process)
+		return NULL;
+	return process->container[0] ? process->container : process->cgroup;
+}
+
+struct board_names target_names(struct target *target)
+{
+	return (struct board_names){ .ctx = target, .frames = name_frames, .container = name_container };
+}
+
+static void add_allocator(struct process *process, struct process_info *info, const struct module *module)
+{
+	if (!module->set.allocator[0] || !module->set.count)
+		return;
+	for (size_t i = 0; i < info->allocators_count; i++) {
+		if (!strcmp(process->allocators[i], module->set.allocator))
+			return;
+	}
+	process->allocators[info->allocators_count++] = module->set.allocator;
+}
+
+static const char *why_blind(const struct process *process)
+{
+	if (!process->map.count)
+		return "it ended before its files could be read";
+	for (size_t i = 0; i < process->modules_count; i++) {
+		if (process->modules[i]->failed)
+			return "the probes were refused";
+	}
+	return "none of its files has malloc among its symbols";
+}
+
+static void fill_info(struct target *target, struct process *process, struct process_info *info)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	struct board_sums sums;
+	const char **names;
+
+	memset(info, 0, sizeof(*info));
+	info->gen = process->gen;
+	info->pid = process->pid;
+	info->image = process->image;
+	info->start_unix_ns = process->start_unix_ns;
+	info->comm = process->comm;
+	info->cgroup = process->cgroup;
+	info->container_id = process->container[0] ? process->container : NULL;
+	info->exited = process->exited;
+	if (!process->exited && !proc_open(&proc, process->pid))
+		info->rss_bytes = proc_rss_bytes(&proc);
+	names = reallocarray(process->allocators, process->modules_count + 1, sizeof(*names));
+	if (names)
+		process->allocators = names;
+	for (size_t i = 0; names && i < process->modules_count; i++) {
+		add_allocator(process, info, process->modules[i]);
+		if (process->modules[i]->set.runtime[0])
+			info->runtime = process->modules[i]->set.runtime;
+	}
+	info->allocators = process->allocators;
+	if (!info->allocators_count)
+		info->blind = why_blind(process);
+	board_sums(target->board, process->gen, &sums);
+	info->outstanding_bytes = sums.outstanding_bytes;
+	info->outstanding_count = sums.outstanding_count;
+	info->allocated_bytes = sums.allocated_bytes;
+	info->allocated_count = sums.allocated_count;
+	info->freed_bytes = sums.freed_bytes;
+	info->freed_count = sums.freed_count;
+}
+
+int target_processes(struct target *target, struct process_info **processes, size_t *count)
+{
+	struct process *process;
+	size_t n = 0;
+
+	for (process = target->newest; process; process = process->older)
+		n += process->gen != 0;
+	*processes = calloc(n + 1, sizeof(**processes));
+	if (!*processes)
+		return -ENOMEM;
+	*count = n;
+	for (process = target->newest; process; process = process->older) {
+		if (process->gen)
+			fill_info(target, process, &(*processes)[--n]);
+	}
+	return 0;
+}
+
+uint64_t target_live_blocks(struct target *target)
+{
+	struct session_fill fill;
+
+	session_fill(target->session, &fill);
+	return fill.blocks;
+}
+
+void target_losses(struct target *target, struct losses *losses)
+{
+	memset(losses, 0, sizeof(*losses));
+	session_losses(target->session, losses);
+	losses->counts[LOSS_MAP_EVENTS] = mapwatch_lost(target->watch) + queue_lost(target->queue);
+	losses->counts[LOSS_LATE_ATTACH] = target->late;
+	losses->counts[LOSS_ATTACH_FAILED] = modules_failed(target->modules);
+	losses->counts[LOSS_FORGOTTEN] = target->forgotten;
+}
+
+void target_free(struct target *target)
+{
+	struct kept_stack *kept, *next;
+
+	if (!target)
+		return;
+	if (target->board) {
+		while (target->newest)
+			target_forget(target, target->newest);
+	}
+	frames_release(target);
+	HASH_ITER(hh, target->stacks, kept, next) {
+		HASH_DEL(target->stacks, kept);
+		free(kept);
+	}
+	modules_free(target->modules);
+	mapwatch_close(target->watch);
+	queue_free(target->queue);
+	board_free(target->board);
+	symcache_free(target->symbols);
+	free(target);
+}

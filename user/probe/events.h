@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two streams put in order: what our programs say of processes, and what the kernel says of their
+ * mappings. Each comes through rings of its own; only time tells which was first.
+ */
+#ifndef HB_PROBE_EVENTS_H
+#define HB_PROBE_EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mapwatch.h"
+#include "session.h"
+
+struct queued {
+	uint64_t time_ns;
+	uint64_t order; /* of arrival, for equal times */
+	bool is_process;
+	struct hb_ev_process process;
+	struct map_event map; /* its path is the queue's */
+};
+
+struct queue;
+struct queue *queue_new(void);
+void queue_free(struct queue *queue);
+
+/* Take in all that waits in both streams. */
+void queue_fill(struct queue *queue, struct session *session, struct mapwatch *watch);
+/* What is in the queue, oldest first; borrowed until queue_clear(). */
+struct queued *queue_sorted(struct queue *queue, size_t *count);
+void queue_clear(struct queue *queue);
+
+/* Events left out for want of memory. */
+uint64_t queue_lost(const struct queue *queue);
+
+#endif

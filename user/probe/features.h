@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this kernel lets us do, found by doing it once: the smallest program on a function of our
+ * own. Never by version: distributions backport, and lockdown or seccomp refuse.
+ */
+#ifndef HB_PROBE_FEATURES_H
+#define HB_PROBE_FEATURES_H
+
+#include <stdbool.h>
+
+/* Ways to attach a program to a function of a process, best first. */
+enum rung {
+	RUNG_SESSION, /* one link, one program for entry and return (6.13+) */
+	RUNG_MULTI,   /* one link for many functions, entry and return apart (6.6+) */
+	RUNG_PERF,    /* a perf event for each function, entry and return apart */
+	RUNG_END
+};
+
+struct feature {
+	const char *name; /* "uprobe.session" */
+	bool tried;
+	bool works;
+	char why[160];    /* if tried and not working: what was refused */
+};
+
+struct features {
+	struct feature rungs[RUNG_END];
+	struct feature sleepable;    /* uprobe programs may fault pages in */
+	struct feature task_storage; /* memory per thread, in uprobe programs */
+	struct feature btf;          /* the kernel describes its types */
+	enum rung best;              /* RUNG_END: none works */
+};
+
+/*
+ * Find the best rung, and with @all try the lesser ones too (each takes some 50 ms, for links go
+ * after an RCU grace period). Without root everything is refused with the reason.
+ */
+void features_probe(struct features *features, bool all);
+
+#endif

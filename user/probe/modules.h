@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files that traced processes map: each opened once, searched once for an allocator, probed
+ * once (or once for each process, when probes are not for all).
+ */
+#ifndef HB_PROBE_MODULES_H
+#define HB_PROBE_MODULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../remote/procfs.h"
+#include "../symbol/symcache.h"
+#include "allocators.h"
+#include "session.h"
+
+struct module {
+	struct elf_file *file;  /* borrowed from the symbol cache */
+	struct probe_set set;   /* where it allocates; count 0: nowhere */
+	struct session_probes *everywhere; /* probes for all processes, or NULL */
+	bool failed;            /* probes could not be put */
+};
+
+struct modules;
+
+/* @sources: which of enum hb_source are traced, a bit 1 << source each. NULL if memory is short. */
+struct modules *modules_new(struct session *session, struct symcache *cache, unsigned int sources);
+void modules_free(struct modules *modules);
+
+/* How the kernel names a file in a mapping; all zero: not known. */
+struct module_id {
+	uint32_t major, minor;
+	uint64_t ino, ino_generation;
+};
+
+/*
+ * The module that @proc maps at [start, end) from @path. It is opened through the mapping while
+ * the process lives, else by its path in the process's root, else in ours if it is the same file.
+ * Borrowed; NULL: no regular ELF file, or gone.
+ */
+struct module *modules_mapped(struct modules *modules, const struct proc *proc, const struct module_id *id,
+			      uint64_t start, uint64_t end, const char *path);
+
+/* The module behind an open file. Borrowed, or NULL. */
+struct module *modules_opened(struct modules *modules, int fd);
+
+/* Put @module's probes for every process. True if they are there now and were not before. */
+bool modules_probe_everywhere(struct modules *modules, struct module *module);
+
+/* Put them for process @pid alone; the caller detaches. NULL if there is nothing to put or it failed. */
+struct session_probes *modules_probe(struct modules *modules, struct module *module, pid_t pid);
+
+/* Entry points that could not be probed so far. */
+uint64_t modules_failed(const struct modules *modules);
+
+#endif

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The probes in one file, on whichever rung the session took. */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "session_private.h"
+
+struct session_probes {
+	size_t count;
+	int links[]; /* in the order in which they were made */
+};
+
+void session_detach(struct session_probes *probes)
+{
+	if (!probes)
+		return;
+	/* Entries go first: a call seen coming is then still seen returning. */
+	while (probes->count)
+		close(probes->links[--probes->count]);
+	free(probes);
+}
+
+struct places {
+	uint64_t *offsets, *cookies;
+	size_t count;
+};
+
+/* The points of @set at @place; returns of functions that throw are left out of @returns. */
+static void gather(const struct probe_set *set, enum probe_place place, bool returns, struct places *places)
+{
+	places->count = 0;
+	for (size_t i = 0; i < set->count; i++) {
+		const struct probe_point *point = &set->points[i];
+
+		if (point->place != place)
+			continue;
+		if (returns && HB_COOKIE_GET(point->cookie, HB_COOKIE_THROWS_SHIFT, 1))
+			continue;
+		places->offsets[places->count] = point->offset;
+		places->cookies[places->count] = point->cookie;
+		places->count++;
+	}
+}
+
+static int put_perf(struct session_probes *probes, struct bpf_program *program, bool returns, int file_fd,
+		    const struct places *places, pid_t pid)
+{
+	for (size_t i = 0; i < places->count; i++) {
+		int link = attach_perf(bpf_program__fd(program), returns, file_fd, places->offsets[i],
+				       places->cookies[i], pid);
+
+		if (link < 0)
+			return link;
+		probes->links[probes->count++] = link;
+	}
+	return 0;
+}
+
+static int put(struct session *session, struct session_probes *probes, struct bpf_program *program,
+	       bool returns, int file_fd, const struct places *places, pid_t pid)
+{
+	int type = program == session->bpf->progs.hb_malloc_sess ? ATTACH_UPROBE_SESSION : ATTACH_UPROBE_MULTI;
+	int link;
+
+	if (!places->count)
+		return 0;
+	if (session->rung == RUNG_PERF)
+		return put_perf(probes, program, returns, file_fd, places, pid);
+	link = attach_multi(bpf_program__fd(program), type, returns, file_fd, places->offsets, places->cookies,
+			    places->count, pid);
+	if (link < 0)
+		return link;
+	probes->links[probes->count++] = link;
+	return 0;
+}
+
+static int put_all(struct session *session, struct session_probes *probes, int file_fd,
+		   const struct probe_set *set, struct places *places, pid_t pid)
+{
+	bool one = session->rung == RUNG_SESSION;
+	int err;
+
+	gather(set, PLACE_FREE, false, places);
+	err = put(session, probes, session->bpf->progs.hb_free_enter, false, file_fd, places, pid);
+	if (err)
+		return err;
+	gather(set, PLACE_RET, false, places);
+	err = put(session, probes, session->bpf->progs.hb_malloc_ret, false, file_fd, places, pid);
+	if (err)
+		return err;
+	if (!one) {
+		gather(set, PLACE_CALL, true, places);
+		err = put(session, probes, session->bpf->progs.hb_malloc_exit, true, file_fd, places, pid);
+		if (err)
+			return err;
+	}
+	gather(set, PLACE_CALL, false, places);
+	return put(session, probes,
+		   one ? session->bpf->progs.hb_malloc_sess : session->bpf->progs.hb_malloc_enter, false,
+		   file_fd, places, pid);
+}
+
+int session_attach(struct session *session, int file_fd, const struct probe_set *set, pid_t pid,
+		   struct session_probes **out)
+{
+	/* At the worst a link for each point, and two for each call. */
+	struct session_probes *probes = calloc(1, sizeof(*probes) + 2 * set->count * sizeof(int));
+	struct places places = {
+		.offsets = calloc(set->count + 1, sizeof(uint64_t)),
+		.cookies = calloc(set->count + 1, sizeof(uint64_t)),
+	};
+	int err = -ENOMEM;
+
+	*out = NULL;
+	if (probes && places.offsets && places.cookies)
+		err = put_all(session, probes, file_fd, set, &places, pid);
+	free(places.offsets);
+	free(places.cookies);
+	if (err)
+		session_detach(probes);
+	else
+		*out = probes;
+	return err;
+}

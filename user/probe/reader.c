@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Reads the kernel's tables, in batches: the cost is that of the rows, not of system calls. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/cleanup.h"
+#include "session_private.h"
+
+#define BATCH_ROWS 4096u
+
+/*
+ * Call @each for every row of a hash map. Rows come and go meanwhile: one that stays is seen. A
+ * bucket with more rows than a batch (-ENOSPC) makes the batch grow.
+ */
+static int map_walk(const struct bpf_map *map, void (*each)(void *ctx, const void *key, const void *value),
+		    void *ctx)
+{
+	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
+	uint32_t cap = BATCH_ROWS, count;
+	/* The kernel's own idea of where it is: a bucket's number (4 bytes), but let a key fit as well. */
+	uint64_t token[8] = { 0 };
+	bool first = true;
+	int err = 0;
+
+	if (value_size >= sizeof(struct hb_stack))
+		cap = BATCH_ROWS / 16;
+	for (;;) {
+		__cleanup(freep) void *keys = malloc(cap * key_size);
+		__cleanup(freep) void *values = malloc(cap * value_size);
+
+		if (!keys || !values)
+			return -ENOMEM;
+		while (!err) {
+			count = cap;
+			err = bpf_map_lookup_batch(bpf_map__fd(map), first ? NULL : token, token, keys, values,
+						   &count, NULL) ? -errno : 0;
+			if (err && err != -ENOENT)
+				break;
+			first = false;
+			for (uint32_t i = 0; i < count; i++)
+				each(ctx, (char *)keys + i * key_size, (char *)values + i * value_size);
+		}
+		if (err == -ENOENT)
+			return 0; /* that was the last batch */
+		if (err != -ENOSPC || cap > (1u << 22))
+			return err;
+		cap *= 4;
+		err = 0;
+	}
+}
+
+struct site_list {
+	struct board_site *sites;
+	size_t count, cap;
+	bool short_of_memory;
+};
+
+static void add_site(void *ctx, const void *key, const void *value)
+{
+	struct site_list *list = ctx;
+
+	if (list->count == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 1024;
+		void *grown = realloc(list->sites, cap * sizeof(*list->sites));
+
+		if (!grown) {
+			list->short_of_memory = true;
+			return;
+		}
+		list->sites = grown;
+		list->cap = cap;
+	}
+	memset(&list->sites[list->count], 0, sizeof(*list->sites));
+	list->sites[list->count].key = *(const struct hb_site_key *)key;
+	list->sites[list->count].totals = *(const struct hb_site *)value;
+	list->count++;
+}
+
+int session_sites(struct session *session, struct board_site **sites, size_t *count)
+{
+	struct site_list list = { 0 };
+	int err = map_walk(session->bpf->maps.hb_sites, add_site, &list);
+
+	if (!err && list.short_of_memory)
+		err = -ENOMEM;
+	if (err) {
+		free(list.sites);
+		return err;
+	}
+	*sites = list.sites;
+	*count = list.count;
+	return 0;
+}
+
+struct block_walk {
+	void (*each)(void *ctx, const struct hb_block_key *key, const struct hb_block *block);
+	void *ctx;
+};
+
+static void give_block(void *ctx, const void *key, const void *value)
+{
+	struct block_walk *walk = ctx;
+
+	walk->each(walk->ctx, key, value);
+}
+
+int session_blocks(struct session *session,
+		   void (*each)(void *ctx, const struct hb_block_key *key, const struct hb_block *block), void *ctx)
+{
+	struct block_walk walk = { each, ctx };
+
+	return map_walk(session->bpf->maps.hb_live, give_block, &walk);
+}
+
+int session_stack(struct session *session, uint64_t key, struct hb_stack *stack)
+{
+	if (key == HB_STACK_NONE || bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_stacks), &key, stack))
+		return -ENOENT;
+	if (stack->count > HB_FRAMES_MAX)
+		stack->count = HB_FRAMES_MAX;
+	return 0;
+}
+
+struct purge {
+	const uint32_t *gens;
+	size_t gens_count;
+	uint32_t (*gen_of)(const void *key, const void *value);
+	size_t key_size;
+	char *keys;
+	size_t count, cap;
+	bool short_of_memory;
+};
+
+static int compare_gens(const void *a, const void *b)
+{
+	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+static void collect_key(void *ctx, const void *key, const void *value)
+{
+	struct purge *purge = ctx;
+	uint32_t gen = purge->gen_of(key, value);
+
+	if (!bsearch(&gen, purge->gens, purge->gens_count, sizeof(gen), compare_gens))
+		return;
+	if (purge->count == purge->cap) {
+		size_t cap = purge->cap ? 2 * purge->cap : 1024;
+		void *grown = realloc(purge->keys, cap * purge->key_size);
+
+		if (!grown) {
+			purge->short_of_memory = true;
+			return;
+		}
+		purge->keys = grown;
+		purge->cap = cap;
+	}
+	memcpy(purge->keys + purge->count++ * purge->key_size, key, purge->key_size);
+}
+
+static uint32_t gen_of_site(const void *key, const void *value)
+{
+	(void)value;
+	return ((const struct hb_site_key *)key)->gen;
+}
+
+static uint32_t gen_of_block(const void *key, const void *value)
+{
+	(void)value;
+	return ((const struct hb_block_key *)key)->gen;
+}
+
+static uint32_t gen_of_stack(const void *key, const void *value)
+{
+	(void)key;
+	return ((const struct hb_stack *)value)->gen;
+}
+
+/* Returns the rows removed, or negative errno. */
+static long purge_map(const struct bpf_map *map, uint32_t (*gen_of)(const void *key, const void *value),
+		      const uint32_t *gens, size_t count)
+{
+	struct purge purge = { .gens = gens, .gens_count = count, .gen_of = gen_of, .key_size = bpf_map__key_size(map) };
+	int err = map_walk(map, collect_key, &purge);
+	long removed = 0;
+
+	for (size_t i = 0; !err && i < purge.count; i++)
+		removed += !bpf_map_delete_elem(bpf_map__fd(map), purge.keys + i * purge.key_size);
+	free(purge.keys);
+	return err ? err : purge.short_of_memory ? -ENOMEM : removed;
+}
+
+int session_purge(struct session *session, const uint32_t *gens, size_t count)
+{
+	long blocks = purge_map(session->bpf->maps.hb_live, gen_of_block, gens, count);
+	long sites = purge_map(session->bpf->maps.hb_sites, gen_of_site, gens, count);
+	long stacks = purge_map(session->bpf->maps.hb_stacks, gen_of_stack, gens, count);
+
+	session->purged.blocks += blocks > 0 ? blocks : 0;
+	session->purged.sites += sites > 0 ? sites : 0;
+	session->purged.stacks += stacks > 0 ? stacks : 0;
+	return blocks < 0 ? blocks : sites < 0 ? sites : stacks < 0 ? stacks : 0;
+}
+
+static void read_counts(struct session *session, uint64_t counts[HB_CNT_END])
+{
+	int cpus = libbpf_num_possible_cpus();
+	__cleanup(freep) uint64_t *values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+
+	memset(counts, 0, HB_CNT_END * sizeof(*counts));
+	for (uint32_t i = 0; values && i < HB_CNT_END; i++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_counts), &i, values))
+			continue;
+		for (int cpu = 0; cpu < cpus; cpu++)
+			counts[i] += values[cpu];
+	}
+}
+
+/* Runs of our programs that the kernel left out because one was running on that CPU. */
+static uint64_t skipped_runs(struct session *session)
+{
+	struct bpf_program *program;
+	uint64_t skipped = 0;
+
+	bpf_object__for_each_program(program, session->bpf->obj) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+
+		if (bpf_program__fd(program) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+			skipped += info.recursion_misses;
+	}
+	return skipped;
+}
+
+void session_losses(struct session *session, struct losses *losses)
+{
+	read_counts(session, losses->counts);
+	losses->counts[LOSS_RECURSION] = skipped_runs(session);
+}
+
+void session_fill(struct session *session, struct session_fill *fill)
+{
+	uint64_t counts[HB_CNT_END];
+
+	read_counts(session, counts);
+	fill->blocks = counts[HB_CNT_BLOCKS_IN] - counts[HB_CNT_BLOCKS_OUT] - session->purged.blocks;
+	fill->sites = counts[HB_CNT_SITES_IN] - session->purged.sites;
+	fill->stacks = counts[HB_CNT_STACKS_IN] - session->purged.stacks;
+	fill->max_blocks = session->options.max_blocks;
+	fill->max_sites = session->options.max_sites;
+	fill->max_stacks = session->options.max_stacks;
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/log.h"
+#include "attach.h"
+#include "session_private.h"
+
+/* libbpf's lines, one level lower than its own idea of them. */
+static int libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	enum log_level ours = level == LIBBPF_DEBUG ? LOG_LEVEL_TRACE : LOG_LEVEL_DEBUG;
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_print(ours, "%s", line);
+	return 0;
+}
+
+static void choose_programs(struct session *session)
+{
+	struct heldby_bpf *bpf = session->bpf;
+	bool one = session->rung == RUNG_SESSION;
+	int type = session->rung == RUNG_PERF ? 0 : ATTACH_UPROBE_MULTI;
+	struct bpf_program *const uprobes[] = {
+		bpf->progs.hb_malloc_sess, bpf->progs.hb_malloc_enter, bpf->progs.hb_malloc_exit,
+		bpf->progs.hb_malloc_ret, bpf->progs.hb_free_enter,
+	};
+
+	for (size_t i = 0; i < sizeof(uprobes) / sizeof(uprobes[0]); i++) {
+		bpf_program__set_expected_attach_type(uprobes[i], type);
+		if (session->sleepable)
+			bpf_program__set_flags(uprobes[i], BPF_F_SLEEPABLE);
+	}
+	bpf_program__set_expected_attach_type(bpf->progs.hb_malloc_sess, ATTACH_UPROBE_SESSION);
+	bpf_program__set_autoload(bpf->progs.hb_malloc_sess, one);
+	bpf_program__set_autoload(bpf->progs.hb_malloc_enter, !one);
+	bpf_program__set_autoload(bpf->progs.hb_malloc_exit, !one);
+}
+
+static void set_knobs(struct session *session, const struct session_options *options)
+{
+	struct heldby_bpf *bpf = session->bpf;
+
+	bpf->rodata->hb_min_size = options->min_size;
+	bpf->rodata->hb_by_thread = options->by_thread;
+	bpf->rodata->hb_session = session->rung == RUNG_SESSION;
+	bpf->rodata->hb_can_fault = session->sleepable;
+	bpf_map__set_max_entries(bpf->maps.hb_live, options->max_blocks);
+	bpf_map__set_max_entries(bpf->maps.hb_sites, options->max_sites);
+	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
+	bpf_map__set_max_entries(bpf->maps.hb_procs, options->max_processes);
+	session->options = *options;
+}
+
+static int choose_rung(struct session *session, const struct session_options *options, char *why, size_t size)
+{
+	struct features features;
+
+	features_probe(&features, options->rung != RUNG_END);
+	session->rung = options->rung == RUNG_END ? features.best : options->rung;
+	if (session->rung == RUNG_END || !features.rungs[session->rung].works) {
+		const struct feature *last = &features.rungs[session->rung == RUNG_END ? RUNG_PERF : session->rung];
+
+		snprintf(why, size, "no uprobe can be set here (%s: %s); run as root, or see 'heldby doctor'",
+			 last->name, last->why);
+		return -EPERM;
+	}
+	if (!features.btf.works || !features.task_storage.works) {
+		const struct feature *lacking = features.btf.works ? &features.task_storage : &features.btf;
+
+		snprintf(why, size, "this kernel lacks %s (%s)", lacking->name, lacking->why);
+		return -EOPNOTSUPP;
+	}
+	session->sleepable = features.sleepable.works;
+	return 0;
+}
+
+static int received(void *ctx, void *data, size_t bytes)
+{
+	struct session *session = ctx;
+
+	if (bytes >= sizeof(struct hb_ev_process))
+		session->each(session->each_ctx, data);
+	return 0;
+}
+
+int session_open(struct session **out, const struct session_options *options, char *why, size_t size)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int err;
+
+	*out = NULL;
+	snprintf(why, size, "not enough memory");
+	if (!session)
+		return -ENOMEM;
+	libbpf_set_print(libbpf_print);
+	err = choose_rung(session, options, why, size);
+	if (err)
+		goto fail;
+	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
+	session->bpf = heldby_bpf__open();
+	if (!session->bpf) {
+		err = -errno;
+		goto fail;
+	}
+	choose_programs(session);
+	set_knobs(session, options);
+	err = heldby_bpf__load(session->bpf);
+	if (err == -ENOMEM || err == -E2BIG)
+		snprintf(why, size, "the kernel gave no memory for the tables; try a smaller --max-blocks");
+	if (err)
+		goto fail;
+	/* Only the programs about processes have a place of their own; the rest are put file by file. */
+	struct bpf_program *const hooks[] = {
+		session->bpf->progs.hb_task_fork, session->bpf->progs.hb_task_exec,
+		session->bpf->progs.hb_task_exit, session->bpf->progs.hb_task_signal,
+	};
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		session->hooks[i] = bpf_program__attach(hooks[i]);
+		if (!session->hooks[i]) {
+			err = -errno;
+			snprintf(why, size, "%s could not be attached", bpf_program__name(hooks[i]));
+			goto fail;
+		}
+	}
+	session->ring = ring_buffer__new(bpf_map__fd(session->bpf->maps.hb_ring), received, session, NULL);
+	if (!session->ring) {
+		err = -errno;
+		goto fail;
+	}
+	*out = session;
+	return 0;
+fail:
+	session_close(session);
+	return err;
+}
+
+void session_close(struct session *session)
+{
+	if (!session)
+		return;
+	for (size_t i = 0; i < sizeof(session->hooks) / sizeof(session->hooks[0]); i++)
+		bpf_link__destroy(session->hooks[i]);
+	ring_buffer__free(session->ring);
+	heldby_bpf__destroy(session->bpf);
+	free(session);
+}
+
+enum rung session_rung(const struct session *session)
+{
+	return session->rung;
+}
+
+const char *session_rung_name(const struct session *session)
+{
+	static const char *const names[] = { "uprobe.session", "uprobe.multi", "uprobe" };
+
+	return names[session->rung];
+}
+
+bool session_sleepable(const struct session *session)
+{
+	return session->sleepable;
+}
+
+int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags)
+{
+	struct hb_proc proc = { .gen = gen, .flags = flags };
+
+	if (bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid, &proc, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void session_untrace(struct session *session, uint32_t tgid)
+{
+	bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid);
+}
+
+int session_event_fd(const struct session *session)
+{
+	return ring_buffer__epoll_fd(session->ring);
+}
+
+int session_events(struct session *session, void (*each)(void *ctx, const struct hb_ev_process *event), void *ctx)
+{
+	session->each = each;
+	session->each_ctx = ctx;
+	return ring_buffer__consume(session->ring);
+}

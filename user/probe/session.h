@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The programs and maps in the kernel: loaded on the best rung, attached file by file, read row by
+ * row. What ends with us, ends: closing the session, or our death, takes every probe away.
+ */
+#ifndef HB_PROBE_SESSION_H
+#define HB_PROBE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../../bpf/record.h"
+#include "../model/board.h"
+#include "../model/loss.h"
+#include "allocators.h"
+#include "features.h"
+
+struct session_options {
+	uint64_t min_size;   /* bytes; smaller blocks are not kept */
+	bool by_thread;      /* sites split by thread */
+	uint32_t max_blocks, max_sites, max_stacks, max_processes; /* rows */
+	enum rung rung;      /* RUNG_END: the best */
+};
+
+struct session;
+
+/*
+ * Load the programs and attach those that watch processes; no function is probed yet. On failure
+ * negative errno, and @why (of @size bytes) says what to try.
+ */
+int session_open(struct session **session, const struct session_options *options, char *why, size_t size);
+void session_close(struct session *session);
+
+enum rung session_rung(const struct session *session);
+const char *session_rung_name(const struct session *session);
+bool session_sleepable(const struct session *session);
+
+/* The probes in one file, for one process or for all. */
+struct session_probes;
+
+/*
+ * Put @set's probes into @file_fd, for @pid or (0) for every process. Frees first, returns
+ * before entries: no window in which a block seen coming is not seen going. On failure negative
+ * errno and no probe is left.
+ */
+int session_attach(struct session *session, int file_fd, const struct probe_set *set, pid_t pid,
+		   struct session_probes **probes);
+void session_detach(struct session_probes *probes);
+
+/* Trace the process @tgid under generation @gen (HB_GEN_USER set) with HB_PROC_* @flags. */
+int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags);
+void session_untrace(struct session *session, uint32_t tgid);
+
+/* Descriptor that polls readable when events wait, and their delivery in order. */
+int session_event_fd(const struct session *session);
+int session_events(struct session *session,
+		   void (*each)(void *ctx, const struct hb_ev_process *event), void *ctx);
+
+/* Every site, in a malloc'ed array (totals only, nothing walked). 0 or negative errno. */
+int session_sites(struct session *session, struct board_site **sites, size_t *count);
+
+/* Call @each for every live block. 0 or negative errno. */
+int session_blocks(struct session *session,
+		   void (*each)(void *ctx, const struct hb_block_key *key, const struct hb_block *block),
+		   void *ctx);
+
+/* The frames of a stack. 0 or -ENOENT. */
+int session_stack(struct session *session, uint64_t key, struct hb_stack *stack);
+
+/* Remove every row of the @count generations in @gens (sorted). 0 or negative errno. */
+int session_purge(struct session *session, const uint32_t *gens, size_t count);
+
+/* Read the kernel's counters, and the runs it skipped, into @losses (user space's own are left). */
+void session_losses(struct session *session, struct losses *losses);
+
+/* Rows in use: blocks, sites, stacks; and what they may grow to. */
+struct session_fill {
+	uint64_t blocks, max_blocks, sites, max_sites, stacks, max_stacks;
+};
+void session_fill(struct session *session, struct session_fill *fill);
+
+#endif

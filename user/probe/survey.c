@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "survey.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../base/cleanup.h"
+#include "../remote/maps.h"
+
+#define SURVEY_MODULES_MAX 4096
+
+struct survey {
+	struct modules *modules;
+	struct proc proc;
+	void (*each)(void *ctx, const char *path, const struct module *module);
+	void *ctx;
+	const struct module *seen[SURVEY_MODULES_MAX]; /* a file is mapped in several pieces */
+	size_t seen_count;
+};
+
+static int survey_mapping(void *ctx, const struct map_line *line)
+{
+	struct survey *survey = ctx;
+	struct module_id id = { .major = line->major, .minor = line->minor, .ino = line->ino };
+	const struct module *module;
+
+	if (!line->exec)
+		return 0;
+	module = modules_mapped(survey->modules, &survey->proc, &id, line->start, line->end, line->path);
+	if (!module || (!module->set.count && !module->set.runtime[0] && !module->set.note[0]))
+		return 0;
+	for (size_t i = 0; i < survey->seen_count; i++) {
+		if (survey->seen[i] == module)
+			return 0;
+	}
+	if (survey->seen_count < SURVEY_MODULES_MAX)
+		survey->seen[survey->seen_count++] = module;
+	survey->each(survey->ctx, line->path, module);
+	return 0;
+}
+
+int survey_process(struct modules *modules, pid_t pid,
+		   void (*each)(void *ctx, const char *path, const struct module *module), void *ctx)
+{
+	__cleanup(freep) struct survey *survey = calloc(1, sizeof(*survey));
+	__cleanup(fd_closep) int fd = -1;
+	int err;
+
+	if (!survey)
+		return -ENOMEM;
+	survey->modules = modules;
+	survey->each = each;
+	survey->ctx = ctx;
+	survey->proc = (struct proc)PROC_INIT;
+	err = proc_open(&survey->proc, pid);
+	if (err)
+		return err;
+	fd = proc_open_file(&survey->proc, "maps");
+	err = fd < 0 ? fd : maps_walk(fd, survey_mapping, survey);
+	proc_close(&survey->proc);
+	return err;
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "target_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/log.h"
+#include "../remote/maps.h"
+#include "events.h"
+
+struct process *target_process(const struct target *target, uint32_t gen)
+{
+	struct process *process;
+
+	HASH_FIND(hh, target->by_gen, &gen, sizeof(gen), process);
+	return process;
+}
+
+static struct process *current_of(const struct target *target, uint32_t pid)
+{
+	struct process *process;
+
+	HASH_FIND(hh_pid, target->by_pid, &pid, sizeof(pid), process);
+	return process;
+}
+
+static void detach_own(struct process *process)
+{
+	for (size_t i = 0; i < process->probes_count; i++)
+		session_detach(process->probes[i].probes);
+	free(process->probes);
+	process->probes = NULL;
+	process->probes_count = 0;
+}
+
+static void process_free(struct process *process)
+{
+	detach_own(process);
+	addrmap_release(&process->map);
+	addrmap_release(&process->next);
+	free(process->modules);
+	free(process->allocators);
+	free(process->cgroup);
+	free(process);
+}
+
+void target_forget(struct target *target, struct process *process)
+{
+	struct process **link = &target->newest;
+
+	while (*link && *link != process)
+		link = &(*link)->older;
+	if (*link)
+		*link = process->older;
+	if (process->gen)
+		HASH_DELETE(hh, target->by_gen, process);
+	if (current_of(target, process->pid) == process)
+		HASH_DELETE(hh_pid, target->by_pid, process);
+	board_forget(target->board, process->gen);
+	process_free(process);
+}
+
+/* What /proc says of it, as far as it is still there. */
+static void describe(struct process *process)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+
+	if (proc_open(&proc, process->pid))
+		return;
+	if (!process->start_unix_ns)
+		process->start_unix_ns = proc_start_unix_ns(&proc);
+	if (!process->comm[0])
+		proc_comm(&proc, process->comm, sizeof(process->comm));
+	free(process->cgroup);
+	process->cgroup = proc_memory_cgroup(&proc);
+	if (!process->cgroup || !cgroup_container_id(process->cgroup, process->container))
+		process->container[0] = '\0';
+}
+
+/* A new image of @pid, which is its current one from now on. NULL if memory is short. */
+static struct process *process_new(struct target *target, uint32_t pid, uint32_t gen)
+{
+	struct process *process = calloc(1, sizeof(*process));
+	struct process *before = current_of(target, pid);
+
+	if (!process)
+		return NULL;
+	process->pid = pid;
+	process->gen = gen;
+	addrmap_init(&process->map);
+	addrmap_init(&process->next);
+	if (before)
+		HASH_DELETE(hh_pid, target->by_pid, before);
+	HASH_ADD(hh_pid, target->by_pid, pid, sizeof(pid), process);
+	if (gen)
+		HASH_ADD(hh, target->by_gen, gen, sizeof(gen), process);
+	process->older = target->newest;
+	target->newest = process;
+	return process;
+}
+
+/* Remember that @process maps @module, which allocates. */
+static bool add_module(struct process *process, struct module *module)
+{
+	struct module **grown;
+
+	for (size_t i = 0; i < process->modules_count; i++) {
+		if (process->modules[i] == module)
+			return false;
+	}
+	grown = reallocarray(process->modules, process->modules_count + 1, sizeof(*grown));
+	if (!grown)
+		return false;
+	process->modules = grown;
+	process->modules[process->modules_count++] = module;
+	return true;
+}
+
+static void probe_own(struct target *target, struct process *process, struct module *module)
+{
+	struct session_probes *probes;
+	struct process_probes *grown;
+
+	for (size_t i = 0; i < process->probes_count; i++) {
+		if (process->probes[i].module == module)
+			return; /* put before an exec: they hold for the process */
+	}
+	grown = reallocarray(process->probes, process->probes_count + 1, sizeof(*grown));
+	if (!grown)
+		return;
+	process->probes = grown;
+	probes = modules_probe(target->modules, module, process->pid);
+	if (!probes)
+		return;
+	grown[process->probes_count].module = module;
+	grown[process->probes_count++].probes = probes;
+	if (!process->running)
+		target->late++;
+}
+
+static void add_mapping(struct target *target, struct process *process, const struct proc *proc,
+			const struct map_event *event)
+{
+	struct module_id id = {
+		.major = event->major,
+		.minor = event->minor,
+		.ino = event->ino,
+		.ino_generation = event->ino_generation,
+	};
+	struct module *module = modules_mapped(target->modules, proc, &id, event->start, event->end, event->path);
+
+	addrmap_add(process->execing ? &process->next : &process->map, event->start, event->end, event->offset,
+		    event->path, module ? module->file : NULL);
+	if (!module || (!module->set.count && !module->set.runtime[0]))
+		return;
+	if (!add_module(process, module) || !module->set.count)
+		return;
+	if (!target->follow) {
+		probe_own(target, process, module);
+	} else if (modules_probe_everywhere(target->modules, module)) {
+		log_debug("%s: probed after process %u had mapped it", event->path, process->pid);
+		target->late++;
+	}
+}
+
+/* A record from mapwatch. Processes that are not traced are of no interest. */
+static void on_mapping(struct target *target, const struct map_event *event)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	struct process *process = current_of(target, event->pid);
+
+	if (!process || process->exited)
+		return;
+	if (event->exec) {
+		addrmap_release(&process->next);
+		addrmap_init(&process->next);
+		process->execing = true;
+		return;
+	}
+	/* Opened only as far as it is needed; it fails if the process is gone. */
+	if (proc_open(&proc, event->pid))
+		log_debug("process %u is gone; its files are looked up by name", event->pid);
+	add_mapping(target, process, &proc, event);
+}
+
+static void ended(struct target *target, struct process *process)
+{
+	if (process->exited)
+		return;
+	process->exited = true;
+	detach_own(process);
+	if (process->gen) {
+		target->ended++;
+		target->alive--;
+	}
+}
+
+static void on_fork(struct target *target, const struct hb_ev_process *event)
+{
+	struct process *parent = target_process(target, event->old_gen);
+	/* A vfork child is its parent until it execs: known by its pid, but no image of its own. */
+	struct process *child = process_new(target, event->tgid, event->shares ? 0 : event->gen);
+
+	if (!child || event->shares)
+		return;
+	target->alive++;
+	memcpy(child->comm, event->comm, sizeof(child->comm));
+	child->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
+	describe(child);
+	if (!parent)
+		return;
+	addrmap_copy(&child->map, &parent->map);
+	for (size_t i = 0; i < parent->modules_count; i++)
+		add_module(child, parent->modules[i]);
+	if (!child->cgroup && parent->cgroup) {
+		child->cgroup = strdup(parent->cgroup);
+		memcpy(child->container, parent->container, sizeof(child->container));
+	}
+}
+
+/* The probes of @from alone go on to hold for its next image. */
+static void inherit(struct process *to, struct process *from)
+{
+	struct addrmap empty;
+
+	addrmap_init(&empty);
+	to->map = from->next;
+	from->next = empty;
+	from->execing = false;
+	to->probes = from->probes;
+	to->probes_count = from->probes_count;
+	from->probes = NULL;
+	from->probes_count = 0;
+	to->image = from->gen ? from->image + 1 : from->image;
+	to->start_unix_ns = from->start_unix_ns;
+}
+
+static int attach_mapping(void *ctx, const struct map_line *line);
+struct attach_walk {
+	struct target *target;
+	struct process *process;
+	struct proc proc;
+};
+
+/* Read the mappings it has now. */
+static int read_mappings(struct target *target, struct process *process)
+{
+	struct attach_walk walk = { .target = target, .process = process, .proc = PROC_INIT };
+	__cleanup(fd_closep) int fd = -1;
+	int err = proc_open(&walk.proc, process->pid);
+
+	if (err)
+		return err;
+	fd = proc_open_file(&walk.proc, "maps");
+	err = fd < 0 ? fd : maps_walk(fd, attach_mapping, &walk);
+	proc_close(&walk.proc);
+	return err;
+}
+
+static void on_exec(struct target *target, const struct hb_ev_process *event)
+{
+	struct process *old = current_of(target, event->tgid);
+	struct process *fresh = process_new(target, event->tgid, event->gen);
+
+	if (!fresh)
+		return;
+	target->alive++;
+	memcpy(fresh->comm, event->comm, sizeof(fresh->comm));
+	if (old) {
+		inherit(fresh, old);
+		/* Modules mapped since the exec began are the new image's. */
+		for (size_t i = 0; i < old->modules_count; i++) {
+			for (size_t j = 0; j < fresh->map.count; j++) {
+				if (fresh->map.entries[j].file == old->modules[i]->file) {
+					add_module(fresh, old->modules[i]);
+					break;
+				}
+			}
+		}
+		ended(target, old);
+		if (!old->gen)
+			target_forget(target, old);
+	}
+	fresh->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
+	describe(fresh);
+	if (!fresh->map.count)
+		read_mappings(target, fresh); /* records were lost, or came late */
+}
+
+static void on_process(struct target *target, const struct hb_ev_process *event)
+{
+	struct process *process;
+
+	switch (event->kind) {
+	case HB_EV_FORK:
+		on_fork(target, event);
+		break;
+	case HB_EV_EXEC:
+		on_exec(target, event);
+		break;
+	case HB_EV_EXIT:
+		process = current_of(target, event->tgid);
+		if (process && !process->gen)
+			target_forget(target, process);
+		else if (process && process->gen == event->gen)
+			ended(target, process);
+		break;
+	}
+}
+
+void target_events(struct target *target)
+{
+	struct queued *queued;
+	size_t count;
+
+	queue_fill(target->queue, target->session, target->watch);
+	queued = queue_sorted(target->queue, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (queued[i].is_process)
+			on_process(target, &queued[i].process);
+		else
+			on_mapping(target, &queued[i].map);
+	}
+	queue_clear(target->queue);
+}
+
+static int attach_mapping(void *ctx, const struct map_line *line)
+{
+	struct attach_walk *walk = ctx;
+	struct map_event event = {
+		.path = line->path,
+		.start = line->start,
+		.end = line->end,
+		.offset = line->offset,
+		.major = line->major,
+		.minor = line->minor,
+		.ino = line->ino,
+	};
+
+	if (line->exec)
+		add_mapping(walk->target, walk->process, &walk->proc, &event);
+	return 0;
+}
+
+int target_attach(struct target *target, pid_t pid)
+{
+	struct process *process = current_of(target, pid);
+	struct proc proc = PROC_INIT;
+	uint32_t gen;
+	int err;
+
+	if (process && !process->exited)
+		return 0;
+	err = proc_open(&proc, pid);
+	proc_close(&proc);
+	if (err)
+		return err;
+	gen = HB_GEN_USER | ++target->next_gen;
+	process = process_new(target, pid, gen);
+	if (!process)
+		return -ENOMEM;
+	process->running = true;
+	describe(process);
+	err = read_mappings(target, process);
+	/* Only now do its calls count: all probes are in place, so nothing is half seen. */
+	if (!err)
+		err = session_trace(target->session, pid, gen, HB_PROC_TRACED | (target->follow ? HB_PROC_FOLLOW : 0));
+	process->running = false;
+	if (err) {
+		target_forget(target, process);
+		return err;
+	}
+	target->alive++;
+	return 0;
+}
+
+int target_expect(struct target *target, pid_t pid)
+{
+	if (!process_new(target, pid, 0))
+		return -ENOMEM;
+	return session_trace(target->session, pid, 0, HB_PROC_AT_EXEC | (target->follow ? HB_PROC_FOLLOW : 0));
+}
+
+void target_fds(const struct target *target, int fds[2])
+{
+	fds[0] = session_event_fd(target->session);
+	fds[1] = mapwatch_fd(target->watch);
+}
+
+size_t target_alive(const struct target *target)
+{
+	return target->alive;
+}
+
+int target_new(struct target **out, struct session *session, unsigned int sources, bool follow)
+{
+	struct target *target = calloc(1, sizeof(*target));
+	int err = -ENOMEM;
+
+	if (!target)
+		return -ENOMEM;
+	target->session = session;
+	target->follow = follow;
+	target->symbols = symcache_new();
+	target->board = board_new();
+	target->queue = queue_new();
+	if (target->symbols && target->board && target->queue)
+		target->modules = modules_new(session, target->symbols, sources);
+	if (target->modules)
+		err = mapwatch_open(&target->watch);
+	if (err) {
+		target_free(target);
+		return err;
+	}
+	*out = target;
+	return 0;
+}

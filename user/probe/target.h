@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processes being traced: who they are, what they map, which probes they carry, and what they
+ * held when they ended.
+ */
+#ifndef HB_PROBE_TARGET_H
+#define HB_PROBE_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../model/board.h"
+#include "../model/process.h"
+#include "../symbol/addrmap.h"
+#include "modules.h"
+#include "session.h"
+
+#define TARGET_ENDED_MAX 8192 /* process images kept after their end; beyond it the oldest are forgotten */
+
+struct target;
+
+/*
+ * @follow: trace the children of traced processes too. That needs probes in every process that
+ * maps the files concerned, for a child allocates before anybody could put probes into it alone;
+ * without it only the given processes carry probes. @sources: a bit 1 << enum hb_source each.
+ * 0 or negative errno.
+ */
+int target_new(struct target **target, struct session *session, unsigned int sources, bool follow);
+void target_free(struct target *target);
+
+/* Probe the files that @command (already found on PATH) will map at its start, before it does. */
+void target_preload(struct target *target, const char *command);
+
+/* Trace @pid, a child of ours that has not called exec yet, from that exec on. 0 or negative errno. */
+int target_expect(struct target *target, pid_t pid);
+
+/* Trace a running process from now on. 0, -ESRCH, or what reading or probing it gave. */
+int target_attach(struct target *target, pid_t pid);
+
+/* Descriptors that poll readable when target_events() has work. */
+void target_fds(const struct target *target, int fds[2]);
+/* Take in what happened to the processes. */
+void target_events(struct target *target);
+
+/* Traced processes that have not ended. */
+size_t target_alive(const struct target *target);
+
+struct target_reading {
+	bool walk;         /* look at every live block: ages, and @older_ns */
+	uint64_t older_ns; /* leave out blocks younger than this */
+	bool last;         /* nothing will be read after this: spare the tidying up */
+};
+
+/* Read the kernel's tables into the board. 0 or negative errno. */
+int target_read(struct target *target, const struct target_reading *reading);
+const struct board *target_board(const struct target *target);
+
+/*
+ * One record for each process image, oldest first, in a malloc'ed array (free() it; what it
+ * points at lives until the next target_events()). 0 or -ENOMEM.
+ */
+int target_processes(struct target *target, struct process_info **processes, size_t *count);
+
+/* How the board asks for frames and containers. Frames live until the next target_read(). */
+struct board_names target_names(struct target *target);
+
+/* Live blocks, as the kernel's counters have it. */
+uint64_t target_live_blocks(struct target *target);
+
+/* Everything that was not counted, the kernel's and ours. */
+void target_losses(struct target *target, struct losses *losses);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of a target share: target.c follows processes, collect.c reads what they hold. */
+#ifndef HB_PROBE_TARGET_PRIVATE_H
+#define HB_PROBE_TARGET_PRIVATE_H
+
+#include <uthash.h>
+
+#include "mapwatch.h"
+#include "target.h"
+
+struct process_probes {
+	struct module *module;
+	struct session_probes *probes;
+};
+
+/* One process image. */
+struct process {
+	uint32_t gen; /* 0: waits for its exec */
+	uint32_t pid;
+	uint32_t image;
+	int64_t start_unix_ns;
+	char comm[HB_COMM_LEN];
+	char *cgroup;
+	char container[65]; /* "" if none */
+	struct addrmap map;  /* executable mappings */
+	struct addrmap next; /* those of the image that an exec under way is building */
+	bool execing;
+	bool running;  /* attached to while running: its first modules are no latecomers */
+	bool exited;
+	bool purged;   /* its rows have left the kernel */
+	struct module **modules; /* that allocate, as mapped */
+	size_t modules_count;
+	struct process_probes *probes; /* of its own, when not probed everywhere */
+	size_t probes_count;
+	const char **allocators; /* names for process_info */
+	struct process *older; /* list of all, newest first */
+	UT_hash_handle hh;     /* by gen */
+	UT_hash_handle hh_pid; /* by pid, the current image only */
+};
+
+/* A stack read from the kernel, kept. */
+struct kept_stack {
+	uint64_t key;
+	uint32_t count;
+	UT_hash_handle hh;
+	uint64_t frames[];
+};
+
+/* Frames handed out since the last reading. */
+struct frame_block {
+	struct frame_block *next;
+	struct frame frames[];
+};
+
+struct target {
+	struct session *session;
+	struct mapwatch *watch;
+	struct symcache *symbols;
+	struct modules *modules;
+	struct board *board;
+	bool follow;
+	uint32_t next_gen;
+	struct process *by_gen, *by_pid, *newest;
+	size_t alive;
+	size_t ended;          /* not yet purged */
+	struct queue *queue;   /* events being put in order */
+	struct kept_stack *stacks;
+	struct frame_block *frames;
+	uint64_t late;         /* LOSS_LATE_ATTACH */
+	uint64_t forgotten;    /* LOSS_FORGOTTEN */
+};
+
+struct process *target_process(const struct target *target, uint32_t gen);
+void target_forget(struct target *target, struct process *process);
+
+#endif

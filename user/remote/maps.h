@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /proc/PID/maps, line by line. */
+#ifndef HB_REMOTE_MAPS_H
+#define HB_REMOTE_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct map_line {
+	uint64_t start, end;
+	uint64_t offset;
+	bool read, write, exec, shared;
+	unsigned int major, minor;
+	uint64_t ino;
+	bool deleted;      /* the path ended in " (deleted)", which is cut off */
+	const char *path;  /* unescaped (\012 is a newline in maps); "" if anonymous; borrowed */
+};
+
+/*
+ * Parse one line (without its newline, @length bytes, may contain any byte). @path receives the
+ * unescaped path and must hold @length + 1 bytes. 0 or -EINVAL.
+ */
+int maps_parse_line(const char *line, size_t length, struct map_line *out, char *path);
+
+/*
+ * Call @each for every mapping of the open file descriptor @fd of a maps file; a non-zero return
+ * ends the walk and is returned. A line that cannot be parsed is skipped. 0 or negative errno.
+ */
+int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void *ctx);
+
+#endif

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "procfs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+
+#define STAT_BYTES   4096 /* of stat and statm: some fifty numbers and a name of 64 */
+#define CGROUP_BYTES (64u << 10)
+#define ID_DIGITS    64
+#define NS_PER_S     1000000000ull
+
+/* All of @fd, at most @size - 1 bytes, and a NUL. Their number or negative errno. */
+static ssize_t read_text(int fd, char *text, size_t size)
+{
+	size_t length = 0;
+
+	while (length < size - 1) {
+		ssize_t got = read(fd, text + length, size - 1 - length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			break;
+		length += (size_t)got;
+	}
+	text[length] = '\0';
+	return (ssize_t)length;
+}
+
+static ssize_t read_file(const struct proc *proc, const char *name, char *text, size_t size)
+{
+	__cleanup(fd_closep) int fd = -1;
+
+	fd = openat(proc->dir, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return read_text(fd, text, size);
+}
+
+/* The state letter and the start of a process. comm may hold any byte, so count from its end. */
+static int stat_read(const struct proc *proc, char *state, uint64_t *start_ticks)
+{
+	char text[STAT_BYTES], *at;
+	ssize_t length = read_file(proc, "stat", text, sizeof(text));
+	int field;
+
+	if (length < 0)
+		return (int)length;
+	at = memrchr(text, ')', (size_t)length);
+	if (!at || at[1] != ' ' || !at[2])
+		return -EIO;
+	*state = at[2];
+	at += 2;
+	for (field = 3; field < 22; field++) {
+		at = strchr(at, ' ');
+		if (!at)
+			return -EIO;
+		at++;
+	}
+	*start_ticks = strtoull(at, NULL, 10);
+	return 0;
+}
+
+int proc_open(struct proc *proc, pid_t pid)
+{
+	char path[32], state;
+	int err;
+
+	*proc = (struct proc)PROC_INIT;
+	if (pid <= 0)
+		return -ESRCH;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	proc->dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc->dir < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	proc->pid = pid;
+	err = stat_read(proc, &state, &proc->start_ticks);
+	if (err)
+		proc_close(proc);
+	return err;
+}
+
+void proc_close(struct proc *proc)
+{
+	if (proc->dir >= 0)
+		close(proc->dir);
+	*proc = (struct proc)PROC_INIT;
+}
+
+bool proc_alive(const struct proc *proc)
+{
+	uint64_t start_ticks;
+	char state;
+
+	return !stat_read(proc, &state, &start_ticks) && state != 'Z' && state != 'X' &&
+	       start_ticks == proc->start_ticks;
+}
+
+/* Why opening something of @proc failed: what it was asked for is gone, or the process is. */
+static int open_error(const struct proc *proc)
+{
+	int err = -errno;
+
+	return err == -ENOENT && !proc_alive(proc) ? -ESRCH : err;
+}
+
+int proc_open_file(const struct proc *proc, const char *name)
+{
+	int fd = openat(proc->dir, name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? open_error(proc) : fd;
+}
+
+int proc_comm(const struct proc *proc, char *comm, size_t size)
+{
+	char text[STAT_BYTES];
+	ssize_t length = read_file(proc, "comm", text, sizeof(text));
+
+	if (length < 0)
+		return (int)length;
+	if (length && text[length - 1] == '\n')
+		text[length - 1] = '\0';
+	snprintf(comm, size, "%s", text);
+	return 0;
+}
+
+int64_t proc_boottime_to_unix_ns(uint64_t boottime_ns)
+{
+	struct timespec boot, wall;
+	int64_t booted;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &boot) || clock_gettime(CLOCK_REALTIME, &wall))
+		return 0;
+	booted = (int64_t)(wall.tv_sec - boot.tv_sec) * (int64_t)NS_PER_S +
+		 (wall.tv_nsec - boot.tv_nsec);
+	if (boottime_ns > (uint64_t)(INT64_MAX - booted))
+		return 0;
+	return booted + (int64_t)boottime_ns;
+}
+
+int64_t proc_start_unix_ns(const struct proc *proc)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), ticks = proc->start_ticks;
+
+	if (!ticks || ticks / hz > INT64_MAX / NS_PER_S)
+		return 0;
+	return proc_boottime_to_unix_ns(ticks / hz * NS_PER_S + ticks % hz * NS_PER_S / hz);
+}
+
+uint64_t proc_rss_bytes(const struct proc *proc)
+{
+	char text[STAT_BYTES];
+	uint64_t pages;
+
+	if (read_file(proc, "statm", text, sizeof(text)) < 0 ||
+	    sscanf(text, "%*u %" SCNu64, &pages) != 1)
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whether "memory" is among the comma-separated @names. */
+static bool has_memory(const char *names, size_t length)
+{
+	while (length) {
+		const char *comma = memchr(names, ',', length);
+		size_t name = comma ? (size_t)(comma - names) : length;
+
+		if (name == 6 && !memcmp(names, "memory", 6))
+			return true;
+		name += comma ? 1 : 0;
+		names += name;
+		length -= name;
+	}
+	return false;
+}
+
+char *proc_memory_cgroup(const struct proc *proc)
+{
+	__cleanup(freep) char *text = malloc(CGROUP_BYTES);
+	const char *found = NULL, *controllers, *path;
+	char *line, *rest;
+
+	if (!text || read_file(proc, "cgroup", text, CGROUP_BYTES) < 0)
+		return NULL;
+	/* "4:memory,hugetlb:/a/b" or "0::/a/b" */
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		controllers = strchr(line, ':');
+		path = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!path)
+			continue;
+		controllers++;
+		if (has_memory(controllers, (size_t)(path - controllers)))
+			return strdup(path + 1);
+		if (!strncmp(line, "0::", 3))
+			found = path + 1;
+	}
+	return found ? strdup(found) : NULL;
+}
+
+bool cgroup_container_id(const char *cgroup, char id[65])
+{
+	const char *at = cgroup;
+	bool found = false;
+
+	while (*at) {
+		size_t run = 0;
+
+		while (isxdigit((unsigned char)at[run]))
+			run++;
+		if (run == ID_DIGITS && at > cgroup && strchr("/-:", at[-1]) &&
+		    (!at[run] || at[run] == '/' || at[run] == '.')) {
+			memcpy(id, at, run);
+			id[run] = '\0';
+			found = true;
+		}
+		at += run ? run : 1;
+	}
+	return found;
+}
+
+/*
+ * Turn @path_fd, an O_PATH descriptor, into one for reading, if it is a regular file: opening a
+ * FIFO would wait for its writer, opening a device may do anything.
+ */
+static int reopen_regular(int path_fd)
+{
+	char link[32];
+	struct stat stat;
+	int fd;
+
+	if (fstat(path_fd, &stat))
+		return -errno;
+	if (!S_ISREG(stat.st_mode))
+		return -ENOTSUP;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int proc_open_mapping(const struct proc *proc, uint64_t start, uint64_t end)
+{
+	__cleanup(fd_closep) int path_fd = -1;
+	char name[64];
+
+	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, start, end);
+	path_fd = openat(proc->dir, name, O_PATH | O_CLOEXEC);
+	if (path_fd < 0)
+		return open_error(proc);
+	return reopen_regular(path_fd);
+}
+
+int proc_open_in_root(const struct proc *proc, const char *path)
+{
+	__cleanup(fd_closep) int root = -1;
+	__cleanup(fd_closep) int path_fd = -1;
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	int tries = 16; /* EAGAIN: somebody renames or mounts just now */
+
+	root = openat(proc->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	do {
+		path_fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	} while (path_fd < 0 && errno == EAGAIN && --tries);
+	if (path_fd < 0)
+		return -errno;
+	return reopen_regular(path_fd);
+}
+
+int file_open_regular(const char *path)
+{
+	__cleanup(fd_closep) int path_fd = -1;
+
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	if (path_fd < 0)
+		return -errno;
+	return reopen_regular(path_fd);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Another process, seen through /proc. All that is read is a stranger's input. A handle keeps a
+ * descriptor of /proc/PID, so a reused pid is noticed: reads then fail with -ESRCH.
+ */
+#ifndef HB_REMOTE_PROCFS_H
+#define HB_REMOTE_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc {
+	pid_t pid;
+	int dir;             /* /proc/PID */
+	uint64_t start_ticks; /* field 22 of stat, clock ticks since boot */
+};
+
+#define PROC_INIT { .pid = 0, .dir = -1, .start_ticks = 0 }
+
+/* Open /proc/@pid. 0, -ESRCH, or what open gave. proc_close() takes PROC_INIT as well. */
+int proc_open(struct proc *proc, pid_t pid);
+void proc_close(struct proc *proc);
+
+/* Open a file below /proc/PID for reading (O_CLOEXEC). The descriptor or negative errno. */
+int proc_open_file(const struct proc *proc, const char *name);
+
+/* Whether the process this handle was opened for still exists (a zombie does not). */
+bool proc_alive(const struct proc *proc);
+
+/* comm, at most @size bytes with the NUL. 0 or negative errno. */
+int proc_comm(const struct proc *proc, char *comm, size_t size);
+
+/* Wall-clock start in nanoseconds since 1970, or 0 if unknown. */
+int64_t proc_start_unix_ns(const struct proc *proc);
+/* The same from a CLOCK_BOOTTIME start as BPF reads it. */
+int64_t proc_boottime_to_unix_ns(uint64_t boottime_ns);
+
+/* Resident bytes from statm, or 0 if unknown. */
+uint64_t proc_rss_bytes(const struct proc *proc);
+
+/*
+ * The memory cgroup's path: the "memory" line of /proc/PID/cgroup (v1), else the "0::" line.
+ * malloc'ed, or NULL.
+ */
+char *proc_memory_cgroup(const struct proc *proc);
+/* The last run of exactly 64 hex digits of a cgroup path, preceded by one of "/-:" and followed
+ * by the end, '/' or '.': a container's id. @id holds 65 bytes. false: none. */
+bool cgroup_container_id(const char *cgroup, char id[65]);
+
+/*
+ * Open the file that is mapped at [start, end) of the process: through map_files, which finds
+ * deleted files and other mount namespaces. Never blocks: only a regular file is opened for
+ * reading. The descriptor, or negative errno (-ENOTSUP for anything but a regular file).
+ */
+int proc_open_mapping(const struct proc *proc, uint64_t start, uint64_t end);
+
+/* Open @path inside the process's root, following no symbolic links out of it and none of procfs's
+ * magic ones (openat2 RESOLVE_IN_ROOT). Only a regular file, never blocking. */
+int proc_open_in_root(const struct proc *proc, const char *path);
+
+/* Open @path in our own mount namespace, only a regular file, never blocking. */
+int file_open_regular(const char *path);
+
+#endif

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "elffile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "elfparts.h"
+
+#define HEADERS_MAX    4096         /* program headers looked at; a linked file has a dozen */
+#define NOTE_BYTES_MAX (64u << 10)  /* of one note segment; the build-id stands near its start */
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define NATIVE_DATA ELFDATA2LSB
+#else
+#define NATIVE_DATA ELFDATA2MSB
+#endif
+
+int elf_pread(const struct elf_file *file, uint64_t offset, void *buf, size_t bytes)
+{
+	char *to = buf;
+
+	if (offset > INT64_MAX || bytes > INT64_MAX - offset)
+		return -EIO;
+	while (bytes) {
+		ssize_t got = pread(file->fd, to, bytes, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return -EIO;
+		to += got;
+		offset += (uint64_t)got;
+		bytes -= (size_t)got;
+	}
+	return 0;
+}
+
+static int header_read(const struct elf_file *file, Elf64_Ehdr *header)
+{
+	int err = elf_pread(file, 0, header, sizeof(*header));
+
+	if (err)
+		return err == -EIO ? -ENOEXEC : err; /* too short to be one */
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    header->e_ident[EI_DATA] != NATIVE_DATA || header->e_ident[EI_VERSION] != EV_CURRENT)
+		return -ENOEXEC;
+	if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
+		return -ENOEXEC;
+	if (header->e_phnum > HEADERS_MAX ||
+	    (header->e_phnum && header->e_phentsize != sizeof(Elf64_Phdr)))
+		return -ENOEXEC;
+	return 0;
+}
+
+static int segment_add(struct elf_file *file, const Elf64_Phdr *header)
+{
+	struct elf_segment *segment;
+
+	if (!header->p_memsz)
+		return 0;
+	if (header->p_filesz > header->p_memsz ||
+	    header->p_vaddr + header->p_memsz < header->p_vaddr ||
+	    header->p_offset + header->p_filesz < header->p_offset ||
+	    file->segments_count == ELFFILE_SEGMENTS_MAX)
+		return -ENOEXEC;
+	segment = &file->segments[file->segments_count++];
+	segment->offset = header->p_offset;
+	segment->vaddr = header->p_vaddr;
+	segment->filesz = header->p_filesz;
+	segment->memsz = header->p_memsz;
+	segment->flags = header->p_flags;
+	return 0;
+}
+
+static void interp_read(struct elf_file *file, const Elf64_Phdr *header)
+{
+	size_t bytes = sizeof(file->interp);
+
+	file->has_interp = true;
+	if (header->p_filesz < bytes)
+		bytes = header->p_filesz;
+	if (elf_pread(file, header->p_offset, file->interp, bytes) ||
+	    strnlen(file->interp, bytes) == bytes)
+		memset(file->interp, 0, sizeof(file->interp));
+}
+
+/* Search @bytes of notes, aligned to @align, for the build-id. */
+static bool notes_search(struct elf_file *file, const char *notes, size_t bytes, size_t align)
+{
+	size_t at = 0;
+
+	while (bytes - at >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr note;
+		size_t name = at + sizeof(note), desc, i;
+
+		memcpy(&note, notes + at, sizeof(note));
+		if (note.n_namesz > bytes - name)
+			return false;
+		desc = (name + note.n_namesz + align - 1) & ~(align - 1);
+		if (desc > bytes || note.n_descsz > bytes - desc)
+			return false;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
+		    !memcmp(notes + name, ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) &&
+		    note.n_descsz && note.n_descsz <= ELFFILE_BUILD_ID_MAX) {
+			for (i = 0; i < note.n_descsz; i++) {
+				unsigned char byte = (unsigned char)notes[desc + i];
+
+				file->build_id[2 * i] = "0123456789abcdef"[byte >> 4];
+				file->build_id[2 * i + 1] = "0123456789abcdef"[byte & 15];
+			}
+			return true;
+		}
+		at = (desc + note.n_descsz + align - 1) & ~(align - 1);
+		if (at > bytes)
+			return false;
+	}
+	return false;
+}
+
+static bool build_id_read(struct elf_file *file, uint64_t offset, uint64_t bytes, uint64_t align)
+{
+	__cleanup(freep) char *notes = NULL;
+
+	if (offset >= file->size)
+		return false;
+	if (bytes > file->size - offset)
+		bytes = file->size - offset;
+	if (bytes > NOTE_BYTES_MAX)
+		bytes = NOTE_BYTES_MAX;
+	notes = malloc(bytes + 1);
+	if (!notes || elf_pread(file, offset, notes, bytes))
+		return false;
+	return notes_search(file, notes, bytes, align == 8 ? 8 : 4);
+}
+
+static void build_id_from_sections(struct elf_file *file)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	Elf *elf;
+
+	if (elf_sections_begin(file, &elf))
+		return;
+	while ((section = elf_nextscn(elf, section)) && gelf_getshdr(section, &header)) {
+		if (header.sh_type == SHT_NOTE && !(header.sh_flags & SHF_COMPRESSED) &&
+		    build_id_read(file, header.sh_offset, header.sh_size, header.sh_addralign))
+			break;
+	}
+	elf_end(elf);
+}
+
+static int segments_read(struct elf_file *file, const Elf64_Ehdr *header)
+{
+	__cleanup(freep) Elf64_Phdr *headers = NULL;
+	size_t i, bytes = header->e_phnum * sizeof(*headers);
+	int err;
+
+	if (!bytes)
+		return 0;
+	headers = malloc(bytes);
+	if (!headers)
+		return -ENOMEM;
+	err = elf_pread(file, header->e_phoff, headers, bytes);
+	if (err)
+		return err == -EIO ? -ENOEXEC : err;
+	for (i = 0; i < header->e_phnum && !err; i++) {
+		const Elf64_Phdr *at = &headers[i];
+
+		if (at->p_type == PT_LOAD) {
+			err = segment_add(file, at);
+		} else if (at->p_type == PT_INTERP && !file->has_interp) {
+			interp_read(file, at);
+		} else if (at->p_type == PT_DYNAMIC) {
+			file->has_dynamic = true;
+			file->dynamic_vaddr = at->p_vaddr;
+			file->dynamic_bytes = at->p_filesz;
+		} else if (at->p_type == PT_NOTE && !*file->build_id) {
+			build_id_read(file, at->p_offset, at->p_filesz, at->p_align);
+		}
+	}
+	return err;
+}
+
+static int file_read(struct elf_file *file)
+{
+	struct stat stat;
+	Elf64_Ehdr header;
+	int err;
+
+	if (fstat(file->fd, &stat))
+		return -errno;
+	if (!S_ISREG(stat.st_mode))
+		return -ENOEXEC;
+	file->dev = stat.st_dev;
+	file->ino = stat.st_ino;
+	file->size = (uint64_t)stat.st_size;
+	err = header_read(file, &header);
+	if (err)
+		return err;
+	file->machine = header.e_machine;
+	file->type = header.e_type;
+	err = segments_read(file, &header);
+	if (!err && !*file->build_id)
+		build_id_from_sections(file);
+	return err;
+}
+
+int elffile_open(struct elf_file **out, int fd)
+{
+	struct elf_file *file = calloc(1, sizeof(*file));
+	int err;
+
+	if (!file)
+		return -ENOMEM;
+	file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	err = file->fd < 0 ? -errno : file_read(file);
+	if (err) {
+		elffile_free(file);
+		return err;
+	}
+	*out = file;
+	return 0;
+}
+
+void elffile_close(struct elf_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+void elffile_free(struct elf_file *file)
+{
+	if (!file)
+		return;
+	elffile_close(file);
+	elf_index_release(file);
+	free(file);
+}
+
+const struct elf_segment *elf_text_segment(const struct elf_file *file, uint64_t vaddr)
+{
+	size_t i;
+
+	for (i = 0; i < file->segments_count; i++) {
+		const struct elf_segment *segment = &file->segments[i];
+
+		if (segment->flags & PF_X && vaddr >= segment->vaddr &&
+		    vaddr - segment->vaddr < segment->memsz)
+			return segment;
+	}
+	return NULL;
+}
+
+/*
+ * A mapping starts at a page, a segment need not: with @slack the bytes between the two count as
+ * the segment's.
+ */
+static bool segment_holds(const struct elf_segment *segment, uint64_t offset, bool text, bool slack)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = segment->offset;
+
+	if (text && !(segment->flags & PF_X))
+		return false;
+	if (slack && segment->vaddr >= start % page)
+		start -= start % page;
+	return offset >= start && offset < segment->offset + segment->filesz;
+}
+
+bool elffile_vaddr(const struct elf_file *file, uint64_t offset, uint64_t *vaddr)
+{
+	size_t i, pass;
+
+	/* Two segments may share a page of the file; the question is mostly about code. */
+	for (pass = 0; pass < 4; pass++) {
+		for (i = 0; i < file->segments_count; i++) {
+			const struct elf_segment *segment = &file->segments[i];
+
+			if (!segment_holds(segment, offset, !(pass & 1), pass & 2))
+				continue;
+			*vaddr = segment->vaddr + (offset - segment->offset);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The segment whose file image holds @vaddr. */
+static const struct elf_segment *segment_at(const struct elf_file *file, uint64_t vaddr)
+{
+	size_t i;
+
+	for (i = 0; i < file->segments_count; i++) {
+		const struct elf_segment *segment = &file->segments[i];
+
+		if (vaddr >= segment->vaddr && vaddr - segment->vaddr < segment->filesz)
+			return segment;
+	}
+	return NULL;
+}
+
+bool elffile_offset(const struct elf_file *file, uint64_t vaddr, uint64_t *offset)
+{
+	const struct elf_segment *segment = segment_at(file, vaddr);
+
+	if (!segment)
+		return false;
+	*offset = segment->offset + (vaddr - segment->vaddr);
+	return true;
+}
+
+int elffile_read(const struct elf_file *file, uint64_t vaddr, void *buf, size_t bytes)
+{
+	const struct elf_segment *segment = segment_at(file, vaddr);
+	uint64_t into;
+
+	if (!segment)
+		return -EFAULT;
+	into = vaddr - segment->vaddr;
+	if (bytes > segment->filesz - into)
+		return -EFAULT;
+	return elf_pread(file, segment->offset + into, buf, bytes) ? -EIO : 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the elf*.c files share; nobody else includes it. */
+#ifndef HB_SYMBOL_ELFPARTS_H
+#define HB_SYMBOL_ELFPARTS_H
+
+#include <elf.h>
+#include <libelf.h>
+
+#include "elffile.h"
+
+#define ELF_SECTIONS_MAX (1u << 17) /* a linked file has some dozens */
+#define ELF_SYMBOLS_MAX  (4u << 20) /* functions kept of one file */
+
+/* One symbol table with its strings. All sizes are checked. */
+struct elf_table {
+	const Elf64_Sym *symbols;
+	size_t count;
+	const char *strings;
+	size_t strings_bytes;
+	const uint16_t *versions; /* one per symbol, or NULL; 0x8000: hidden */
+	bool dynamic;
+};
+
+struct elf_section {
+	uint64_t addr, end; /* in memory, 0 and 0 if it is not loaded */
+	bool exec;
+};
+
+/* The symbol tables of a file, wherever they came from. */
+struct elf_tables {
+	Elf *elf;                     /* owns what came through sections */
+	void *owned[3];               /* what came through PT_DYNAMIC */
+	struct elf_section *sections; /* by section number; NULL: none are known */
+	size_t sections_count;
+	struct elf_table tables[2];
+	size_t tables_count;
+	uint64_t bytes;               /* counted against ELFFILE_SYMBOL_BYTES_MAX */
+};
+
+/* Read @bytes at @offset. 0, -EIO if the file ends before, or what read gave. */
+int elf_pread(const struct elf_file *file, uint64_t offset, void *buf, size_t bytes);
+
+/*
+ * libelf's view of @file for its sections. -ENOEXEC if the section table is not worth one:
+ * libelf takes memory for as many sections as the header claims, so they are counted first.
+ */
+int elf_sections_begin(const struct elf_file *file, Elf **elf);
+
+/* Find .symtab and .dynsym. 0 (maybe with none) or the first error, with what could be read. */
+int elf_tables_read(const struct elf_file *file, struct elf_tables *tables);
+void elf_tables_release(struct elf_tables *tables);
+
+/* The dynamic symbols of a file that has lost its sections, through PT_DYNAMIC. */
+int elf_dynamic_read(const struct elf_file *file, struct elf_tables *tables);
+
+/* The executable segment around @vaddr, or NULL. */
+const struct elf_segment *elf_text_segment(const struct elf_file *file, uint64_t vaddr);
+
+/* Release what elffile_index() made. */
+void elf_index_release(struct elf_file *file);
+
+#endif

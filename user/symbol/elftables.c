@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where the symbols stand: sections, through libelf. */
+#include <errno.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "elfparts.h"
+
+/* Whether the section table lies in the file and has a bearable number of rows. */
+static int sections_check(const struct elf_file *file)
+{
+	Elf64_Ehdr header;
+	Elf64_Shdr first;
+	uint64_t count;
+	int err;
+
+	err = elf_pread(file, 0, &header, sizeof(header));
+	if (err)
+		return err;
+	if (!header.e_shoff || header.e_shentsize != sizeof(Elf64_Shdr))
+		return -ENOEXEC;
+	err = elf_pread(file, header.e_shoff, &first, sizeof(first));
+	if (err)
+		return err;
+	count = header.e_shnum ? header.e_shnum : first.sh_size;
+	if (count > ELF_SECTIONS_MAX || header.e_shoff > file->size ||
+	    count * sizeof(first) > file->size - header.e_shoff)
+		return -ENOEXEC;
+	return 0;
+}
+
+int elf_sections_begin(const struct elf_file *file, Elf **elf)
+{
+	int err = sections_check(file);
+	size_t count;
+
+	if (err)
+		return err;
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return -ENOEXEC;
+	/* Not ELF_C_READ_MMAP: a file that shrinks under us must be an error, not a SIGBUS. */
+	*elf = elf_begin(file->fd, ELF_C_READ, NULL);
+	if (!*elf)
+		return -ENOEXEC;
+	if (elf_kind(*elf) != ELF_K_ELF || elf_getshdrnum(*elf, &count) ||
+	    count > ELF_SECTIONS_MAX) {
+		elf_end(*elf);
+		return -ENOEXEC;
+	}
+	return 0;
+}
+
+/* The bytes of a section, if they are plain, lie in the file and fit what is left of the cap. */
+static Elf_Data *section_data(const struct elf_file *file, struct elf_tables *tables,
+			      Elf_Scn *section, const GElf_Shdr *header)
+{
+	Elf_Data *data;
+
+	if (header->sh_flags & SHF_COMPRESSED || header->sh_offset > file->size ||
+	    header->sh_size > file->size - header->sh_offset ||
+	    header->sh_size > ELFFILE_SYMBOL_BYTES_MAX - tables->bytes)
+		return NULL;
+	data = elf_rawdata(section, NULL);
+	if (!data || !data->d_buf || data->d_size > header->sh_size)
+		return NULL;
+	tables->bytes += data->d_size;
+	return data;
+}
+
+/* The versions of the symbols in section @index. */
+static void versions_read(const struct elf_file *file, struct elf_tables *tables, size_t index,
+			  struct elf_table *table)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	Elf_Data *data;
+
+	while ((section = elf_nextscn(tables->elf, section)) && gelf_getshdr(section, &header)) {
+		if (header.sh_type != SHT_GNU_versym || header.sh_link != index)
+			continue;
+		data = section_data(file, tables, section, &header);
+		if (data && data->d_size / sizeof(uint16_t) >= table->count)
+			table->versions = data->d_buf;
+		return;
+	}
+}
+
+static int table_read(const struct elf_file *file, struct elf_tables *tables, Elf_Scn *section,
+		      const GElf_Shdr *header)
+{
+	struct elf_table *table = &tables->tables[tables->tables_count];
+	Elf_Scn *strings = elf_getscn(tables->elf, header->sh_link);
+	GElf_Shdr strings_header;
+	Elf_Data *symbol_data, *string_data;
+
+	if (header->sh_entsize != sizeof(Elf64_Sym) || !strings ||
+	    !gelf_getshdr(strings, &strings_header) || strings_header.sh_type != SHT_STRTAB)
+		return -ENOEXEC;
+	symbol_data = section_data(file, tables, section, header);
+	string_data = section_data(file, tables, strings, &strings_header);
+	if (!symbol_data || !string_data)
+		return -ENOEXEC;
+	table->symbols = symbol_data->d_buf;
+	table->count = symbol_data->d_size / sizeof(Elf64_Sym);
+	table->strings = string_data->d_buf;
+	table->strings_bytes = string_data->d_size;
+	table->dynamic = header->sh_type == SHT_DYNSYM;
+	table->versions = NULL;
+	if (table->dynamic)
+		versions_read(file, tables, elf_ndxscn(section), table);
+	tables->tables_count++;
+	return 0;
+}
+
+static int section_table_read(const struct elf_file *file, struct elf_tables *tables)
+{
+	bool seen_symtab = false, seen_dynsym = false;
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	size_t count;
+	int err = 0, now;
+
+	if (elf_getshdrnum(tables->elf, &count))
+		return -ENOEXEC;
+	tables->sections = calloc(count + 1, sizeof(*tables->sections));
+	if (!tables->sections)
+		return -ENOMEM;
+	tables->sections_count = count;
+	while ((section = elf_nextscn(tables->elf, section)) && gelf_getshdr(section, &header)) {
+		struct elf_section *to = &tables->sections[elf_ndxscn(section)];
+
+		if (header.sh_flags & SHF_ALLOC && header.sh_addr + header.sh_size > header.sh_addr) {
+			to->addr = header.sh_addr;
+			to->end = header.sh_addr + header.sh_size;
+			to->exec = header.sh_flags & SHF_EXECINSTR;
+		}
+		if (header.sh_type == SHT_SYMTAB && !seen_symtab)
+			seen_symtab = true;
+		else if (header.sh_type == SHT_DYNSYM && !seen_dynsym)
+			seen_dynsym = true;
+		else
+			continue;
+		now = table_read(file, tables, section, &header);
+		if (now && !err)
+			err = now;
+	}
+	return err;
+}
+
+int elf_tables_read(const struct elf_file *file, struct elf_tables *tables)
+{
+	bool dynamic = false;
+	size_t i;
+	int err;
+
+	memset(tables, 0, sizeof(*tables));
+	err = elf_sections_begin(file, &tables->elf);
+	if (err == -ENOEXEC || err == -EIO)
+		err = 0; /* no sections is no error */
+	else if (!err)
+		err = section_table_read(file, tables);
+	for (i = 0; i < tables->tables_count; i++)
+		dynamic |= tables->tables[i].dynamic;
+	if (!dynamic && file->has_dynamic && tables->tables_count < 2) {
+		int now = elf_dynamic_read(file, tables);
+
+		err = now ? (err ? err : now) : 0;
+	}
+	return err;
+}
+
+void elf_tables_release(struct elf_tables *tables)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(tables->owned) / sizeof(tables->owned[0]); i++)
+		free(tables->owned[i]);
+	free(tables->sections);
+	if (tables->elf)
+		elf_end(tables->elf);
+	memset(tables, 0, sizeof(*tables));
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/* "comm-pid;outermost;...;innermost BYTES", one line per row: what flamegraph.pl reads. */
+#include "view.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "../base/cleanup.h"
+#include "../base/text.h"
+#include "words.h"
+
+/* A name must break neither its line nor its stack. */
+static int put_name(FILE *out, const char *name)
+{
+	__cleanup(freep) char *clean = text_printable(name);
+	char *p;
+
+	if (!clean)
+		return -ENOMEM;
+	for (p = clean; *p; p++) {
+		if (*p == ';')
+			*p = ':';
+	}
+	fputs(clean, out);
+	return 0;
+}
+
+static int put_frame(FILE *out, const struct report *report, const struct frame *frame)
+{
+	int err;
+
+	fputc(';', out);
+	if (frame->function && *frame->function)
+		return put_name(out, frame->function);
+	if (!frame->module) {
+		fprintf(out, "0x%" PRIx64, frame->address);
+		return 0;
+	}
+	err = put_name(out, words_basename(frame->module));
+	if (!err && report->group != GROUP_MODULE)
+		fprintf(out, "+0x%" PRIx64, frame->offset);
+	return err;
+}
+
+static int put_root(FILE *out, const struct report *report, const struct board_row *row)
+{
+	const struct process_info *process = report_process(report, row->gen);
+	int err;
+
+	if (!process)
+		return put_name(out, row->label && *row->label ? row->label : "unknown");
+	err = put_name(out, process->comm);
+	if (!err)
+		fprintf(out, "-%u", process->pid);
+	if (!err && row->tid)
+		fprintf(out, ";thread-%u", row->tid);
+	return err;
+}
+
+static bool has_stacks(const struct report *report)
+{
+	return report->group == GROUP_SITE || report->group == GROUP_CALLSITE ||
+	       report->group == GROUP_MODULE;
+}
+
+static int put_row(FILE *out, const struct report *report, const struct board_row *row)
+{
+	size_t i;
+	int err = put_root(out, report, row);
+
+	for (i = row->frames_count; i > 0 && !err; i--)
+		err = put_frame(out, report, &row->frames[i - 1]);
+	if (err)
+		return err;
+	if (!row->frames_count && has_stacks(report))
+		fputs(";[unknown stack]", out);
+	fprintf(out, " %" PRIu64 "\n", row->outstanding_bytes);
+	return 0;
+}
+
+int view_folded(FILE *out, const struct report *report, const struct view_style *style)
+{
+	size_t i;
+	int err;
+
+	(void)style;
+	for (i = 0; i < report->rows_count; i++) {
+		if (!report->rows[i].outstanding_bytes)
+			continue;
+		err = put_row(out, report, &report->rows[i]);
+		if (err)
+			return err;
+	}
+	return words_flush(out);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the text view: its pen and its tables. For human.c, human_rows.c and human_table.c. */
+#ifndef HB_VIEW_HUMAN_H
+#define HB_VIEW_HUMAN_H
+
+#include "view.h"
+
+#define HUMAN_CELL    48 /* bytes of a cell; ASCII only */
+#define HUMAN_COLUMNS 10
+
+enum human_color {
+	COLOR_NONE,
+	COLOR_TITLE,
+	COLOR_STRONG,
+	COLOR_DIM,
+	COLOR_GOOD,
+	COLOR_WARN,
+	COLOR_BAD,
+};
+
+struct human {
+	FILE *out;
+	const struct report *report;
+	const struct view_style *style;
+	uint64_t total_bytes; /* outstanding in all processes shown */
+	int err;              /* memory was short */
+};
+
+/* A column of right-aligned cells. */
+struct human_column {
+	const char *title;
+	/* Fills @out; leaves it empty where the value is unknown. */
+	void (*cell)(const struct human *h, const void *item, char out[HUMAN_CELL]);
+	bool optional; /* left out if unknown in every row */
+	enum human_color color;
+};
+
+/* A table whose last column, of free text, is written by its user. */
+struct human_table {
+	const struct human_column *columns; /* at most HUMAN_COLUMNS, then one without a title */
+	unsigned int widths[HUMAN_COLUMNS]; /* 0: left out */
+	const char *last_title;
+};
+
+/* Print in a color, if colors are wanted. */
+void human_print(struct human *h, enum human_color color, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A stranger's text, made printable; cut to @columns with "..." unless that is 0. Returns the
+ * columns it took. */
+unsigned int human_text(struct human *h, enum human_color color, const char *text,
+			unsigned int columns);
+
+void human_table_measure(const struct human *h, struct human_table *table, const void *item);
+void human_table_head(struct human *h, const struct human_table *table);
+void human_table_row(struct human *h, const struct human_table *table, const void *item);
+
+/* The ranked rows. */
+void human_rows(struct human *h);
+
+#endif

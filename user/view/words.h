@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small pieces of text that more than one view needs. */
+#ifndef HB_VIEW_WORDS_H
+#define HB_VIEW_WORDS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* What follows the last '/' of @path, or all of it if nothing does. */
+const char *words_basename(const char *path);
+
+/* "1,610,612,736"; @out holds 32 bytes; returned. */
+char *words_number(uint64_t number, char out[32]);
+
+/*
+ * With a point in every locale and at most three decimals: "5.0", "0.125". NULL if
+ * not finite or beyond 10^25. @out holds 32 bytes.
+ */
+char *words_decimal(double value, char out[32]);
+
+/* 0 if everything written to @out so far has arrived, else negative errno. */
+int words_flush(FILE *out);
+
+#endif

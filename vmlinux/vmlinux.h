@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel types that heldby reads, and of each only the fields it reads. CO-RE relocates
+ * every access to the running kernel, so order and padding here mean nothing. README.md says how
+ * to add one.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+#include <linux/bpf.h> /* UAPI: map types, flags, the fixed-width types */
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s32 s32;
+typedef __s64 s64;
+typedef _Bool bool;
+enum { false = 0, true = 1 };
+
+/* The registers at a probe: the context of a program, a fixed layout that is not relocated. */
+#if defined(__TARGET_ARCH_x86)
+/* arch/x86/include/asm/ptrace.h */
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx;
+	unsigned long r11, r10, r9, r8, ax, cx, dx, si, di;
+	unsigned long orig_ax, ip, cs, flags, sp, ss;
+};
+#elif defined(__TARGET_ARCH_arm64)
+/* arch/arm64/include/uapi/asm/ptrace.h */
+struct user_pt_regs {
+	__u64 regs[31];
+	__u64 sp, pc, pstate;
+};
+struct pt_regs {
+	struct user_pt_regs user_regs;
+};
+#else
+#error "heldby knows x86_64 and arm64"
+#endif
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* mm/uprobes: include/linux/uprobes.h, kernel/events/uprobes.c */
+struct xol_area {
+	unsigned long vaddr; /* the page with the return trampoline */
+};
+
+struct uprobes_state {
+	struct xol_area *xol_area;
+};
+
+/* include/linux/mm_types.h */
+struct mm_struct {
+	struct uprobes_state uprobes_state;
+};
+
+/* include/linux/types.h */
+typedef struct {
+	int counter;
+} atomic_t;
+
+/* include/linux/sched/signal.h */
+struct signal_struct {
+	atomic_t live; /* threads that have not begun to exit */
+};
+
+/* include/linux/sched.h */
+struct task_struct {
+	int pid;
+	int tgid;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	struct task_struct *group_leader;
+	unsigned long sas_ss_sp; /* sigaltstack */
+	unsigned long sas_ss_size;
+	u64 start_boottime;
+	char comm[16];
+};
+
+#pragma clang attribute pop
+
+#endif
