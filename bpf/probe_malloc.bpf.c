@@ -42,8 +42,18 @@ static __always_inline void here(struct hb_place *place, struct pt_regs *ctx, u3
 	place->pad = 0;
 }
 
-/* Count a block out, unless an open call does it on its own behalf. */
-static void release(struct hb_task *task, const struct hb_block_key *key)
+/* Whether the allocator itself frees here: its thread caches, at a thread's end. */
+static __always_inline bool by_allocator(struct pt_regs *ctx, u64 cookie)
+{
+	u64 below = HB_COOKIE_GET(cookie, HB_COOKIE_BELOW_SHIFT, 20) << HB_COOKIE_REACH_SHIFT;
+	u64 above = HB_COOKIE_GET(cookie, HB_COOKIE_ABOVE_SHIFT, 20) << HB_COOKIE_REACH_SHIFT;
+	u64 low = PT_REGS_IP(ctx) - below;
+
+	return compat_caller(ctx) - low < below + above;
+}
+
+/* Count a block out. */
+static void release(struct pt_regs *ctx, u64 cookie, struct hb_task *task, const struct hb_block_key *key)
 {
 	struct hb_block block;
 
@@ -56,7 +66,7 @@ static void release(struct hb_task *task, const struct hb_block_key *key)
 	/* free_sized() and the like end in free(), which finds nothing left to do. */
 	if (task && task->last_free == key->addr)
 		return;
-	if (!hb_min_size)
+	if (!hb_min_size && !by_allocator(ctx, cookie))
 		count(HB_CNT_FREE_UNKNOWN);
 }
 
@@ -99,7 +109,7 @@ static bool call_enter(struct pt_regs *ctx)
 		key.gen = gen;
 		key.source = cookie_source(cookie);
 		if (role == HB_ROLE_FREE) {
-			release(task, &key);
+			release(ctx, 0, task, &key); /* a runtime's: it keeps no thread caches above the probe */
 		} else if (acct_take(&key, &old)) {
 			call->old = old;
 			call->has_old = 1;
@@ -274,6 +284,6 @@ int hb_free_enter(struct pt_regs *ctx)
 	}
 	key.gen = gen;
 	key.source = cookie_source(cookie);
-	release(task, &key);
+	release(ctx, cookie, task, &key);
 	return 0;
 }

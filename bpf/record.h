@@ -33,8 +33,10 @@ enum hb_role {
 /*
  * A probe's cookie: the role, which arguments it takes (1..6, 0: none), and how far the text of
  * its module reaches around the probed instruction, in pages, rounded up. The text tells a call
- * that the allocator makes itself from one that a signal handler makes.
+ * that the allocator makes itself from one that a signal handler makes. For a free that has no
+ * return probe it is how far the allocator's own entry points reach, in steps of 16 bytes.
  */
+#define HB_COOKIE_REACH_SHIFT  4  /* log2 of such a step */
 #define HB_COOKIE_ROLE_SHIFT   0  /* 4 bits, enum hb_role */
 #define HB_COOKIE_SOURCE_SHIFT 4  /* 4 bits, enum hb_source */
 #define HB_COOKIE_SIZE_SHIFT   8  /* 3 bits, argument with the size; RESIZE: extra follows it */

@@ -388,7 +388,8 @@ static void a_resolver_is_not_the_function_it_resolves(void **state)
 		    "static void *(*choose(void))(long) { return take; }\n"
 		    "void *malloc(long n) __attribute__((ifunc(\"choose\")));\n"
 		    "void free(void *p) { room[0] = !!p; }\n");
-	assert_true(files_run("gcc -O1 -w -fno-builtin -fPIC -shared -nostdlib -o ifunc.so ifunc.c"));
+	assert_true(files_run("gcc -O1 -w -fno-builtin -fPIC -shared -nostdlib "
+			      "-o ifunc.so ifunc.c"));
 	assert_empty("ifunc.so", "");
 }
 

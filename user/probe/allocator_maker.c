@@ -149,7 +149,8 @@ static const struct maker makers[] = {
 	{ "tsan", { "__tsan_init" }, NULL },
 	{ "lsan", { "__lsan_init" }, NULL },
 	{ "jemalloc", { "mallctl", "mallocx", "malloc_stats_print" }, jemalloc_version },
-	{ "tcmalloc", { "tc_malloc", "TCMallocInternalMalloc", "MallocExtension_Internal_GetStats" },
+	{ "tcmalloc",
+	  { "tc_malloc", "TCMallocInternalMalloc", "MallocExtension_Internal_GetStats" },
 	  tcmalloc_version },
 	{ "mimalloc", { "mi_malloc" }, mimalloc_version },
 	{ "scudo", { "__scudo_print_stats", "__scudo_get_stack_depot_addr" }, NULL },
@@ -219,8 +220,9 @@ static void append(const struct image *image, const struct maker *maker, char *t
 void maker_name(const struct image *image, const bool groups[GROUP_END], char *text, size_t size)
 {
 	static const struct { enum allocator_group group; const char *maker; } owners[] = {
-		{ GROUP_JE, "jemalloc" }, { GROUP_JEMALLOC, "jemalloc" }, { GROUP_RJEM, "jemalloc" },
-		{ GROUP_TC, "tcmalloc" }, { GROUP_TCINTERNAL, "tcmalloc" }, { GROUP_MI, "mimalloc" },
+		{ GROUP_JE, "jemalloc" }, { GROUP_JEMALLOC, "jemalloc" },
+		{ GROUP_RJEM, "jemalloc" }, { GROUP_TC, "tcmalloc" },
+		{ GROUP_TCINTERNAL, "tcmalloc" }, { GROUP_MI, "mimalloc" },
 	};
 	size_t i;
 

@@ -73,6 +73,45 @@ static bool comes_before(const struct probe_point *a, const struct probe_point *
 	return a->offset != b->offset ? a->offset < b->offset : a->place < b->place;
 }
 
+static bool is_malloc_entry(const struct probe_point *point)
+{
+	return point->place != PLACE_RET &&
+	       HB_COOKIE_GET(point->cookie, HB_COOKIE_SOURCE_SHIFT, 4) == HB_SRC_MALLOC;
+}
+
+static uint64_t reach(uint64_t bytes)
+{
+	uint64_t steps = (bytes + (1u << HB_COOKIE_REACH_SHIFT) - 1) >> HB_COOKIE_REACH_SHIFT;
+
+	return steps < COOKIE_PAGES ? steps : COOKIE_PAGES;
+}
+
+/*
+ * A free is told where its allocator's own code lies, from the lowest entry point to the highest:
+ * what is freed from there is no program's doing (a thread's cache, emptied at its end).
+ */
+static void mark_frees(struct point_list *list)
+{
+	const uint64_t fields = COOKIE_PAGES << HB_COOKIE_BELOW_SHIFT | COOKIE_PAGES << HB_COOKIE_ABOVE_SHIFT;
+	uint64_t low = UINT64_MAX, high = 0;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (!is_malloc_entry(&list->points[i]))
+			continue;
+		low = list->points[i].offset < low ? list->points[i].offset : low;
+		high = list->points[i].offset > high ? list->points[i].offset : high;
+	}
+	for (i = 0; i < list->count; i++) {
+		struct probe_point *point = &list->points[i];
+
+		if (point->place == PLACE_FREE && is_malloc_entry(point))
+			point->cookie = (point->cookie & ~fields) |
+					reach(point->offset - low) << HB_COOKIE_BELOW_SHIFT |
+					reach(high - point->offset) << HB_COOKIE_ABOVE_SHIFT;
+	}
+}
+
 /* By insertion: it is stable, and a file has some dozens of points, in rising runs. */
 void points_finish(struct point_list *list)
 {
@@ -90,4 +129,5 @@ void points_finish(struct point_list *list)
 			list->points[kept++] = list->points[i];
 	}
 	list->count = kept;
+	mark_frees(list);
 }

@@ -14,7 +14,7 @@
 
 enum probe_place {
 	PLACE_CALL, /* entry and, unless the cookie says THROWS, return */
-	PLACE_FREE, /* entry only */
+	PLACE_FREE, /* entry only: a free that calls no other entry point */
 	PLACE_RET,  /* a ret instruction of a function that must have no return probe */
 	PLACE_END
 };

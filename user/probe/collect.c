@@ -68,14 +68,24 @@ static void walk_block(void *ctx, const struct hb_block_key *key, const struct h
 		site->oldest_born_ns = block->born_ns;
 }
 
-static int walk_blocks(struct target *target, struct board_site *sites, size_t count, uint64_t born_before_ns)
+/*
+ * The walk takes time, and blocks come and go meanwhile. It is asked for what only it can tell:
+ * the oldest block, and what is held by blocks old enough. Without an age asked for, the totals
+ * stand.
+ */
+static int walk_blocks(struct target *target, struct board_site *sites, size_t count, uint64_t now_ns,
+		       uint64_t older_ns)
 {
-	struct site_index index = { .born_before_ns = born_before_ns };
+	struct site_index index = { .born_before_ns = now_ns - older_ns };
 	int err = index_build(&index, sites, count);
 
 	if (!err)
 		err = session_blocks(target->session, walk_block, &index);
 	free(index.slots);
+	for (size_t i = 0; !err && !older_ns && i < count; i++) {
+		sites[i].held_bytes = sites[i].totals.allocated_bytes - sites[i].totals.freed_bytes;
+		sites[i].held_count = sites[i].totals.allocated_count - sites[i].totals.freed_count;
+	}
 	return err;
 }
 
@@ -191,7 +201,7 @@ int target_read(struct target *target, const struct target_reading *reading)
 	frames_release(target);
 	err = session_sites(target->session, &sites, &count);
 	if (!err && reading->walk)
-		err = walk_blocks(target, sites, count, now_ns - reading->older_ns);
+		err = walk_blocks(target, sites, count, now_ns, reading->older_ns);
 	if (!err)
 		err = board_update(target->board, sites, count, now_ns);
 	if (!err && !reading->last && purge_is_due(target))

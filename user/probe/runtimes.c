@@ -162,7 +162,7 @@ static int method_add(const struct image *image, const struct jvm_method *method
 	uint64_t vaddr = placement_of(image->file, function);
 	int err;
 
-	/* Frees too are calls with a return: until then the free() beneath is theirs, not malloc's. */
+	/* A free too is a call with a return: until then the free() beneath it is its own. */
 	err = points_add(points, image->file, vaddr, PLACE_CALL,
 			 point_cookie(image->file, vaddr, &method->shape), function->name);
 	return err == -ENOENT ? 0 : err;
@@ -183,7 +183,8 @@ static int version_visit(void *arg, uint64_t vaddr)
 	if (image_string(version->file, vaddr, text, sizeof(text)) < (int)strlen(" JRE (1"))
 		return 0;
 	length = strspn(from, "0123456789._+");
-	if (!length || length >= sizeof(version->text) || (from[length] != ')' && from[length] != '-'))
+	if (!length || length >= sizeof(version->text) ||
+	    (from[length] != ')' && from[length] != '-'))
 		return 0;
 	memcpy(version->text, from, length);
 	version->text[length] = '\0';
