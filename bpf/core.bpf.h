@@ -103,8 +103,12 @@ __hidden struct hb_task *pending_task_create(void); /* NULL: counted as lost */
 __hidden bool pending_nested(struct hb_task *task, const struct hb_place *place);
 /* Open a call. NULL: it is nested, or there is no room (counted). */
 __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_place *place, u64 cookie);
-/* Close the call whose return address was at @slot and copy it to @call. 0: no such call is open. */
-__hidden int pending_pop(struct hb_task *task, u64 slot, struct hb_pending *call);
+/*
+ * Close the call whose return address was at @slot and copy it to @call. @by_ret: a probed ret
+ * instruction is about to return, else a return probe has fired; each closes only the calls that
+ * are its to close. 0: no such call is open.
+ */
+__hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_pending *call);
 /* The thread ends: what is open will not return. */
 __hidden void pending_end(struct hb_task *task);
 /* A signal interrupts the thread at stack pointer @sp. */

@@ -69,6 +69,11 @@ static __always_inline bool in_trampoline(u64 address)
 	return trampoline && address - trampoline < 4096;
 }
 
+static __always_inline bool throws(u64 cookie)
+{
+	return HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1);
+}
+
 enum relation {
 	OPEN_ABANDONED, /* the open call will never return */
 	OPEN_CALLS_US,  /* the open call makes this one */
@@ -94,10 +99,13 @@ static enum relation relation_to(const struct hb_pending *open, const struct hb_
 		return OPEN_BENEATH;
 	if (open->slot - place->slot > NESTED_BYTES_MAX)
 		return OPEN_ABANDONED;
+	if (place->caller >= open->text_lo && place->caller < open->text_hi)
+		return OPEN_CALLS_US;
+	/* What operator new lets others do: the program's new handler, the exception's memory. */
+	if (throws(open->cookie))
+		return OPEN_BENEATH;
 	/* A handler may have left by longjmp: then the caller is not the allocator. */
-	if (open->barrier && (place->caller < open->text_lo || place->caller >= open->text_hi))
-		return OPEN_ABANDONED;
-	return OPEN_CALLS_US;
+	return open->barrier ? OPEN_ABANDONED : OPEN_CALLS_US;
 }
 
 __hidden bool pending_nested(struct hb_task *task, const struct hb_place *place)
@@ -126,8 +134,7 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 	if (pending_nested(task, place)) {
 		call = slot_at(task, task->depth - 1);
 		/* Two return probes will fire at this slot, one for each function, unless ours is not set. */
-		if (call->slot == place->slot && !hb_session &&
-		    !HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1))
+		if (call->slot == place->slot && !hb_session && !throws(cookie))
 			call->chained++;
 		return NULL;
 	}
@@ -152,13 +159,16 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 	return call;
 }
 
-__hidden int pending_pop(struct hb_task *task, u64 slot, struct hb_pending *call)
+__hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_pending *call)
 {
 	for (int i = HB_PENDING_MAX - 1; i >= 0; i--) {
 		struct hb_pending *open = slot_at(task, i);
 
 		if ((u32)i >= task->depth || open->slot != slot)
 			continue;
+		/* Functions share code: a ret that is probed for one may be another's, which its return probe sees. */
+		if (throws(open->cookie) != by_ret)
+			return 0;
 		/* What was opened above it and has not returned never will. */
 		for (int j = HB_PENDING_MAX - 1; j > i; j--) {
 			if ((u32)j < task->depth)

@@ -73,7 +73,7 @@ static void release(struct pt_regs *ctx, u64 cookie, struct hb_task *task, const
 /*
  * A call begins. The old block of a realloc is taken off the live ones for the time of the call:
  * as soon as the allocator gives it back another thread can be handed its address.
- * Returns whether its return is of interest.
+ * Returns whether its return is to be trapped.
  */
 static bool call_enter(struct pt_regs *ctx)
 {
@@ -115,7 +115,8 @@ static bool call_enter(struct pt_regs *ctx)
 			call->has_old = 1;
 		}
 	}
-	return true;
+	/* An exception through a trapped return would end the process: hb_malloc_ret sees these. */
+	return !HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1);
 }
 
 /* Where the caller goes on, for the stack. */
@@ -185,13 +186,13 @@ static void resize_returned(struct hb_task *task, const struct hb_pending *call,
 }
 
 /* A call returns to @resume with @result; its return address was at @slot. */
-static void call_leave(u64 slot, u64 result, const struct resume *resume)
+static void call_leave(u64 slot, bool by_ret, u64 result, const struct resume *resume)
 {
 	struct hb_task *task = pending_task();
 	struct hb_pending call;
 	u64 addr;
 
-	if (!task || !task->depth || !pending_pop(task, slot, &call))
+	if (!task || !task->depth || !pending_pop(task, slot, by_ret, &call))
 		return;
 	switch (cookie_role(call.cookie)) {
 	case HB_ROLE_ALLOC:
@@ -220,7 +221,7 @@ static __always_inline int leave_by_return(struct pt_regs *ctx)
 {
 	struct resume resume = { .pc = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .fp = PT_REGS_FP(ctx) };
 
-	call_leave(compat_return_slot(ctx), PT_REGS_RC(ctx), &resume);
+	call_leave(compat_return_slot(ctx), false, PT_REGS_RC(ctx), &resume);
 	return 0;
 }
 
@@ -255,7 +256,7 @@ int hb_malloc_ret(struct pt_regs *ctx)
 {
 	struct resume resume = { .pc = compat_caller(ctx), .sp = compat_return_slot(ctx) + 16, .fp = PT_REGS_FP(ctx) };
 
-	call_leave(compat_entry_slot(ctx), PT_REGS_RC(ctx), &resume);
+	call_leave(compat_entry_slot(ctx), true, PT_REGS_RC(ctx), &resume);
 	return 0;
 }
 

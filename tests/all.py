@@ -29,6 +29,7 @@ def suites():
             name = os.path.basename(source)[:-2]
             yield f"{folder}/{name}", [os.path.join(BUILD, "tests", folder, name)]
     yield "fuzz", ["make", "--no-print-directory", "fuzz-check"]
+    yield "budget", [sys.executable, "tests/bpf/budget.py"]
     yield "bpf", ["make", "--no-print-directory", "check-bpf"]
 
 

@@ -63,6 +63,9 @@ check-bpf: all
 	$(Q)$(MAKE) --no-print-directory -C tests/load OUT=$(abspath $(BUILD))/load
 	$(Q)$(PYTHON) tests/bpf/run.py $(if $(ONLY),$(ONLY))
 
+budget: all
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bpf/budget.py $(if $(UPDATE),--update)
+
 lint: all
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/lint/lint.py
 

@@ -100,6 +100,17 @@ def preloaded(case, name):
     exact(case.run([case.load("calls"), "all"], env={"LD_PRELOAD": library(name)}))
 
 
+@each("{0} preloaded by a wrapper that heldby cannot foresee is exact or told as missed",
+      list(LIBRARIES))
+def wrapped(case, name):
+    outcome = case.run(["/usr/bin/env", f"LD_PRELOAD={library(name)}", case.load("calls"), "all"])
+    losses = outcome.document["losses"]
+    wrong = consistent(outcome.document, ("missed_count",))
+    if not losses["missed_count"]:
+        wrong += same_sums(outcome.document, outcome.truths)
+    hold(wrong, outcome)
+
+
 @test("jemalloc's mallocx, rallocx, xallocx, dallocx and sdallocx are exact")
 def jemalloc_interface(case):
     exact(case.run([case.load("mallocx")], env={"LD_PRELOAD": library("jemalloc")}))

@@ -18,7 +18,7 @@ def available_bytes():
     return 0
 
 
-@test("ten thousand sites are told apart", seconds=120)
+@test("ten thousand sites are told apart", seconds=240)
 def many_sites(case):
     outcome = case.run([case.load("sites"), "10000"])
     exact(outcome, whole=True)
@@ -29,7 +29,7 @@ def many_sites(case):
 
 
 @each("ten million live blocks are counted{0}", [("", "keep"), (" and given back", "free")],
-      seconds=400)
+      seconds=600)
 def many_blocks(case, _, mode):
     if os.environ.get("HB_SLOW") != "1" and available_bytes() < 8 * GIB:
         raise Skip("less than 8 GiB of memory available and HB_SLOW is not 1")

@@ -148,7 +148,7 @@ class Test:
         """The command under heldby run, with every site of its last report."""
         report = self.path("report.json")
         process = self.start([self.place.heldby, "run", "--top", "0", "-o", f"json:{report}",
-                              *options, "--", *with_env(command, env)])
+                              *options, "--", *command], env)
         got = self.wait(process)
         talk = read_text(process.err)
         if got != status:
@@ -202,10 +202,3 @@ class Test:
             print(f"   kept {self.folder}")
             return
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def with_env(command, env):
-    """Through env(1), so that heldby itself does not get the variables meant for its target."""
-    if not env:
-        return list(command)
-    return ["/usr/bin/env", *[f"{name}={value}" for name, value in env.items()], *command]

@@ -3,7 +3,7 @@
 #ifndef HB_LOAD_OWN_H
 #define HB_LOAD_OWN_H
 
-/* Not 0 while malloc() runs. A jump out of it leaves it set: clear it where the jump lands. */
+/* Not 0 while malloc() runs. A jump out of it leaves it set: clear it before the jump. */
 extern volatile int own_inside;
 
 /* Rounds of an empty loop before and after a block is taken. */

@@ -71,6 +71,9 @@ static void on_signal(int number)
 	if (!jumping || !inside)
 		return;
 	jumped++;
+#ifdef WITH_OWN
+	own_inside = 0; /* now: the next signal may come before the jump has landed */
+#endif
 	siglongjmp(landing, 1);
 }
 
@@ -135,8 +138,7 @@ static void loop_jump(void)
 	volatile size_t i = 0;
 
 	jumping = 1;
-	if (sigsetjmp(landing, 1))
-		own_inside = 0;
+	sigsetjmp(landing, 1);
 	while (jumped < JUMPS)
 		one_call(i++);
 	jumping = 0;

@@ -15,6 +15,7 @@
 #include "../base/text.h"
 #include "../probe/session.h"
 #include "../probe/survey.h"
+#include "../remote/procfs.h"
 #include "cmd.h"
 #include "options.h"
 
@@ -66,12 +67,18 @@ static void doctor_rungs(const struct features *features)
 	doctor_feature(&features->sleepable, "pages that are swapped out are read", "results on pages that are swapped out are counted as lost");
 }
 
+static void doctor_program(void *ctx, const char *name, uint32_t verified)
+{
+	(void)ctx;
+	printf("       %-22s %u instructions verified\n", name, verified);
+}
+
 /* Load everything once, for what only that can tell: the verifier, the tables, the task hooks. */
-static bool doctor_load(const struct features *features)
+static bool doctor_load(const struct features *features, enum rung rung, bool verbose)
 {
 	struct session_options options = {
 		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024,
-		.rung = RUNG_END,
+		.rung = rung,
 	};
 	struct session *session;
 	char why[256];
@@ -82,6 +89,8 @@ static bool doctor_load(const struct features *features)
 	doctor_feature(&features->task_storage, "calls under way are kept with their thread", "without it no call can be followed");
 	err = session_open(&session, &options, why, sizeof(why));
 	say(!err, "programs", err ? why : "loaded and verified; fork, exec, exit and signals by tp_btf tracepoints");
+	if (!err && verbose)
+		session_programs(session, doctor_program, NULL);
 	if (!err)
 		session_close(session);
 	return !err;
@@ -175,7 +184,7 @@ static int examine(const struct options *options)
 	doctor_host();
 	features_probe(&features, true);
 	doctor_rungs(&features);
-	works = doctor_load(&features);
+	works = doctor_load(&features, options->rung, options->verbose > 0);
 	printf("\nProcesses\n");
 	for (size_t i = 0; i < options->pids_count; i++)
 		doctor_process(modules, options->pids[i], true);

@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
 	{ "max-sites", OPT_MAX_SITES, "N", TRACE, "sites at once (default: 65536)" },
 	{ "max-stacks", OPT_MAX_STACKS, "N", TRACE, "stacks at once (default: 32768; 1 KiB each when used)" },
 	{ "max-processes", OPT_MAX_PROCESSES, "N", TRACE, "traced processes at once (default: 16384)" },
-	{ "rung", OPT_RUNG, "NAME", TRACE, "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
+	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR, "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
 	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
 	{ "verbose", 'v', NULL, TRACE | DOCTOR, "say more; twice: all" },
 	{ "quiet", 'q', NULL, TRACE | DOCTOR, "say less" },

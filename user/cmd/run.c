@@ -162,6 +162,8 @@ static int trace(struct tracing *tracing)
 		return status;
 	status = follow(tracing, &child);
 	target_events(tracing->target);
+	/* Nobody pays for our report: neither the rest of the host nor we, whose malloc is probed as well. */
+	target_stop(tracing->target);
 	report = tracing_report(tracing, true);
 	return status ? status : report;
 }

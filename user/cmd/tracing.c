@@ -201,7 +201,7 @@ static int write_report(struct tracing *tracing, const struct report *report)
 	return write_to(stdout, view, report, &style) ? EXIT_FAILED : EXIT_OK;
 }
 
-static void describe_tables(struct tracing *tracing, struct report_table tables[3])
+static void describe_tables(struct tracing *tracing, struct report_table tables[4])
 {
 	struct session_fill fill;
 
@@ -209,6 +209,8 @@ static void describe_tables(struct tracing *tracing, struct report_table tables[
 	tables[0] = (struct report_table){ "blocks", fill.blocks, fill.max_blocks, "--max-blocks" };
 	tables[1] = (struct report_table){ "sites", fill.sites, fill.max_sites, "--max-sites" };
 	tables[2] = (struct report_table){ "stacks", fill.stacks, fill.max_stacks, "--max-stacks" };
+	tables[3] = (struct report_table){ "processes", target_alive(tracing->target), fill.max_processes,
+					   "--max-processes" };
 }
 
 static int rank(struct tracing *tracing, uint64_t now_ns, struct board_row **rows, size_t *count, size_t *total)
@@ -232,8 +234,8 @@ int tracing_report(struct tracing *tracing, bool final)
 		{ "malloc", session_rung_name(tracing->session) },
 		{ "direct", session_rung_name(tracing->session) },
 	};
-	struct report_table tables[3];
-	struct report report = { .final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = 3 };
+	struct report_table tables[4];
+	struct report report = { .final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = 4 };
 	char host[65] = "";
 	uint64_t now_ns;
 	int err;

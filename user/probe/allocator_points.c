@@ -46,7 +46,8 @@ int points_add(struct point_list *list, const struct elf_file *file, uint64_t va
 	struct probe_point *grown;
 	uint64_t offset;
 
-	if (!elffile_offset(file, vaddr, &offset))
+	/* A segment may claim more than the file has. */
+	if (!elffile_offset(file, vaddr, &offset) || offset >= file->size)
 		return -ENOENT;
 	if (list->count == list->room) {
 		size_t room = list->room ? 2 * list->room : 64;

@@ -7,6 +7,7 @@
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../remote/procfs.h"
 #include "events.h"
 #include "target_private.h"
 

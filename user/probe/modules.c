@@ -12,6 +12,7 @@
 
 #include "../base/cleanup.h"
 #include "../base/log.h"
+#include "../remote/procfs.h"
 
 /* By the kernel's name for a mapped file: spares opening libc once more in every process. */
 struct known_id {
@@ -121,29 +122,34 @@ static int open_by_name(const struct module_id *id, const char *path)
 	return fd;
 }
 
-static int open_mapped(const struct proc *proc, const struct module_id *id, uint64_t start, uint64_t end,
-		       const char *path)
+static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path)
 {
-	int fd = -ESRCH;
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	struct stat st;
+	int fd = proc_open(&proc, pid);
 
-	if (proc->dir >= 0)
-		fd = proc_open_mapping(proc, start, end);
-	if (fd < 0 && fd != -ENOTSUP && proc->dir >= 0) {
-		struct stat st;
-
-		fd = proc_open_in_root(proc, path);
-		if (fd >= 0 && (fstat(fd, &st) || st.st_ino != id->ino)) {
-			close(fd);
-			fd = -ESTALE;
-		}
+	if (fd)
+		return fd;
+	fd = proc_open_mapping(&proc, start, end);
+	if (fd >= 0 || fd == -ENOTSUP)
+		return fd;
+	fd = proc_open_in_root(&proc, path);
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != id->ino)) {
+		close(fd);
+		return -ESTALE;
 	}
-	if (fd < 0 && fd != -ENOTSUP)
-		fd = open_by_name(id, path);
 	return fd;
 }
 
-struct module *modules_mapped(struct modules *modules, const struct proc *proc, const struct module_id *id,
-			      uint64_t start, uint64_t end, const char *path)
+static int open_mapped(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path)
+{
+	int fd = open_in_process(pid, id, start, end, path);
+
+	return fd >= 0 || fd == -ENOTSUP ? fd : open_by_name(id, path);
+}
+
+struct module *modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start,
+			      uint64_t end, const char *path)
 {
 	__cleanup(fd_closep) int fd = -1;
 	struct module_id key;
@@ -159,7 +165,7 @@ struct module *modules_mapped(struct modules *modules, const struct proc *proc, 
 	HASH_FIND(hh, modules->ids, &key, sizeof(key), known);
 	if (known)
 		return known->module;
-	fd = open_mapped(proc, id, start, end, path);
+	fd = open_mapped(pid, id, start, end, path);
 	if (fd < 0) {
 		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path, strerror(-fd));
 		return NULL; /* the next process that maps it may still have it */
@@ -202,6 +208,16 @@ bool modules_probe_everywhere(struct modules *modules, struct module *module)
 struct session_probes *modules_probe(struct modules *modules, struct module *module, pid_t pid)
 {
 	return put(modules, module, pid);
+}
+
+void modules_stop(struct modules *modules)
+{
+	struct known_file *file, *next;
+
+	HASH_ITER(hh, modules->files, file, next) {
+		session_detach(file->module.everywhere);
+		file->module.everywhere = NULL;
+	}
 }
 
 uint64_t modules_failed(const struct modules *modules)

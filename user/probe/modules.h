@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "../remote/procfs.h"
 #include "../symbol/symcache.h"
 #include "allocators.h"
 #include "session.h"
@@ -35,12 +34,12 @@ struct module_id {
 };
 
 /*
- * The module that @proc maps at [start, end) from @path. It is opened through the mapping while
- * the process lives, else by its path in the process's root, else in ours if it is the same file.
- * Borrowed; NULL: no regular ELF file, or gone.
+ * The module that @pid maps at [start, end) from @path. A file not met before is opened through
+ * the mapping while the process lives, else by its path in the process's root, else in ours if it
+ * is the same file. Borrowed; NULL: no regular ELF file, or gone.
  */
-struct module *modules_mapped(struct modules *modules, const struct proc *proc, const struct module_id *id,
-			      uint64_t start, uint64_t end, const char *path);
+struct module *modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start,
+			      uint64_t end, const char *path);
 
 /* The module behind an open file. Borrowed, or NULL. */
 struct module *modules_opened(struct modules *modules, int fd);
@@ -50,6 +49,9 @@ bool modules_probe_everywhere(struct modules *modules, struct module *module);
 
 /* Put them for process @pid alone; the caller detaches. NULL if there is nothing to put or it failed. */
 struct session_probes *modules_probe(struct modules *modules, struct module *module, pid_t pid);
+
+/* Take the probes for every process away. */
+void modules_stop(struct modules *modules);
 
 /* Entry points that could not be probed so far. */
 uint64_t modules_failed(const struct modules *modules);

@@ -19,6 +19,7 @@
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../remote/procfs.h"
 #include "target_private.h"
 
 #define SCRIPT_DEPTH_MAX 4                 /* BINPRM_MAX_RECURSION, include/linux/binfmts.h */

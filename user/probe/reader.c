@@ -220,21 +220,37 @@ static void read_counts(struct session *session, uint64_t counts[HB_CNT_END])
 	}
 }
 
+static bool program_info(const struct bpf_program *program, struct bpf_prog_info *info)
+{
+	uint32_t size = sizeof(*info);
+
+	memset(info, 0, sizeof(*info));
+	return bpf_program__fd(program) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(program), info, &size);
+}
+
 /* Runs of our programs that the kernel left out because one was running on that CPU. */
 static uint64_t skipped_runs(struct session *session)
 {
 	struct bpf_program *program;
+	struct bpf_prog_info info;
 	uint64_t skipped = 0;
 
 	bpf_object__for_each_program(program, session->bpf->obj) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t size = sizeof(info);
-
-		if (bpf_program__fd(program) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		if (program_info(program, &info))
 			skipped += info.recursion_misses;
 	}
 	return skipped;
+}
+
+void session_programs(struct session *session, void (*each)(void *ctx, const char *name, uint32_t verified), void *ctx)
+{
+	struct bpf_program *program;
+	struct bpf_prog_info info;
+
+	bpf_object__for_each_program(program, session->bpf->obj) {
+		if (program_info(program, &info))
+			each(ctx, bpf_program__name(program), info.verified_insns);
+	}
 }
 
 void session_losses(struct session *session, struct losses *losses)
@@ -254,4 +270,5 @@ void session_fill(struct session *session, struct session_fill *fill)
 	fill->max_blocks = session->options.max_blocks;
 	fill->max_sites = session->options.max_sites;
 	fill->max_stacks = session->options.max_stacks;
+	fill->max_processes = session->options.max_processes;
 }

@@ -75,10 +75,14 @@ int session_purge(struct session *session, const uint32_t *gens, size_t count);
 /* Read the kernel's counters, and the runs it skipped, into @losses (user space's own are left). */
 void session_losses(struct session *session, struct losses *losses);
 
-/* Rows in use: blocks, sites, stacks; and what they may grow to. */
+/* Rows in use, and what they may grow to. */
 struct session_fill {
-	uint64_t blocks, max_blocks, sites, max_sites, stacks, max_stacks;
+	uint64_t blocks, max_blocks, sites, max_sites, stacks, max_stacks, max_processes;
 };
 void session_fill(struct session *session, struct session_fill *fill);
+
+/* Call @each for every loaded program with the instructions that the verifier looked at. */
+void session_programs(struct session *session, void (*each)(void *ctx, const char *name, uint32_t verified),
+		      void *ctx);
 
 #endif

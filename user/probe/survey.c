@@ -6,12 +6,13 @@
 
 #include "../base/cleanup.h"
 #include "../remote/maps.h"
+#include "../remote/procfs.h"
 
 #define SURVEY_MODULES_MAX 4096
 
 struct survey {
 	struct modules *modules;
-	struct proc proc;
+	pid_t pid;
 	void (*each)(void *ctx, const char *path, const struct module *module);
 	void *ctx;
 	const struct module *seen[SURVEY_MODULES_MAX]; /* a file is mapped in several pieces */
@@ -26,7 +27,7 @@ static int survey_mapping(void *ctx, const struct map_line *line)
 
 	if (!line->exec)
 		return 0;
-	module = modules_mapped(survey->modules, &survey->proc, &id, line->start, line->end, line->path);
+	module = modules_mapped(survey->modules, survey->pid, &id, line->start, line->end, line->path);
 	if (!module || (!module->set.count && !module->set.runtime[0] && !module->set.note[0]))
 		return 0;
 	for (size_t i = 0; i < survey->seen_count; i++) {
@@ -43,6 +44,7 @@ int survey_process(struct modules *modules, pid_t pid,
 		   void (*each)(void *ctx, const char *path, const struct module *module), void *ctx)
 {
 	__cleanup(freep) struct survey *survey = calloc(1, sizeof(*survey));
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	__cleanup(fd_closep) int fd = -1;
 	int err;
 
@@ -51,12 +53,10 @@ int survey_process(struct modules *modules, pid_t pid,
 	survey->modules = modules;
 	survey->each = each;
 	survey->ctx = ctx;
-	survey->proc = (struct proc)PROC_INIT;
-	err = proc_open(&survey->proc, pid);
+	survey->pid = pid;
+	err = proc_open(&proc, pid);
 	if (err)
 		return err;
-	fd = proc_open_file(&survey->proc, "maps");
-	err = fd < 0 ? fd : maps_walk(fd, survey_mapping, survey);
-	proc_close(&survey->proc);
-	return err;
+	fd = proc_open_file(&proc, "maps");
+	return fd < 0 ? fd : maps_walk(fd, survey_mapping, survey);
 }

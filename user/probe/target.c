@@ -9,6 +9,7 @@
 #include "../base/cleanup.h"
 #include "../base/log.h"
 #include "../remote/maps.h"
+#include "../remote/procfs.h"
 #include "events.h"
 
 struct process *target_process(const struct target *target, uint32_t gen)
@@ -141,8 +142,7 @@ static void probe_own(struct target *target, struct process *process, struct mod
 		target->late++;
 }
 
-static void add_mapping(struct target *target, struct process *process, const struct proc *proc,
-			const struct map_event *event)
+static void add_mapping(struct target *target, struct process *process, const struct map_event *event)
 {
 	struct module_id id = {
 		.major = event->major,
@@ -150,7 +150,8 @@ static void add_mapping(struct target *target, struct process *process, const st
 		.ino = event->ino,
 		.ino_generation = event->ino_generation,
 	};
-	struct module *module = modules_mapped(target->modules, proc, &id, event->start, event->end, event->path);
+	struct module *module =
+		modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path);
 
 	addrmap_add(process->execing ? &process->next : &process->map, event->start, event->end, event->offset,
 		    event->path, module ? module->file : NULL);
@@ -169,7 +170,6 @@ static void add_mapping(struct target *target, struct process *process, const st
 /* A record from mapwatch. Processes that are not traced are of no interest. */
 static void on_mapping(struct target *target, const struct map_event *event)
 {
-	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	struct process *process = current_of(target, event->pid);
 
 	if (!process || process->exited)
@@ -180,10 +180,7 @@ static void on_mapping(struct target *target, const struct map_event *event)
 		process->execing = true;
 		return;
 	}
-	/* Opened only as far as it is needed; it fails if the process is gone. */
-	if (proc_open(&proc, event->pid))
-		log_debug("process %u is gone; its files are looked up by name", event->pid);
-	add_mapping(target, process, &proc, event);
+	add_mapping(target, process, event);
 }
 
 static void ended(struct target *target, struct process *process)
@@ -201,9 +198,13 @@ static void ended(struct target *target, struct process *process)
 static void on_fork(struct target *target, const struct hb_ev_process *event)
 {
 	struct process *parent = target_process(target, event->old_gen);
-	/* A vfork child is its parent until it execs: known by its pid, but no image of its own. */
-	struct process *child = process_new(target, event->tgid, event->shares ? 0 : event->gen);
+	struct process *before = current_of(target, event->tgid);
+	struct process *child;
 
+	if (before)
+		ended(target, before); /* the pid was given out again: we did not hear of its end */
+	/* A vfork child is its parent until it execs: known by its pid, but no image of its own. */
+	child = process_new(target, event->tgid, event->shares ? 0 : event->gen);
 	if (!child || event->shares)
 		return;
 	target->alive++;
@@ -242,22 +243,20 @@ static int attach_mapping(void *ctx, const struct map_line *line);
 struct attach_walk {
 	struct target *target;
 	struct process *process;
-	struct proc proc;
 };
 
 /* Read the mappings it has now. */
 static int read_mappings(struct target *target, struct process *process)
 {
-	struct attach_walk walk = { .target = target, .process = process, .proc = PROC_INIT };
+	struct attach_walk walk = { .target = target, .process = process };
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	__cleanup(fd_closep) int fd = -1;
-	int err = proc_open(&walk.proc, process->pid);
+	int err = proc_open(&proc, process->pid);
 
 	if (err)
 		return err;
-	fd = proc_open_file(&walk.proc, "maps");
-	err = fd < 0 ? fd : maps_walk(fd, attach_mapping, &walk);
-	proc_close(&walk.proc);
-	return err;
+	fd = proc_open_file(&proc, "maps");
+	return fd < 0 ? fd : maps_walk(fd, attach_mapping, &walk);
 }
 
 static void on_exec(struct target *target, const struct hb_ev_process *event)
@@ -341,7 +340,7 @@ static int attach_mapping(void *ctx, const struct map_line *line)
 	};
 
 	if (line->exec)
-		add_mapping(walk->target, walk->process, &walk->proc, &event);
+		add_mapping(walk->target, walk->process, &event);
 	return 0;
 }
 
@@ -393,6 +392,15 @@ void target_fds(const struct target *target, int fds[2])
 size_t target_alive(const struct target *target)
 {
 	return target->alive;
+}
+
+void target_stop(struct target *target)
+{
+	struct process *process;
+
+	for (process = target->newest; process; process = process->older)
+		detach_own(process);
+	modules_stop(target->modules);
 }
 
 int target_new(struct target **out, struct session *session, unsigned int sources, bool follow)

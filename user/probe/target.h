@@ -44,6 +44,9 @@ void target_fds(const struct target *target, int fds[2]);
 /* Take in what happened to the processes. */
 void target_events(struct target *target);
 
+/* Take every probe away; what was counted can still be read. */
+void target_stop(struct target *target);
+
 /* Traced processes that have not ended. */
 size_t target_alive(const struct target *target);
 
