@@ -284,6 +284,118 @@ static void a_module_has_no_offset(void **state)
 	expect("folded", &report, (struct view_style){ 0 }, "module.folded");
 }
 
+/* A shell's loop: 380 times a bash that becomes an ls, 20 daemons that live on, one of them unseen. */
+#define LOOPS   380
+#define DAEMONS 20
+static struct process_info crowd[2 * LOOPS + DAEMONS];
+
+static void fill_process(struct process_info *process, uint64_t bytes, uint64_t blocks)
+{
+	process->allocators = other_allocators;
+	process->allocators_count = 1;
+	process->outstanding_bytes = bytes;
+	process->outstanding_count = blocks;
+	process->allocated_bytes = 2 * bytes;
+	process->allocated_count = 2 * blocks;
+	process->freed_bytes = bytes;
+	process->freed_count = blocks;
+}
+
+static struct report crowded_report(void)
+{
+	struct report report = full_report();
+	size_t i;
+
+	for (i = 0; i < LOOPS; i++) {
+		struct process_info *bash = &crowd[2 * i], *ls = bash + 1;
+
+		*bash = (struct process_info){ .gen = 1000 + 2 * i, .pid = 5000 + i, .comm = "bash",
+					       .start_unix_ns = 1795295000000000000 + i,
+					       .exited = true };
+		*ls = *bash;
+		ls->gen++;
+		ls->image = 1;
+		ls->comm = "ls";
+		ls->exited = i < 375;
+		fill_process(bash, i == 3 ? 40960 : 80, 5);
+		fill_process(ls, 1024, 4);
+	}
+	for (i = 0; i < DAEMONS; i++) {
+		struct process_info *process = &crowd[2 * LOOPS + i];
+
+		*process = (struct process_info){ .gen = 100 + i, .pid = 100 + i, .comm = "daemon",
+						  .rss_bytes = 1048576 };
+		if (i == 7)
+			process->blind = "none of its files has malloc among its symbols";
+		else
+			fill_process(process, i < 15 ? 65536 * (i + 1) : 512, 1 + i);
+	}
+	report.processes = crowd;
+	report.processes_count = COUNT_OF(crowd);
+	memset(&report.losses, 0, sizeof(report.losses));
+	return report;
+}
+
+static void of_many_processes_those_that_hold_most_are_listed(void **state)
+{
+	static const struct board_row owned[] = {
+		{ .rank = 1, .gen = 114, .source = HB_SRC_MALLOC, .outstanding_bytes = 983040,
+		  .outstanding_count = 15 },
+		{ .rank = 2, .gen = 1006, .source = HB_SRC_MALLOC, .outstanding_bytes = 40960,
+		  .outstanding_count = 5 },
+		{ .rank = 3, .gen = 1007, .source = HB_SRC_MALLOC, .outstanding_bytes = 1024,
+		  .outstanding_count = 4 },
+	};
+	struct report report = crowded_report();
+
+	(void)state;
+	report.rows = owned;
+	report.rows_count = report.rows_total = COUNT_OF(owned);
+	report.group = GROUP_PROCESS;
+	expect("text", &report, (struct view_style){ 0 }, "crowd.txt");
+}
+
+static void twenty_processes_are_listed_and_one_more_is_summed_up(void **state)
+{
+	struct report report = crowded_report();
+
+	(void)state;
+	report.processes = crowd + 2 * LOOPS - 1;
+	report.processes_count = 20;
+	report.rows_count = report.rows_total = 0;
+	expect("text", &report, (struct view_style){ 0 }, "twenty.txt");
+	report.processes_count = 21;
+	expect("text", &report, (struct view_style){ 0 }, "twentyone.txt");
+}
+
+static void an_image_before_an_exec_says_so_and_a_reused_pid_does_not(void **state)
+{
+	static const struct process_info images[] = {
+		{ .gen = 1, .pid = 50, .comm = "sh", .start_unix_ns = 1, .exited = true },
+		{ .gen = 2, .pid = 50, .comm = "env", .start_unix_ns = 1, .image = 1, .exited = true },
+		{ .gen = 3, .pid = 50, .comm = "app", .start_unix_ns = 1, .image = 2, .exited = true },
+		{ .gen = 4, .pid = 50, .comm = "reused", .start_unix_ns = 2, .exited = true },
+		{ .gen = 5, .pid = 51, .comm = "late", .start_unix_ns = 3, .image = 1 },
+	};
+	struct report report = { .host = "node-7", .final = true, .processes = images,
+				 .processes_count = COUNT_OF(images) };
+
+	(void)state;
+	expect("text", &report, (struct view_style){ .verbose = true }, "exec.txt");
+	expect("json", &report, (struct view_style){ 0 }, "exec.json");
+}
+
+static void hooks_on_the_same_rung_share_a_line(void **state)
+{
+	static const struct report_hook same[] = {
+		{ "malloc", "uprobe.session" }, { "direct", "uprobe.session" }, { "mmap", "fexit" },
+	};
+	struct report report = { .host = "node-7", .hooks = same, .hooks_count = COUNT_OF(same) };
+
+	(void)state;
+	expect("text", &report, (struct view_style){ .verbose = true }, "hooks.txt");
+}
+
 static void a_stream_that_is_full_is_an_error(void **state)
 {
 	static const char *const names[] = { "text", "json", "folded" };
@@ -357,6 +469,10 @@ int main(void)
 		cmocka_unit_test(a_container_has_a_label_and_no_process),
 		cmocka_unit_test(a_thread_has_its_number),
 		cmocka_unit_test(a_module_has_no_offset),
+		cmocka_unit_test(of_many_processes_those_that_hold_most_are_listed),
+		cmocka_unit_test(twenty_processes_are_listed_and_one_more_is_summed_up),
+		cmocka_unit_test(an_image_before_an_exec_says_so_and_a_reused_pid_does_not),
+		cmocka_unit_test(hooks_on_the_same_rung_share_a_line),
 		cmocka_unit_test(a_stream_that_is_full_is_an_error),
 		cmocka_unit_test(a_view_is_found_by_its_whole_name),
 		cmocka_unit_test(decimals_are_plain_and_short),

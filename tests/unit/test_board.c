@@ -487,6 +487,50 @@ static void a_hundred_thousand_sites_are_ranked_in_order(void **state)
 	free(sites);
 }
 
+/* As after `make -j`: every process has a few sites of its own. */
+static void each_of_five_thousand_processes_has_its_own_sums(void **state)
+{
+	enum { PROCESSES = 5000, SITES = 10000 };
+	struct board_site *sites = calloc(SITES, sizeof(*sites));
+	struct board_sums sums;
+	size_t i;
+
+	assert_non_null(sites);
+	for (i = 0; i < SITES; i++)
+		sites[i] = site(1 + i % PROCESSES, 1000 + i, 1 + i, 2);
+	update(*state, 1, sites, SITES);
+	update(*state, 2, sites, SITES);
+	for (i = 0; i < PROCESSES; i++) {
+		board_sums(*state, 1 + i, &sums);
+		assert_int_equal(sums.allocated_bytes, 2 + 2 * i + PROCESSES);
+		assert_int_equal(sums.allocated_count, 4);
+	}
+	for (i = 0; i < PROCESSES; i += 2)
+		board_forget(*state, 1 + i);
+	free(rank(*state, (struct board_query){ 0 }, SITES / 2));
+	board_sums(*state, 1, &sums);
+	assert_int_equal(sums.allocated_count, 0);
+	board_sums(*state, 2, &sums);
+	assert_int_equal(sums.allocated_bytes, 4 + PROCESSES);
+	free(sites);
+}
+
+static void a_forgotten_process_that_is_read_again_starts_anew(void **state)
+{
+	const struct board_site first[] = { site(1, 1, 10, 1), site(1, 2, 20, 1) };
+	const struct board_site again[] = { site(1, 2, 7, 1) };
+	struct board_sums sums;
+
+	update(*state, 1, first, 2);
+	board_forget(*state, 1);
+	board_forget(*state, 1);
+	update(*state, 2, again, 1);
+	board_sums(*state, 1, &sums);
+	assert_int_equal(sums.allocated_bytes, 7);
+	assert_int_equal(sums.allocated_count, 1);
+	free(rank(*state, (struct board_query){ 0 }, 1));
+}
+
 #define BOARD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -512,6 +556,8 @@ int main(void)
 		BOARD_TEST(a_group_is_as_old_as_its_oldest_block),
 		BOARD_TEST(one_generation_can_be_ranked_alone_and_forgotten),
 		BOARD_TEST(sums_balance_over_all_sites_of_a_process),
+		BOARD_TEST(each_of_five_thousand_processes_has_its_own_sums),
+		BOARD_TEST(a_forgotten_process_that_is_read_again_starts_anew),
 		BOARD_TEST(a_board_without_names_has_rows_without_frames),
 		BOARD_TEST(a_hundred_thousand_sites_are_ranked_in_order),
 	};

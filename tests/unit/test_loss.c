@@ -65,7 +65,8 @@ static void a_class_counts_each_event_once(void **state)
 	assert_int_equal(losses_sum(&losses, LOSS_LOST), 7);
 	assert_int_equal(losses_sum(&losses, LOSS_DROPPED), 11);
 	assert_int_equal(losses_sum(&losses, LOSS_MISSED), 15);
-	assert_int_equal(losses_sum(&losses, LOSS_NOTE), 12288);
+	assert_int_equal(losses_sum(&losses, LOSS_NOTE), 0);
+	assert_int_equal(losses_sum(&losses, LOSS_BYTES), 12288);
 	assert_int_equal(losses_sum(&losses, LOSS_FILL), 1900);
 }
 
@@ -81,6 +82,23 @@ static void unknown_frees_are_no_loss(void **state)
 	assert_int_equal(losses_sum(&losses, LOSS_NOTE), 12);
 }
 
+static void bytes_belong_to_the_counter_before_them(void **state)
+{
+	struct losses losses = { .counts = {
+		[HB_CNT_BLOCK_FULL] = 3, [HB_CNT_BLOCK_FULL_BYTES] = 4096,
+		[HB_CNT_SITE_FULL] = 4,  [HB_CNT_SITE_FULL_BYTES] = 8192,
+		[HB_CNT_STACK_FULL] = 5,
+	} };
+
+	(void)state;
+	assert_int_equal(losses_bytes(&losses, HB_CNT_BLOCK_FULL), 4096);
+	assert_int_equal(losses_bytes(&losses, HB_CNT_SITE_FULL), 8192);
+	assert_int_equal(losses_bytes(&losses, HB_CNT_BLOCK_FULL_BYTES), 0);
+	assert_int_equal(losses_bytes(&losses, HB_CNT_SITE_FULL_BYTES), 0);
+	assert_int_equal(losses_bytes(&losses, LOSS_END - 1), 0);
+	assert_int_equal(losses_bytes(&losses, (size_t)-1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +108,7 @@ int main(void)
 		cmocka_unit_test(the_promised_names_stay),
 		cmocka_unit_test(a_class_counts_each_event_once),
 		cmocka_unit_test(unknown_frees_are_no_loss),
+		cmocka_unit_test(bytes_belong_to_the_counter_before_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,10 +34,49 @@ struct board *board_new(void)
 	return calloc(1, sizeof(struct board));
 }
 
+static struct board_image *image_find(const struct board *board, uint32_t gen)
+{
+	struct board_image *image;
+
+	HASH_FIND(hh, board->images, &gen, sizeof(gen), image);
+	return image;
+}
+
+/* The image of @gen, made if it is new. NULL if memory is short. */
+static struct board_image *image_get(struct board *board, uint32_t gen)
+{
+	struct board_image *image = image_find(board, gen);
+
+	if (image)
+		return image;
+	image = calloc(1, sizeof(*image));
+	if (!image)
+		return NULL;
+	image->gen = gen;
+	HASH_ADD(hh, board->images, gen, sizeof(image->gen), image);
+	if (image->hh.tbl)
+		return image;
+	free(image);
+	return NULL;
+}
+
+static void image_drop_if_empty(struct board *board, struct board_image *image)
+{
+	if (image->sites)
+		return;
+	HASH_DEL(board->images, image);
+	free(image);
+}
+
+/* The image goes with its last site. */
 static void drop(struct board *board, struct board_entry *entry)
 {
+	struct board_image *image = entry->image;
+
 	HASH_DEL(board->entries, entry);
+	DL_DELETE(image->sites, entry);
 	free(entry);
+	image_drop_if_empty(board, image);
 }
 
 void board_free(struct board *board)
@@ -53,11 +92,12 @@ void board_free(struct board *board)
 
 void board_forget(struct board *board, uint32_t gen)
 {
+	struct board_image *image = image_find(board, gen);
 	struct board_entry *entry, *next;
 
-	HASH_ITER(hh, board->entries, entry, next) {
-		if (entry->now.key.gen == gen)
-			drop(board, entry);
+	for (entry = image ? image->sites : NULL; entry; entry = next) {
+		next = entry->next;
+		drop(board, entry);
 	}
 }
 
@@ -73,18 +113,25 @@ static struct board_entry *find(const struct board *board, const struct hb_site_
 
 static int add(struct board *board, const struct hb_site_key *key)
 {
-	struct board_entry *entry = calloc(1, sizeof(*entry));
+	struct board_image *image = image_get(board, key->gen);
+	struct board_entry *entry;
 
-	if (!entry)
+	if (!image)
 		return -ENOMEM;
-	entry->now.key = *key;
-	entry->now.key.pad = 0;
-	entry->order = board->orders;
-	HASH_ADD(hh, board->entries, now.key, sizeof(entry->now.key), entry);
-	if (!entry->hh.tbl) {
+	entry = calloc(1, sizeof(*entry));
+	if (entry) {
+		entry->now.key = *key;
+		entry->now.key.pad = 0;
+		entry->order = board->orders;
+		entry->image = image;
+		HASH_ADD(hh, board->entries, now.key, sizeof(entry->now.key), entry);
+	}
+	if (!entry || !entry->hh.tbl) {
 		free(entry);
+		image_drop_if_empty(board, image);
 		return -ENOMEM;
 	}
+	DL_APPEND(image->sites, entry);
 	board->orders++;
 	return 0;
 }
@@ -150,14 +197,13 @@ int board_update(struct board *board, const struct board_site *sites, size_t cou
 
 void board_sums(const struct board *board, uint32_t gen, struct board_sums *sums)
 {
+	const struct board_image *image = image_find(board, gen);
 	const struct board_entry *entry;
 
 	memset(sums, 0, sizeof(*sums));
-	for (entry = board->entries; entry; entry = entry->hh.next) {
+	for (entry = image ? image->sites : NULL; entry; entry = entry->next) {
 		const struct hb_site *totals = &entry->now.totals;
 
-		if (entry->now.key.gen != gen)
-			continue;
 		sums->allocated_bytes += totals->allocated_bytes;
 		sums->allocated_count += totals->allocated_count;
 		sums->freed_bytes += totals->freed_bytes;

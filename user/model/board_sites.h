@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside the board: what it keeps of each site. For board.c and rank.c. */
+/* Inside the board: what it keeps of each site and process image. For board.c and rank.c. */
 #ifndef HB_MODEL_BOARD_SITES_H
 #define HB_MODEL_BOARD_SITES_H
 
@@ -9,6 +9,14 @@
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((void)(entry))
 #include <uthash.h>
+#include <utlist.h>
+
+/* A process image that has sites. */
+struct board_image {
+	uint32_t gen;
+	struct board_entry *sites;
+	UT_hash_handle hh;
+};
 
 struct board_entry {
 	struct board_site now;  /* as last read; now.key is the hash key */
@@ -18,11 +26,14 @@ struct board_entry {
 	bool has_before;
 	uint64_t before_bytes;  /* outstanding one reading before */
 	uint64_t before_ns;     /* when that was */
+	struct board_image *image;
+	struct board_entry *prev, *next; /* among its image's */
 	UT_hash_handle hh;
 };
 
 struct board {
 	struct board_entry *entries; /* in the order they were first seen */
+	struct board_image *images;
 	uint64_t readings;
 	uint64_t read_ns;            /* the last one */
 	uint64_t orders;

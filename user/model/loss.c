@@ -3,16 +3,16 @@
 
 /*
  * One row per counter. A sentence follows its number: "12: allocations are not counted ...".
- * Bytes beside a count are notes, so that the sum of a class counts every event once.
+ * Bytes beside a count have a class of their own: the sum of a class counts every event once.
  */
 static const struct loss_kind kinds[] = {
 	[HB_CNT_BLOCK_FULL] = { "blocks_full", LOSS_LOST,
 		"allocations not counted: the table of live blocks was full; raise --max-blocks" },
-	[HB_CNT_BLOCK_FULL_BYTES] = { "blocks_full_bytes", LOSS_NOTE,
+	[HB_CNT_BLOCK_FULL_BYTES] = { "blocks_full_bytes", LOSS_BYTES,
 		"bytes of the allocations that the full table of live blocks left out" },
 	[HB_CNT_SITE_FULL] = { "sites_full", LOSS_LOST,
 		"allocations not counted: the table of sites was full; raise --max-sites" },
-	[HB_CNT_SITE_FULL_BYTES] = { "sites_full_bytes", LOSS_NOTE,
+	[HB_CNT_SITE_FULL_BYTES] = { "sites_full_bytes", LOSS_BYTES,
 		"bytes of the allocations that the full table of sites left out" },
 	[HB_CNT_STACK_FULL] = { "stacks_full", LOSS_NOTE,
 		"allocations counted without their stack: bytes are right, but the table of stacks "
@@ -69,6 +69,11 @@ const struct loss_kind *loss_kind(size_t index)
 	static const struct loss_kind none = { "unknown", LOSS_NOTE, "events of an unknown kind" };
 
 	return index < LOSS_END ? &kinds[index] : &none;
+}
+
+uint64_t losses_bytes(const struct losses *losses, size_t index)
+{
+	return loss_kind(index + 1)->class == LOSS_BYTES ? losses->counts[index + 1] : 0;
 }
 
 uint64_t losses_sum(const struct losses *losses, enum loss_class class)

@@ -14,6 +14,7 @@ enum loss_class {
 	LOSS_MISSED,  /* it happened before the probes were there */
 	LOSS_NOTE,    /* worth saying, but nothing is missing from the sums */
 	LOSS_FILL,    /* how full a table is; not shown among the losses */
+	LOSS_BYTES,   /* the bytes of the events that the counter before it counts */
 };
 
 /* Counters kept by user space, numbered after the kernel's. */
@@ -38,6 +39,9 @@ struct loss_kind {
 
 /* The kind of counter @index (< LOSS_END); never NULL. */
 const struct loss_kind *loss_kind(size_t index);
+
+/* Bytes of the events of counter @index; 0 if they are not counted. */
+uint64_t losses_bytes(const struct losses *losses, size_t index);
 
 /* Sum over one class. */
 uint64_t losses_sum(const struct losses *losses, enum loss_class class);

@@ -310,7 +310,7 @@ static int hand_over(const struct ranking *ranking, struct board_row **rows, siz
 {
 	size_t i, top = ranking->query->top, wanted = ranking->merged_count;
 	struct board_row *list = NULL;
-	struct frame *modules;
+	struct frame *modules = NULL;
 
 	if (top && top < wanted)
 		wanted = top;
@@ -318,8 +318,8 @@ static int hand_over(const struct ranking *ranking, struct board_row **rows, siz
 		list = calloc(wanted, sizeof(*list) + sizeof(*modules));
 		if (!list)
 			return -ENOMEM;
+		modules = (struct frame *)(list + wanted);
 	}
-	modules = (struct frame *)(list + wanted);
 	for (i = 0; i < wanted; i++) {
 		list[i] = ranking->merged[i].row;
 		list[i].rank = i + 1;

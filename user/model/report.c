@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 static const char *const source_names[HB_SRC_END] = {
 	[HB_SRC_MALLOC] = "malloc",
 	[HB_SRC_DIRECT] = "direct",
@@ -16,15 +19,45 @@ static const char *const group_names[] = {
 	[GROUP_THREAD] = "thread", [GROUP_PROCESS] = "process",   [GROUP_CONTAINER] = "container",
 };
 
-const struct process_info *report_process(const struct report *report, uint32_t gen)
+static int compare_gens(const void *left, const void *right)
 {
-	size_t i;
+	const struct process_info *a = *(const struct process_info *const *)left;
+	const struct process_info *b = *(const struct process_info *const *)right;
 
-	for (i = 0; gen && i < report->processes_count; i++) {
-		if (report->processes[i].gen == gen)
-			return &report->processes[i];
-	}
-	return NULL;
+	return (a->gen > b->gen) - (a->gen < b->gen);
+}
+
+int report_owners_init(struct report_owners *owners, const struct report *report)
+{
+	size_t i, count = report->processes_count;
+
+	owners->count = 0;
+	owners->by_gen = calloc(count + 1, sizeof(*owners->by_gen));
+	if (!owners->by_gen)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		owners->by_gen[i] = &report->processes[i];
+	owners->count = count;
+	qsort(owners->by_gen, count, sizeof(*owners->by_gen), compare_gens);
+	return 0;
+}
+
+void report_owners_release(struct report_owners *owners)
+{
+	free(owners->by_gen);
+	owners->by_gen = NULL;
+	owners->count = 0;
+}
+
+const struct process_info *report_owners_find(const struct report_owners *owners, uint32_t gen)
+{
+	const struct process_info wanted = { .gen = gen }, *key = &wanted;
+	const struct process_info **found;
+
+	if (!gen || !owners->count)
+		return NULL;
+	found = bsearch(&key, owners->by_gen, owners->count, sizeof(*found), compare_gens);
+	return found ? *found : NULL;
 }
 
 const char *report_source_name(uint32_t source)

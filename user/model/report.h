@@ -45,8 +45,19 @@ struct report {
 	size_t tables_count;
 };
 
+/*
+ * The processes of a report, found by generation: a report has thousands of both processes and
+ * rows. Borrows the processes. Initialize with report_owners_init(); release in any case.
+ */
+struct report_owners {
+	const struct process_info **by_gen; /* sorted */
+	size_t count;
+};
+int report_owners_init(struct report_owners *owners, const struct report *report); /* 0, -ENOMEM */
+void report_owners_release(struct report_owners *owners);
+
 /* The process image of generation @gen, or NULL. */
-const struct process_info *report_process(const struct report *report, uint32_t gen);
+const struct process_info *report_owners_find(const struct report_owners *owners, uint32_t gen);
 
 /* "malloc", "direct"; NULL for anything else (a row that spans sources). */
 const char *report_source_name(uint32_t source);

@@ -215,12 +215,29 @@ const struct board *target_board(const struct target *target)
 	return target->board;
 }
 
+/* How many of the innermost frames lie inside the allocator that was called; not all of them. */
+static size_t allocator_frames(const struct target *target, const struct process *process,
+			       const struct kept_stack *kept)
+{
+	const struct addrmap_entry *entry;
+	size_t n = 0;
+
+	while (n < kept->count) {
+		entry = addrmap_find(&process->map, kept->frames[n] - 1);
+		if (!entry || !entry->file || !modules_only_allocates(target->modules, entry->file))
+			break;
+		n++;
+	}
+	return n < kept->count ? n : 0;
+}
+
 static size_t name_frames(void *ctx, uint32_t gen, uint64_t stack, const struct frame **frames)
 {
 	struct target *target = ctx;
 	const struct process *process = target_process(target, gen);
 	const struct kept_stack *kept = stack_of(target, stack);
 	struct frame_block *block;
+	size_t inside;
 
 	*frames = NULL;
 	if (!kept || !kept->count)
@@ -235,7 +252,9 @@ static size_t name_frames(void *ctx, uint32_t gen, uint64_t stack, const struct 
 		block->frames[0].address = kept->frames[0];
 		return 1;
 	}
-	return addrmap_symbolize(&process->map, target->symbols, kept->frames, kept->count, block->frames);
+	inside = allocator_frames(target, process, kept);
+	return addrmap_symbolize(&process->map, target->symbols, kept->frames + inside, kept->count - inside,
+				 block->frames);
 }
 
 static const char *name_container(void *ctx, uint32_t gen)

@@ -210,6 +210,21 @@ struct session_probes *modules_probe(struct modules *modules, struct module *mod
 	return put(modules, module, pid);
 }
 
+bool modules_only_allocates(const struct modules *modules, const struct elf_file *file)
+{
+	static const char *const makers[] = { "jemalloc", "tcmalloc", "mimalloc" };
+	const struct known_file *known;
+
+	HASH_FIND_PTR(modules->files, &file, known);
+	if (!known || file->has_interp)
+		return false;
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+		if (!strncmp(known->module.set.allocator, makers[i], strlen(makers[i])))
+			return true;
+	}
+	return false;
+}
+
 void modules_stop(struct modules *modules)
 {
 	struct known_file *file, *next;

@@ -50,6 +50,12 @@ bool modules_probe_everywhere(struct modules *modules, struct module *module);
 /* Put them for process @pid alone; the caller detaches. NULL if there is nothing to put or it failed. */
 struct session_probes *modules_probe(struct modules *modules, struct module *module, pid_t pid);
 
+/*
+ * Whether @file is an allocator and nothing else, so that its frames say nothing of who asked. libc
+ * is not: its strdup() asks on somebody's behalf, and a program with an allocator of its own is not.
+ */
+bool modules_only_allocates(const struct modules *modules, const struct elf_file *file);
+
 /* Take the probes for every process away. */
 void modules_stop(struct modules *modules);
 

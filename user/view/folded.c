@@ -43,9 +43,9 @@ static int put_frame(FILE *out, const struct report *report, const struct frame 
 	return err;
 }
 
-static int put_root(FILE *out, const struct report *report, const struct board_row *row)
+static int put_root(FILE *out, const struct report_owners *owners, const struct board_row *row)
 {
-	const struct process_info *process = report_process(report, row->gen);
+	const struct process_info *process = report_owners_find(owners, row->gen);
 	int err;
 
 	if (!process)
@@ -64,10 +64,11 @@ static bool has_stacks(const struct report *report)
 	       report->group == GROUP_MODULE;
 }
 
-static int put_row(FILE *out, const struct report *report, const struct board_row *row)
+static int put_row(FILE *out, const struct report *report, const struct report_owners *owners,
+		   const struct board_row *row)
 {
 	size_t i;
-	int err = put_root(out, report, row);
+	int err = put_root(out, owners, row);
 
 	for (i = row->frames_count; i > 0 && !err; i--)
 		err = put_frame(out, report, &row->frames[i - 1]);
@@ -81,16 +82,15 @@ static int put_row(FILE *out, const struct report *report, const struct board_ro
 
 int view_folded(FILE *out, const struct report *report, const struct view_style *style)
 {
+	struct report_owners owners;
 	size_t i;
-	int err;
+	int err = report_owners_init(&owners, report);
 
 	(void)style;
-	for (i = 0; i < report->rows_count; i++) {
-		if (!report->rows[i].outstanding_bytes)
-			continue;
-		err = put_row(out, report, &report->rows[i]);
-		if (err)
-			return err;
+	for (i = 0; i < report->rows_count && !err; i++) {
+		if (report->rows[i].outstanding_bytes)
+			err = put_row(out, report, &owners, &report->rows[i]);
 	}
-	return words_flush(out);
+	report_owners_release(&owners);
+	return err ? err : words_flush(out);
 }

@@ -23,14 +23,26 @@ static void print_filters(struct human *h)
 	fputc('\n', h->out);
 }
 
+/* "malloc, direct: uprobe.session": neighbours on the same rung share a line. */
+static void print_hooks(struct human *h)
+{
+	const struct report_hook *hooks = h->report->hooks;
+	size_t i, count = h->report->hooks_count;
+
+	for (i = 0; i < count; i++) {
+		fputs(hooks[i].source, h->out);
+		if (i + 1 < count && !strcmp(hooks[i].rung, hooks[i + 1].rung))
+			fputs(", ", h->out);
+		else
+			fprintf(h->out, ": %s\n", hooks[i].rung);
+	}
+}
+
 static void print_head(struct human *h)
 {
 	const struct report *report = h->report;
-	size_t i, exited = 0;
 	char text[32];
 
-	for (i = 0; i < report->processes_count; i++)
-		exited += report->processes[i].exited;
 	human_print(h, COLOR_TITLE, "heldby");
 	fputs("  ", h->out);
 	human_text(h, COLOR_TITLE, report->host ? report->host : "-", 0);
@@ -41,162 +53,12 @@ static void print_head(struct human *h)
 		fputs(", final", h->out);
 	else if (report->interval_s > 0)
 		fprintf(h->out, ", interval %s", text_seconds(report->interval_s, text));
-	fprintf(h->out, "  %s process%s", words_number(report->processes_count, text),
-		report->processes_count == 1 ? "" : "es");
-	if (exited)
-		fprintf(h->out, " (%s exited)", words_number(exited, text));
+	fputs("  ", h->out);
+	human_processes_count(h);
 	fputc('\n', h->out);
 	print_filters(h);
-	if (!h->style->verbose)
-		return;
-	for (i = 0; i < report->hooks_count; i++)
-		fprintf(h->out, "%s by %s\n", report->hooks[i].source, report->hooks[i].rung);
-}
-
-static void pid_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
-{
-	(void)h;
-	snprintf(out, HUMAN_CELL, "%u", ((const struct process_info *)item)->pid);
-}
-
-static void rss_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
-{
-	const struct process_info *process = item;
-
-	(void)h;
-	if (process->rss_bytes)
-		text_bytes(process->rss_bytes, out);
-}
-
-static void outstanding_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
-{
-	const struct process_info *process = item;
-
-	(void)h;
-	if (report_sees(process))
-		text_bytes(process->outstanding_bytes, out);
-}
-
-static void blocks_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
-{
-	const struct process_info *process = item;
-
-	(void)h;
-	if (report_sees(process))
-		words_number(process->outstanding_count, out);
-}
-
-static const struct human_column process_columns[] = {
-	{ "PID", pid_cell, false, COLOR_NONE },
-	{ "RSS", rss_cell, false, COLOR_NONE },
-	{ "OUTSTANDING", outstanding_cell, false, COLOR_STRONG },
-	{ "BLOCKS", blocks_cell, false, COLOR_NONE },
-	{ .title = NULL },
-};
-
-/* "allocated 30 = freed 10 + outstanding 20 bytes": anyone can check the sums. */
-static void print_balance(struct human *h, unsigned int indent, const char *unit,
-			  uint64_t allocated, uint64_t freed, uint64_t outstanding)
-{
-	bool balanced = allocated == freed + outstanding;
-	char number[3][32];
-
-	words_number(allocated, number[0]);
-	words_number(freed, number[1]);
-	words_number(outstanding, number[2]);
-	fprintf(h->out, "%*s", (int)indent, "");
-	if (balanced)
-		human_print(h, COLOR_DIM, "allocated %s = freed %s + outstanding %s %s", number[0],
-			    number[1], number[2], unit);
-	else
-		human_print(h, COLOR_WARN,
-			    "allocated %s, freed %s, outstanding %s %s: not in balance (read while "
-			    "they changed)", number[0], number[1], number[2], unit);
-	fputc('\n', h->out);
-}
-
-static void print_origin(struct human *h, unsigned int indent, const struct process_info *process)
-{
-	char text[32];
-
-	if (process->start_unix_ns) {
-		clock_rfc3339(process->start_unix_ns, text);
-		fprintf(h->out, "%*sstarted %s\n", (int)indent, "", text);
-	}
-	if (process->cgroup) {
-		fprintf(h->out, "%*scgroup ", (int)indent, "");
-		human_text(h, COLOR_NONE, process->cgroup, 0);
-		fputc('\n', h->out);
-	}
-	if (process->container_id) {
-		fprintf(h->out, "%*scontainer ", (int)indent, "");
-		human_text(h, COLOR_NONE, process->container_id, 0);
-		fputc('\n', h->out);
-	}
-}
-
-static void print_about(struct human *h, const struct process_info *process)
-{
-	const char *gap = "  ";
-	size_t i;
-
-	human_text(h, COLOR_TITLE, process->comm, 0);
-	if (process->image)
-		fprintf(h->out, " (image %u)", process->image);
-	if (process->exited)
-		human_print(h, COLOR_WARN, " (exited)");
-	for (i = 0; i < process->allocators_count; i++, gap = ", ") {
-		fputs(gap, h->out);
-		human_text(h, COLOR_NONE, process->allocators[i], 0);
-	}
-	if (process->runtime) {
-		fputs(gap, h->out);
-		human_text(h, COLOR_NONE, process->runtime, 0);
-	}
-	fputc('\n', h->out);
-}
-
-static void print_process(struct human *h, const struct human_table *table,
-			  const struct process_info *process)
-{
-	unsigned int indent = table->widths[0] + 2;
-
-	human_table_row(h, table, process);
-	print_about(h, process);
-	if (process->blind) {
-		fprintf(h->out, "%*s", (int)indent, "");
-		human_print(h, COLOR_BAD, "cannot see malloc here: ");
-		human_text(h, COLOR_NONE, process->blind, 0);
-		fputc('\n', h->out);
-	}
-	if (report_sees(process)) {
-		print_balance(h, indent, "bytes", process->allocated_bytes, process->freed_bytes,
-			      process->outstanding_bytes);
-		print_balance(h, indent, "blocks", process->allocated_count, process->freed_count,
-			      process->outstanding_count);
-	}
 	if (h->style->verbose)
-		print_origin(h, indent, process);
-}
-
-static void print_processes(struct human *h)
-{
-	const struct report *report = h->report;
-	struct human_table table = {
-		.columns = process_columns,
-		.last_title = "PROCESS, ALLOCATORS",
-	};
-	size_t i;
-
-	if (!report->processes_count) {
-		fputs("No process is traced.\n", h->out);
-		return;
-	}
-	for (i = 0; i < report->processes_count; i++)
-		human_table_measure(h, &table, &report->processes[i]);
-	human_table_head(h, &table);
-	for (i = 0; i < report->processes_count && !h->err; i++)
-		print_process(h, &table, &report->processes[i]);
+		print_hooks(h);
 }
 
 static void print_class(struct human *h, enum loss_class class, const char *name,
@@ -208,12 +70,15 @@ static void print_class(struct human *h, enum loss_class class, const char *name
 
 	for (i = 0; i < LOSS_END; i++) {
 		const struct loss_kind *kind = loss_kind(i);
+		uint64_t bytes = losses_bytes(losses, i);
 
-		if (kind->class != class || !losses->counts[i])
+		if (kind->class != class || !(losses->counts[i] || bytes))
 			continue;
 		human_print(h, color, "  %-7s", name);
-		fprintf(h->out, " %11s  %s\n", words_number(losses->counts[i], number),
-			kind->sentence);
+		fprintf(h->out, " %11s", words_number(losses->counts[i], number));
+		if (bytes)
+			fprintf(h->out, " (%s bytes)", words_number(bytes, number));
+		fprintf(h->out, "  %s\n", kind->sentence);
 	}
 }
 
@@ -265,21 +130,35 @@ static void print_tables(struct human *h)
 		fputc('\n', h->out);
 }
 
+static void print_all(struct human *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->report->processes_count; i++)
+		h->total_bytes += h->report->processes[i].outstanding_bytes;
+	print_head(h);
+	fputc('\n', h->out);
+	human_processes(h);
+	fputc('\n', h->out);
+	human_rows(h);
+	fputc('\n', h->out);
+	print_losses(h);
+	print_tables(h);
+}
+
 int view_text(FILE *out, const struct report *report, const struct view_style *style)
 {
 	static const struct view_style plain;
 	struct human h = { .out = out, .report = report, .style = style ? style : &plain };
-	size_t i;
+	int err = report_owners_init(&h.owners, report);
 
-	for (i = 0; i < report->processes_count; i++)
-		h.total_bytes += report->processes[i].outstanding_bytes;
-	print_head(&h);
-	fputc('\n', out);
-	print_processes(&h);
-	fputc('\n', out);
-	human_rows(&h);
-	fputc('\n', out);
-	print_losses(&h);
-	print_tables(&h);
-	return h.err ? h.err : words_flush(out);
+	if (!err)
+		err = human_processes_init(&h);
+	if (!err) {
+		print_all(&h);
+		err = h.err ? h.err : words_flush(out);
+	}
+	human_processes_release(&h);
+	report_owners_release(&h.owners);
+	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside the text view: its pen and its tables. For human.c, human_rows.c and human_table.c. */
+/* Inside the text view: its pen and its tables. For the human*.c files. */
 #ifndef HB_VIEW_HUMAN_H
 #define HB_VIEW_HUMAN_H
 
@@ -22,7 +22,10 @@ struct human {
 	FILE *out;
 	const struct report *report;
 	const struct view_style *style;
-	uint64_t total_bytes; /* outstanding in all processes shown */
+	uint64_t total_bytes; /* outstanding in all processes */
+	struct report_owners owners;
+	const struct process_info **ranked; /* the processes, those that hold most first */
+	bool *replaced;       /* by place among the report's processes, see human_replaced() */
 	int err;              /* memory was short */
 };
 
@@ -54,6 +57,16 @@ unsigned int human_text(struct human *h, enum human_color color, const char *tex
 void human_table_measure(const struct human *h, struct human_table *table, const void *item);
 void human_table_head(struct human *h, const struct human_table *table);
 void human_table_row(struct human *h, const struct human_table *table, const void *item);
+
+/* The list of processes. Initialize first; release in any case. Returns 0 or -ENOMEM. */
+int human_processes_init(struct human *h);
+void human_processes_release(struct human *h);
+void human_processes(struct human *h);
+/* "3 processes (1 exited)" */
+void human_processes_count(struct human *h);
+
+/* Whether @process ended in an exec, and what it became is in the report too. */
+bool human_replaced(const struct human *h, const struct process_info *process);
 
 /* The ranked rows. */
 void human_rows(struct human *h);

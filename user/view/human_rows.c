@@ -121,7 +121,7 @@ static bool is_shown(const struct human *h, const struct board_row *row)
 
 static void print_owner(struct human *h, const struct board_row *row)
 {
-	const struct process_info *process = report_process(h->report, row->gen);
+	const struct process_info *process = report_owners_find(&h->owners, row->gen);
 	const char *source = report_source_name(row->source);
 
 	if (h->report->group == GROUP_CONTAINER) {
@@ -129,8 +129,8 @@ static void print_owner(struct human *h, const struct board_row *row)
 	} else if (process) {
 		human_text(h, COLOR_TITLE, process->comm, 0);
 		fprintf(h->out, " %u", process->pid);
-		if (process->image)
-			fprintf(h->out, " (image %u)", process->image);
+		if (human_replaced(h, process))
+			fputs(", before exec", h->out);
 	} else {
 		fputc('-', h->out);
 	}

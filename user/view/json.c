@@ -21,6 +21,7 @@
 struct writer {
 	FILE *out;
 	const struct report *report;
+	struct report_owners owners;
 	bool approximate;
 	bool failed;
 };
@@ -237,7 +238,7 @@ static struct json_object *frames_array(struct writer *w, const struct board_row
 
 static void put_row_owner(struct writer *w, struct json_object *object, const struct board_row *row)
 {
-	const struct process_info *process = report_process(w->report, row->gen);
+	const struct process_info *process = report_owners_find(&w->owners, row->gen);
 
 	if (process)
 		put_number(w, object, "pid", process->pid);
@@ -317,29 +318,40 @@ static void write_tail(struct writer *w)
 	flush(w, tail, 1, 0);
 }
 
+static void write_document(struct writer *w)
+{
+	const struct report *report = w->report;
+	size_t i;
+
+	write_head(w);
+	fputs(",\"processes\":[", w->out);
+	for (i = 0; i < report->processes_count && !w->failed; i++) {
+		if (i)
+			fputc(',', w->out);
+		write_process(w, &report->processes[i]);
+	}
+	fputs("],\"sites\":[", w->out);
+	for (i = 0; i < report->rows_count && !w->failed; i++) {
+		if (i)
+			fputc(',', w->out);
+		write_row(w, &report->rows[i]);
+	}
+	fputs("],", w->out);
+	if (!w->failed)
+		write_tail(w);
+	fputc('\n', w->out);
+}
+
 int view_json(FILE *out, const struct report *report, const struct view_style *style)
 {
 	struct writer w = { .out = out, .report = report };
-	size_t i;
+	int err = report_owners_init(&w.owners, report);
 
 	(void)style;
+	if (err)
+		return err;
 	w.approximate = report_approximate(report);
-	write_head(&w);
-	fputs(",\"processes\":[", out);
-	for (i = 0; i < report->processes_count && !w.failed; i++) {
-		if (i)
-			fputc(',', out);
-		write_process(&w, &report->processes[i]);
-	}
-	fputs("],\"sites\":[", out);
-	for (i = 0; i < report->rows_count && !w.failed; i++) {
-		if (i)
-			fputc(',', out);
-		write_row(&w, &report->rows[i]);
-	}
-	fputs("],", out);
-	if (!w.failed)
-		write_tail(&w);
-	fputc('\n', out);
+	write_document(&w);
+	report_owners_release(&w.owners);
 	return w.failed ? -ENOMEM : words_flush(out);
 }

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the fake_*.c files. */
+#ifndef HB_FAKE_PRIVATE_H
+#define HB_FAKE_PRIVATE_H
+
+#include "fake_bpf.h"
+
+/* The test, or a program under test, did what cannot be: say so and abort. */
+void fake_die(const char *why) __attribute__((noreturn));
+/* Tasks, memories and the clock back to nothing. */
+void fake_user_reset(void);
+
+#endif

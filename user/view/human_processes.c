@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The processes of the text view: those that hold most, each with its sums. */
+#include "human.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "../base/clock.h"
+#include "../base/text.h"
+#include "words.h"
+
+#define PROCESSES_SHOWN 20 /* without -v */
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+/* Images of one process are neighbours, in the order of their execs. */
+static int compare_images(const void *left, const void *right)
+{
+	const struct process_info *a = *(const struct process_info *const *)left;
+	const struct process_info *b = *(const struct process_info *const *)right;
+	int order = compare_u64(a->pid, b->pid);
+
+	if (!order)
+		order = (a->start_unix_ns > b->start_unix_ns) - (a->start_unix_ns < b->start_unix_ns);
+	if (!order)
+		order = compare_u64(a->image, b->image);
+	return order ? order : (a > b) - (a < b);
+}
+
+/* Most outstanding first; live before exited, then as in the report. */
+static int compare_holders(const void *left, const void *right)
+{
+	const struct process_info *a = *(const struct process_info *const *)left;
+	const struct process_info *b = *(const struct process_info *const *)right;
+	int order = compare_u64(b->outstanding_bytes, a->outstanding_bytes);
+
+	if (!order)
+		order = a->exited - b->exited;
+	return order ? order : (a > b) - (a < b);
+}
+
+static bool becomes(const struct process_info *image, const struct process_info *next)
+{
+	return image->exited && next->pid == image->pid &&
+	       next->start_unix_ns == image->start_unix_ns && next->image == image->image + 1;
+}
+
+int human_processes_init(struct human *h)
+{
+	const struct report *report = h->report;
+	size_t i, count = report->processes_count;
+
+	h->ranked = calloc(count + 1, sizeof(*h->ranked));
+	h->replaced = calloc(count + 1, sizeof(*h->replaced));
+	if (!h->ranked || !h->replaced)
+		return -ENOMEM;
+	for (i = 0; i < count; i++)
+		h->ranked[i] = &report->processes[i];
+	qsort(h->ranked, count, sizeof(*h->ranked), compare_images);
+	for (i = 1; i < count; i++)
+		h->replaced[h->ranked[i - 1] - report->processes] =
+			becomes(h->ranked[i - 1], h->ranked[i]);
+	qsort(h->ranked, count, sizeof(*h->ranked), compare_holders);
+	return 0;
+}
+
+void human_processes_release(struct human *h)
+{
+	free(h->ranked);
+	free(h->replaced);
+	h->ranked = NULL;
+	h->replaced = NULL;
+}
+
+bool human_replaced(const struct human *h, const struct process_info *process)
+{
+	return h->replaced[process - h->report->processes];
+}
+
+static void pid_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	(void)h;
+	snprintf(out, HUMAN_CELL, "%u", ((const struct process_info *)item)->pid);
+}
+
+static void rss_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	const struct process_info *process = item;
+
+	(void)h;
+	if (process->rss_bytes)
+		text_bytes(process->rss_bytes, out);
+}
+
+static void outstanding_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	const struct process_info *process = item;
+
+	(void)h;
+	if (report_sees(process))
+		text_bytes(process->outstanding_bytes, out);
+}
+
+static void blocks_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	const struct process_info *process = item;
+
+	(void)h;
+	if (report_sees(process))
+		words_number(process->outstanding_count, out);
+}
+
+static const struct human_column process_columns[] = {
+	{ "PID", pid_cell, false, COLOR_NONE },
+	{ "RSS", rss_cell, true, COLOR_NONE },
+	{ "OUTSTANDING", outstanding_cell, false, COLOR_STRONG },
+	{ "BLOCKS", blocks_cell, false, COLOR_NONE },
+	{ .title = NULL },
+};
+
+/* "allocated 30 = freed 10 + outstanding 20 bytes; 3 = 1 + 2 blocks": anyone can check the sums. */
+static void print_balance(struct human *h, const struct process_info *process)
+{
+	bool bytes = process->allocated_bytes == process->freed_bytes + process->outstanding_bytes;
+	bool blocks = process->allocated_count == process->freed_count + process->outstanding_count;
+	enum human_color color = bytes && blocks ? COLOR_DIM : COLOR_WARN;
+	char number[6][32];
+
+	words_number(process->allocated_bytes, number[0]);
+	words_number(process->freed_bytes, number[1]);
+	words_number(process->outstanding_bytes, number[2]);
+	words_number(process->allocated_count, number[3]);
+	words_number(process->freed_count, number[4]);
+	words_number(process->outstanding_count, number[5]);
+	human_print(h, color, "allocated %s%s freed %s%s outstanding %s bytes; %s%s %s%s %s blocks%s",
+		    number[0], bytes ? " =" : ",", number[1], bytes ? " +" : ",", number[2],
+		    number[3], blocks ? " =" : ",", number[4], blocks ? " +" : ",", number[5],
+		    bytes && blocks ? "" : ": not in balance (read while they changed)");
+}
+
+static void print_origin(struct human *h, unsigned int indent, const struct process_info *process)
+{
+	char text[32];
+
+	if (process->start_unix_ns) {
+		clock_rfc3339(process->start_unix_ns, text);
+		fprintf(h->out, "%*sstarted %s\n", (int)indent, "", text);
+	}
+	if (process->cgroup) {
+		fprintf(h->out, "%*scgroup ", (int)indent, "");
+		human_text(h, COLOR_NONE, process->cgroup, 0);
+		fputc('\n', h->out);
+	}
+	if (process->container_id) {
+		fprintf(h->out, "%*scontainer ", (int)indent, "");
+		human_text(h, COLOR_NONE, process->container_id, 0);
+		fputc('\n', h->out);
+	}
+}
+
+static void print_about(struct human *h, const struct process_info *process)
+{
+	const char *gap = "  ";
+	size_t i;
+
+	human_text(h, COLOR_TITLE, process->comm, 0);
+	if (human_replaced(h, process))
+		human_print(h, COLOR_WARN, ", before exec");
+	else if (process->exited)
+		human_print(h, COLOR_WARN, " (exited)");
+	for (i = 0; i < process->allocators_count; i++, gap = ", ") {
+		fputs(gap, h->out);
+		human_text(h, COLOR_NONE, process->allocators[i], 0);
+	}
+	if (process->runtime) {
+		fputs(gap, h->out);
+		human_text(h, COLOR_NONE, process->runtime, 0);
+	}
+	fputc('\n', h->out);
+}
+
+static void print_process(struct human *h, const struct human_table *table,
+			  const struct process_info *process)
+{
+	unsigned int indent = table->widths[0] + 2;
+
+	human_table_row(h, table, process);
+	print_about(h, process);
+	if (process->blind) {
+		fprintf(h->out, "%*s", (int)indent, "");
+		human_print(h, COLOR_BAD, "cannot see malloc here: ");
+		human_text(h, COLOR_NONE, process->blind, 0);
+		fputc('\n', h->out);
+	}
+	if (report_sees(process)) {
+		fprintf(h->out, "%*s", (int)indent, "");
+		print_balance(h, process);
+		fputc('\n', h->out);
+	}
+	if (h->style->verbose)
+		print_origin(h, indent, process);
+}
+
+/* Some processes, summed up. */
+struct crowd {
+	size_t processes;
+	size_t exited;
+	size_t replaced; /* images before an exec; their processes are not counted twice */
+	size_t unseen;   /* all of their allocations are unknown */
+	uint64_t bytes;
+};
+
+static void crowd_add(const struct human *h, struct crowd *crowd,
+		      const struct process_info *process)
+{
+	if (human_replaced(h, process)) {
+		crowd->replaced++;
+	} else {
+		crowd->processes++;
+		crowd->exited += process->exited;
+	}
+	crowd->unseen += !report_sees(process);
+	crowd->bytes += process->outstanding_bytes;
+}
+
+static void print_crowd(struct human *h, const struct crowd *crowd, const char *more)
+{
+	char number[32];
+
+	fprintf(h->out, "%s %sprocess%s", words_number(crowd->processes, number), more,
+		crowd->processes == 1 ? "" : "es");
+	if (crowd->exited)
+		fprintf(h->out, " (%s exited)", words_number(crowd->exited, number));
+}
+
+void human_processes_count(struct human *h)
+{
+	struct crowd crowd = { 0 };
+	size_t i;
+
+	for (i = 0; i < h->report->processes_count; i++)
+		crowd_add(h, &crowd, &h->report->processes[i]);
+	print_crowd(h, &crowd, "");
+}
+
+/* "... and 380 more processes (355 exited), holding 1.2 MiB; -v shows all" */
+static void print_rest(struct human *h, size_t shown)
+{
+	struct crowd crowd = { 0 };
+	char text[32];
+	size_t i;
+
+	for (i = shown; i < h->report->processes_count; i++)
+		crowd_add(h, &crowd, h->ranked[i]);
+	fputs("... and ", h->out);
+	if (crowd.processes)
+		print_crowd(h, &crowd, "more ");
+	if (crowd.replaced)
+		fprintf(h->out, "%s%s more before exec", crowd.processes ? " and " : "",
+			words_number(crowd.replaced, text));
+	if (crowd.unseen < h->report->processes_count - shown)
+		fprintf(h->out, ", holding %s", text_bytes(crowd.bytes, text));
+	if (crowd.unseen)
+		human_print(h, COLOR_BAD, ", malloc unseen in %s", words_number(crowd.unseen, text));
+	fputs("; -v shows all\n", h->out);
+}
+
+void human_processes(struct human *h)
+{
+	size_t i, count = h->report->processes_count, shown = count;
+	struct human_table table = {
+		.columns = process_columns,
+		.last_title = "PROCESS, ALLOCATORS",
+	};
+
+	if (!count) {
+		fputs("No process is traced.\n", h->out);
+		return;
+	}
+	if (!h->style->verbose && count > PROCESSES_SHOWN)
+		shown = PROCESSES_SHOWN;
+	for (i = 0; i < shown; i++)
+		human_table_measure(h, &table, h->ranked[i]);
+	human_table_head(h, &table);
+	for (i = 0; i < shown && !h->err; i++)
+		print_process(h, &table, h->ranked[i]);
+	if (shown < count)
+		print_rest(h, shown);
+}
