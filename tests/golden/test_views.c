@@ -310,7 +310,7 @@ static struct report crowded_report(void)
 		struct process_info *bash = &crowd[2 * i], *ls = bash + 1;
 
 		*bash = (struct process_info){ .gen = 1000 + 2 * i, .pid = 5000 + i, .comm = "bash",
-					       .start_unix_ns = 1795295000000000000 + i,
+					       .start_unix_ns = 1795295000000000000,
 					       .exited = true };
 		*ls = *bash;
 		ls->gen++;
@@ -371,11 +371,14 @@ static void twenty_processes_are_listed_and_one_more_is_summed_up(void **state)
 static void an_image_before_an_exec_says_so_and_a_reused_pid_does_not(void **state)
 {
 	static const struct process_info images[] = {
-		{ .gen = 1, .pid = 50, .comm = "sh", .start_unix_ns = 1, .exited = true },
-		{ .gen = 2, .pid = 50, .comm = "env", .start_unix_ns = 1, .image = 1, .exited = true },
-		{ .gen = 3, .pid = 50, .comm = "app", .start_unix_ns = 1, .image = 2, .exited = true },
-		{ .gen = 4, .pid = 50, .comm = "reused", .start_unix_ns = 2, .exited = true },
-		{ .gen = 5, .pid = 51, .comm = "late", .start_unix_ns = 3, .image = 1 },
+		{ .gen = 1, .pid = 50, .comm = "sh", .start_unix_ns = 1000000900, .exited = true },
+		{ .gen = 9, .pid = 50, .comm = "env", .start_unix_ns = 1000000700, .image = 1,
+		  .exited = true },
+		{ .gen = 3, .pid = 50, .comm = "app", .image = 2, .exited = true },
+		{ .gen = 4, .pid = 50, .comm = "reused", .start_unix_ns = 2000000000, .exited = true },
+		{ .gen = 6, .pid = 50, .comm = "missed", .start_unix_ns = 3000000000, .image = 1,
+		  .exited = true },
+		{ .gen = 5, .pid = 51, .comm = "late", .start_unix_ns = 3000000000, .image = 2 },
 	};
 	struct report report = { .host = "node-7", .final = true, .processes = images,
 				 .processes_count = COUNT_OF(images) };

@@ -95,7 +95,7 @@ def doors(tree):
             for pattern, owners, name in DOORS:
                 if re.match(pattern, what) and folder_of(path) not in owners:
                     owner = " and ".join(f"user/{owner}" for owner in sorted(owners)) or "the tests"
-                    yield path, line, f"{what}: {name} belong{'s' * (not name.endswith('s'))} to {owner}"
+                    yield path, line, f"{what}: only {owner} may include {name}"
 
 
 @rule("only commands print, exit and ask the terminal")

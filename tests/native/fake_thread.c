@@ -25,8 +25,10 @@
 	{                                                                                      \
 		.ip = (base) + (page)*0x1000ULL, .how = how_,                                  \
 		.cookie = COOKIE(HB_ROLE_##role, HB_SRC_##source, size, count, ptr, throws,    \
-				 page, 256 - (page)),                                          \
+				 REACH(how_, page), REACH(how_, 256 - (page))),                \
 	}
+/* In pages; of a free in smaller steps. */
+#define REACH(how, pages) ((how) == HOW_FREE ? (pages)*0x1000 >> HB_COOKIE_REACH_SHIFT : (pages))
 #define LIBC_FN(page, how, role, size, count, ptr)                                             \
 	IN(LIBC, page, how, role, MALLOC, size, count, ptr, how == HOW_RETS)
 #define JVM_FN(page, role, size, ptr) IN(LIBJVM, page, HOW_CALL, role, DIRECT, size, 0, ptr, 0)

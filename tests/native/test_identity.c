@@ -293,6 +293,8 @@ static void do_longjmp(struct actor *actor)
 		return;
 	left(actor);
 	thread_longjmp(actor->thread, &actor->base);
+	/* What was left is noticed at the next call: before a handler can need the room. */
+	give(actor->thread, 0x7777);
 }
 
 static void stop_others(const struct actor *actor)

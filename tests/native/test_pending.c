@@ -287,6 +287,45 @@ static void a_free_is_enough_to_notice_that_a_call_was_left(void **state)
 	assert_site(GEN, SITE_A, 111, 2, 11, 1);
 }
 
+static void an_operator_new_that_throws_hides_no_call_after_it(void **state)
+{
+	struct thread *thread = traced_thread();
+	struct mark mark = thread_setjmp(thread);
+
+	for (u64 i = 0; i < 10; i++) {
+		thread->pc = SITE_A;
+		thread_call(thread, &fn_new, 1ULL << 60, 0, 0);
+		thread_longjmp(thread, &mark); /* as good as an exception */
+	}
+	thread_grow(thread, 100);
+	take(thread, SITE_B, 30, 0x2000);
+	give(thread, 0x2000);
+	take(thread, SITE_B, 4, 0x2000);
+	assert_null(site_at(GEN, SITE_A));
+	assert_site(GEN, SITE_B, 34, 2, 30, 1);
+	assert_int_equal(losses(), 0);
+}
+
+static void a_new_handlers_calls_are_its_own_and_operator_new_counts_in_the_end(void **state)
+{
+	struct thread *thread = traced_thread();
+
+	thread->pc = SITE_A;
+	thread_call(thread, &fn_new, 100, 0, 0);
+	thread_grow(thread, 32);
+	thread_call(thread, &fn_malloc, 100, 0, 0);
+	thread_return(thread, 0);
+	take(thread, SITE_B, 5, 0x2000); /* by the new handler */
+	thread->pc = fn_new.ip + 0x20;
+	thread_call(thread, &fn_malloc, 100, 0, 0);
+	thread_return(thread, 0x1000);
+	thread_return(thread, 0x1000);
+	assert_site(GEN, SITE_A, 100, 1, 0, 0);
+	assert_site(GEN, SITE_B, 5, 1, 0, 0);
+	assert_int_equal(fake_rows("hb_live"), 2);
+	assert_int_equal(counter(HB_CNT_ABANDONED), 0);
+}
+
 static void a_call_far_below_an_open_one_is_not_made_by_it(void **state)
 {
 	struct thread *thread = traced_thread();
@@ -447,6 +486,8 @@ int main(void)
 		BOTH(a_longjmp_off_the_altstack_abandons_what_was_open_there),
 		BOTH(a_realloc_left_by_longjmp_gives_its_block_back),
 		BOTH(a_free_is_enough_to_notice_that_a_call_was_left),
+		BOTH(an_operator_new_that_throws_hides_no_call_after_it),
+		BOTH(a_new_handlers_calls_are_its_own_and_operator_new_counts_in_the_end),
 		BOTH(a_call_far_below_an_open_one_is_not_made_by_it),
 		BOTH(four_calls_are_open_at_once_and_the_fifth_is_lost),
 		BOTH(a_thread_that_ends_inside_realloc_gives_the_block_back),

@@ -404,6 +404,16 @@ static void a_free_of_a_block_from_before_is_unknown_and_no_loss(void **state)
 	assert_int_equal(counter(HB_CNT_FREE_UNKNOWN), 1);
 }
 
+static void what_an_allocator_frees_of_its_own_is_not_unknown(void **state)
+{
+	struct thread *thread = traced_thread();
+
+	thread_call(thread, &fn_helper, 0, 0, 0); /* a thread's cache, emptied at its end */
+	give(thread, 0x9000);
+	thread_return(thread, 0);
+	assert_int_equal(counter(HB_CNT_FREE_UNKNOWN), 0);
+}
+
 static void a_missed_free_is_counted_when_the_address_is_given_out_again(void **state)
 {
 	struct thread *thread = traced_thread();
@@ -634,6 +644,7 @@ int main(void)
 		BOTH(a_realloc_to_0_that_ends_in_free_frees_once),
 		BOTH(free_sized_ending_in_free_counts_no_unknown_free),
 		BOTH(a_free_of_a_block_from_before_is_unknown_and_no_loss),
+		BOTH(what_an_allocator_frees_of_its_own_is_not_unknown),
 		BOTH(a_missed_free_is_counted_when_the_address_is_given_out_again),
 		BOTH(operator_new_is_counted_at_its_ret_instruction),
 		BOTH(operator_new_that_ends_in_malloc_is_counted_once),

@@ -49,15 +49,13 @@ static int find_command(const char *name, char *path, size_t size)
 }
 
 /* In the child: as if we had never been there. */
-static void become(char **command, int go, int error)
+static void become(const struct tracing *tracing, int go, int error)
 {
-	sigset_t none;
+	char **command = tracing->options->command;
 	char byte;
 	int err;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	tracing_restore_signals(tracing);
 	if (read(go, &byte, 1) != 1)
 		_exit(EXIT_FAILED); /* heldby gave up or died before the command began */
 	execvp(command[0], command);
@@ -67,7 +65,7 @@ static void become(char **command, int go, int error)
 	_exit(err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
 }
 
-static int start(struct child *child, char **command)
+static int start(struct child *child, const struct tracing *tracing)
 {
 	int go[2], error[2];
 
@@ -83,7 +81,7 @@ static int start(struct child *child, char **command)
 	child->pid = fork();
 	if (!child->pid) {
 		close(go[1]); /* or our death would not end the wait */
-		become(command, go[0], error[1]);
+		become(tracing, go[0], error[1]);
 	}
 	close(go[0]);
 	close(error[1]);
@@ -149,7 +147,7 @@ static int trace(struct tracing *tracing)
 		return err == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	}
 	target_preload(tracing->target, path);
-	err = start(&child, command);
+	err = start(&child, tracing);
 	if (!err)
 		err = target_expect(tracing->target, child.pid);
 	if (err) {

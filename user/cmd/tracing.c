@@ -44,20 +44,30 @@ static int open_outputs(struct tracing *tracing)
 
 static int catch_signals(struct tracing *tracing)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN }, standard = { .sa_handler = SIG_DFL };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &set, &tracing->old_mask);
+	sigaction(SIGPIPE, &ignore, &tracing->old_pipe);
+	/* Whoever ignores it, and has us inherit that, hears of no child's end. */
+	sigaction(SIGCHLD, &standard, &tracing->old_child);
 	tracing->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (tracing->signals < 0) {
 		log_error("signalfd: %s", strerror(errno));
 		return EXIT_FAILED;
 	}
 	return EXIT_OK;
+}
+
+void tracing_restore_signals(const struct tracing *tracing)
+{
+	sigaction(SIGPIPE, &tracing->old_pipe, NULL);
+	sigaction(SIGCHLD, &tracing->old_child, NULL);
+	sigprocmask(SIG_SETMASK, &tracing->old_mask, NULL);
 }
 
 /* A descriptor for each file and each probe: take what we are allowed. Best effort. */

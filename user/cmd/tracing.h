@@ -3,6 +3,7 @@
 #ifndef HB_CMD_TRACING_H
 #define HB_CMD_TRACING_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,11 +19,17 @@ struct tracing {
 	FILE *outputs[OPTIONS_OUTPUTS_MAX];
 	uint64_t began_ns, reported_ns; /* CLOCK_MONOTONIC */
 	int signals;                    /* signalfd of SIGINT, SIGTERM, SIGCHLD */
+	/* As we were started, for a command that we start. */
+	sigset_t old_mask;
+	struct sigaction old_child, old_pipe;
 };
 
 /* Load the programs, open the outputs, catch signals. Prints why not. 0 or an exit status. */
 int tracing_open(struct tracing *tracing, const struct options *options, bool follow);
 void tracing_close(struct tracing *tracing);
+
+/* In a forked child: signals as we found them. */
+void tracing_restore_signals(const struct tracing *tracing);
 
 /* Say that the probes are in place: "heldby: ready", and to the service manager. */
 void tracing_ready(struct tracing *tracing);

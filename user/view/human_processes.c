@@ -9,24 +9,21 @@
 #include "../base/text.h"
 #include "words.h"
 
-#define PROCESSES_SHOWN 20 /* without -v */
+#define PROCESSES_SHOWN 20         /* without -v */
+#define START_APART_NS  1000000000 /* a pid does not come round again this soon */
 
 static int compare_u64(uint64_t a, uint64_t b)
 {
 	return (a > b) - (a < b);
 }
 
-/* Images of one process are neighbours, in the order of their execs. */
+/* Images of one process are neighbours, in the order in which they began. */
 static int compare_images(const void *left, const void *right)
 {
 	const struct process_info *a = *(const struct process_info *const *)left;
 	const struct process_info *b = *(const struct process_info *const *)right;
 	int order = compare_u64(a->pid, b->pid);
 
-	if (!order)
-		order = (a->start_unix_ns > b->start_unix_ns) - (a->start_unix_ns < b->start_unix_ns);
-	if (!order)
-		order = compare_u64(a->image, b->image);
 	return order ? order : (a > b) - (a < b);
 }
 
@@ -42,10 +39,18 @@ static int compare_holders(const void *left, const void *right)
 	return order ? order : (a > b) - (a < b);
 }
 
+/* A process starts once, but its start is worked out from two clocks for each of its images. */
+static bool same_start(const struct process_info *a, const struct process_info *b)
+{
+	return !a->start_unix_ns || !b->start_unix_ns ||
+	       (a->start_unix_ns < b->start_unix_ns + START_APART_NS &&
+		b->start_unix_ns < a->start_unix_ns + START_APART_NS);
+}
+
 static bool becomes(const struct process_info *image, const struct process_info *next)
 {
-	return image->exited && next->pid == image->pid &&
-	       next->start_unix_ns == image->start_unix_ns && next->image == image->image + 1;
+	return image->exited && next->pid == image->pid && next->image == image->image + 1 &&
+	       same_start(image, next);
 }
 
 int human_processes_init(struct human *h)
