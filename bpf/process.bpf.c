@@ -65,7 +65,10 @@ __hidden void process_exec(u32 tgid, struct hb_ev_process *event)
 	event->old_gen = old->flags & HB_PROC_TRACED ? old->gen : 0;
 	event->shares = !!(old->flags & HB_PROC_SHARES);
 	if (event->shares && !(old->flags & HB_PROC_FOLLOW)) {
-		bpf_map_delete_elem(&hb_procs, &tgid);
+		event->kind = HB_EV_EXIT; /* it goes its own way, untraced */
+		event->gen = old->gen;
+		if (!bpf_map_delete_elem(&hb_procs, &tgid))
+			emit_process(event);
 		return;
 	}
 	fresh.flags = (old->flags & HB_PROC_FOLLOW) | HB_PROC_TRACED;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Finds the command and runs it. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/cmd.h"
@@ -14,10 +16,23 @@ static int help(void)
 	return fflush(stdout) ? EXIT_FAILED : EXIT_OK;
 }
 
+/* Nothing that we open may end up as 0, 1 or 2; a command that we run does not inherit these. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	fill_standard_fds();
 	if (argc < 2) {
 		log_error("give a command; see 'heldby --help'");
 		return EXIT_BAD_USAGE;

@@ -11,9 +11,12 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "cmd.h"
 #include "tracing.h"
+
+#define TIDY_NS 500000000ULL /* how often room is made in the tables */
 
 /* The command while it waits for us, then while it runs. */
 struct child {
@@ -35,6 +38,7 @@ static int find_command(const char *name, char *path, size_t size)
 	const char *search = getenv("PATH");
 	__cleanup(freep) char *copy = strdup(search ? search : "/bin:/usr/bin");
 	char *rest = copy, *dir;
+	int err = -ENOENT;
 
 	if (strchr(name, '/')) {
 		snprintf(path, size, "%s", name);
@@ -44,8 +48,10 @@ static int find_command(const char *name, char *path, size_t size)
 		snprintf(path, size, "%s/%s", *dir ? dir : ".", name);
 		if (runnable(path))
 			return 0;
+		if (!access(path, F_OK))
+			err = -EACCES; /* unless another one can be run */
 	}
-	return -ENOENT;
+	return err;
 }
 
 /* In the child: as if we had never been there. */
@@ -55,7 +61,7 @@ static void become(const struct tracing *tracing, int go, int error)
 	char byte;
 	int err;
 
-	tracing_restore_signals(tracing);
+	tracing_restore(tracing);
 	if (read(go, &byte, 1) != 1)
 		_exit(EXIT_FAILED); /* heldby gave up or died before the command began */
 	execvp(command[0], command);
@@ -119,8 +125,10 @@ static int follow(struct tracing *tracing, const struct child *child)
 	int status;
 
 	for (;;) {
-		if (!tracing_wait(tracing, UINT64_MAX, &info))
+		if (!tracing_wait(tracing, clock_mono_ns() + TIDY_NS, &info)) {
+			target_tidy(tracing->target);
 			continue;
+		}
 		if (info.ssi_signo == SIGCHLD) {
 			if (waitpid(child->pid, &status, WNOHANG) == child->pid)
 				return exit_status(status);

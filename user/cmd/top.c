@@ -9,6 +9,18 @@
 #include "cmd.h"
 #include "tracing.h"
 
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return "it is a thread of another process";
+	case -ENOEXEC:
+		return "it maps no code (a kernel thread?)";
+	default:
+		return strerror(-err);
+	}
+}
+
 static int attach_all(struct tracing *tracing)
 {
 	for (size_t i = 0; i < tracing->options->pids_count; i++) {
@@ -16,7 +28,7 @@ static int attach_all(struct tracing *tracing)
 		int err = target_attach(tracing->target, pid);
 
 		if (err) {
-			log_error("process %d cannot be traced: %s", pid, strerror(-err));
+			log_error("process %d cannot be traced: %s", pid, why_not(err));
 			return EXIT_FAILED;
 		}
 	}

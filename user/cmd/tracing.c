@@ -63,22 +63,23 @@ static int catch_signals(struct tracing *tracing)
 	return EXIT_OK;
 }
 
-void tracing_restore_signals(const struct tracing *tracing)
+void tracing_restore(const struct tracing *tracing)
 {
+	setrlimit(RLIMIT_NOFILE, &tracing->old_files);
 	sigaction(SIGPIPE, &tracing->old_pipe, NULL);
 	sigaction(SIGCHLD, &tracing->old_child, NULL);
 	sigprocmask(SIG_SETMASK, &tracing->old_mask, NULL);
 }
 
 /* A descriptor for each file and each probe: take what we are allowed. Best effort. */
-static void raise_limits(void)
+static void raise_limits(struct tracing *tracing)
 {
 	struct rlimit limit;
 
-	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	getrlimit(RLIMIT_NOFILE, &tracing->old_files);
+	limit = tracing->old_files;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int tracing_open(struct tracing *tracing, const struct options *options, bool follow)
@@ -102,7 +103,7 @@ int tracing_open(struct tracing *tracing, const struct options *options, bool fo
 			  "start it with the host's (hostPID: true, --pid=host)");
 		return EXIT_FAILED;
 	}
-	raise_limits();
+	raise_limits(tracing);
 	err = open_outputs(tracing);
 	if (!err)
 		err = catch_signals(tracing);
@@ -148,6 +149,7 @@ bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_si
 	struct pollfd polled[3] = { { .fd = tracing->signals, .events = POLLIN },
 				    { .events = POLLIN },
 				    { .events = POLLIN } };
+	size_t alive = target_alive(tracing->target);
 	int fds[2];
 
 	target_fds(tracing->target, fds);
@@ -162,7 +164,7 @@ bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_si
 		target_events(tracing->target);
 		if (read(tracing->signals, info, sizeof(*info)) == sizeof(*info))
 			return true;
-		if (clock_mono_ns() >= until_ns)
+		if (clock_mono_ns() >= until_ns || (alive && !target_alive(tracing->target)))
 			return false;
 	}
 }
@@ -208,7 +210,11 @@ static int write_report(struct tracing *tracing, const struct report *report)
 	}
 	if (to_stdout && !options->json)
 		return EXIT_OK; /* -o FORMAT:- stands in for the text */
-	return write_to(stdout, view, report, &style) ? EXIT_FAILED : EXIT_OK;
+	if (!write_to(stdout, view, report, &style))
+		return EXIT_OK;
+	if (errno != EPIPE) /* a reader that has gone has seen enough */
+		log_error("stdout: %s", strerror(errno));
+	return EXIT_FAILED;
 }
 
 static void describe_tables(struct tracing *tracing, struct report_table tables[4])

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include "../probe/target.h"
@@ -22,21 +23,22 @@ struct tracing {
 	/* As we were started, for a command that we start. */
 	sigset_t old_mask;
 	struct sigaction old_child, old_pipe;
+	struct rlimit old_files;
 };
 
 /* Load the programs, open the outputs, catch signals. Prints why not. 0 or an exit status. */
 int tracing_open(struct tracing *tracing, const struct options *options, bool follow);
 void tracing_close(struct tracing *tracing);
 
-/* In a forked child: signals as we found them. */
-void tracing_restore_signals(const struct tracing *tracing);
+/* In a forked child: signals and limits as we found them. */
+void tracing_restore(const struct tracing *tracing);
 
 /* Say that the probes are in place: "heldby: ready", and to the service manager. */
 void tracing_ready(struct tracing *tracing);
 
 /*
- * Take in events until @until_ns (CLOCK_MONOTONIC) or a signal, whichever is first. True: a
- * signal, in @info.
+ * Take in events until @until_ns (CLOCK_MONOTONIC), a signal, or the end of the last traced
+ * process, whichever is first. True: a signal, in @info.
  */
 bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_siginfo *info);
 

@@ -210,6 +210,13 @@ int target_read(struct target *target, const struct target_reading *reading)
 	return err;
 }
 
+int target_tidy(struct target *target)
+{
+	const struct target_reading reading = { .last = false };
+
+	return purge_is_due(target) ? target_read(target, &reading) : 0;
+}
+
 const struct board *target_board(const struct target *target)
 {
 	return target->board;
@@ -223,7 +230,7 @@ static size_t allocator_frames(const struct target *target, const struct process
 	size_t n = 0;
 
 	while (n < kept->count) {
-		entry = addrmap_find(&process->map, kept->frames[n] - 1);
+		entry = addrmap_find(&process->now.map, kept->frames[n] - 1);
 		if (!entry || !entry->file || !modules_only_allocates(target->modules, entry->file))
 			break;
 		n++;
@@ -253,7 +260,7 @@ static size_t name_frames(void *ctx, uint32_t gen, uint64_t stack, const struct 
 		return 1;
 	}
 	inside = allocator_frames(target, process, kept);
-	return addrmap_symbolize(&process->map, target->symbols, kept->frames + inside, kept->count - inside,
+	return addrmap_symbolize(&process->now.map, target->symbols, kept->frames + inside, kept->count - inside,
 				 block->frames);
 }
 
@@ -284,10 +291,10 @@ static void add_allocator(struct process *process, struct process_info *info, co
 
 static const char *why_blind(const struct process *process)
 {
-	if (!process->map.count)
+	if (!process->now.map.count)
 		return "it ended before its files could be read";
-	for (size_t i = 0; i < process->modules_count; i++) {
-		if (process->modules[i]->failed)
+	for (size_t i = 0; i < process->now.modules_count; i++) {
+		if (process->now.modules[i]->failed)
 			return "the probes were refused";
 	}
 	return "none of its files has malloc among its symbols";
@@ -310,13 +317,13 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	info->exited = process->exited;
 	if (!process->exited && !proc_open(&proc, process->pid))
 		info->rss_bytes = proc_rss_bytes(&proc);
-	names = reallocarray(process->allocators, process->modules_count + 1, sizeof(*names));
+	names = reallocarray(process->allocators, process->now.modules_count + 1, sizeof(*names));
 	if (names)
 		process->allocators = names;
-	for (size_t i = 0; names && i < process->modules_count; i++) {
-		add_allocator(process, info, process->modules[i]);
-		if (process->modules[i]->set.runtime[0])
-			info->runtime = process->modules[i]->set.runtime;
+	for (size_t i = 0; names && i < process->now.modules_count; i++) {
+		add_allocator(process, info, process->now.modules[i]);
+		if (process->now.modules[i]->set.runtime[0])
+			info->runtime = process->now.modules[i]->set.runtime;
 	}
 	info->allocators = process->allocators;
 	if (!info->allocators_count)

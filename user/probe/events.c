@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/clock.h"
+
 struct queue {
 	struct queued *events;
 	size_t count, cap;
+	size_t ready;
+	uint64_t horizon_ns; /* up to here both streams were read */
 	uint64_t arrived;
 	uint64_t lost;
 };
@@ -16,20 +20,33 @@ struct queue *queue_new(void)
 	return calloc(1, sizeof(struct queue));
 }
 
-void queue_clear(struct queue *queue)
+static void drop(struct queue *queue, size_t count)
 {
-	for (size_t i = 0; i < queue->count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (!queue->events[i].is_process)
 			free((char *)queue->events[i].map.path);
 	}
-	queue->count = 0;
+	queue->count -= count;
+	if (queue->count)
+		memmove(queue->events, queue->events + count, queue->count * sizeof(*queue->events));
+}
+
+void queue_done(struct queue *queue)
+{
+	drop(queue, queue->ready);
+	queue->ready = 0;
+}
+
+bool queue_waits(const struct queue *queue)
+{
+	return queue->count > 0;
 }
 
 void queue_free(struct queue *queue)
 {
 	if (!queue)
 		return;
-	queue_clear(queue);
+	drop(queue, queue->count);
 	free(queue->events);
 	free(queue);
 }
@@ -84,10 +101,9 @@ static void add_map(void *ctx, const struct map_event *map)
 
 void queue_fill(struct queue *queue, struct session *session, struct mapwatch *watch)
 {
-	/* Mappings first: a mapping may come before its process's event, not the other way round. */
+	queue->horizon_ns = clock_mono_ns();
 	mapwatch_read(watch, add_map, queue);
 	session_events(session, add_process, queue);
-	mapwatch_read(watch, add_map, queue);
 }
 
 static int by_time(const void *a, const void *b)
@@ -99,11 +115,14 @@ static int by_time(const void *a, const void *b)
 	return left->order < right->order ? -1 : left->order > right->order;
 }
 
-struct queued *queue_sorted(struct queue *queue, size_t *count)
+struct queued *queue_ready(struct queue *queue, size_t *count)
 {
 	if (queue->count)
 		qsort(queue->events, queue->count, sizeof(*queue->events), by_time);
-	*count = queue->count;
+	queue->ready = 0;
+	while (queue->ready < queue->count && queue->events[queue->ready].time_ns <= queue->horizon_ns)
+		queue->ready++;
+	*count = queue->ready;
 	return queue->events;
 }
 

@@ -24,11 +24,16 @@ struct queue;
 struct queue *queue_new(void);
 void queue_free(struct queue *queue);
 
-/* Take in all that waits in both streams. */
+/*
+ * Take in all that waits in both streams. What happened while they were read may be known from one
+ * of them only, so it stays for the next time.
+ */
 void queue_fill(struct queue *queue, struct session *session, struct mapwatch *watch);
-/* What is in the queue, oldest first; borrowed until queue_clear(). */
-struct queued *queue_sorted(struct queue *queue, size_t *count);
-void queue_clear(struct queue *queue);
+/* What may be handled now, oldest first; borrowed until queue_done(), which drops it. */
+struct queued *queue_ready(struct queue *queue, size_t *count);
+void queue_done(struct queue *queue);
+/* Whether anything stayed. */
+bool queue_waits(const struct queue *queue);
 
 /* Events left out for want of memory. */
 uint64_t queue_lost(const struct queue *queue);

@@ -160,7 +160,11 @@ void target_preload(struct target *target, const char *command)
 			continue;
 		}
 		module = preload_file(target, path);
-		if (module && module->file->has_interp) {
+		if (!module) {
+			snprintf(path, sizeof(path), "/bin/sh"); /* what execvp() tries with a script that names none */
+			continue;
+		}
+		if (module->file->has_interp) {
 			/* $ORIGIN is where the file lies, not where a link to it does. */
 			__cleanup(freep) char *text =
 				list_files(module->file->interp, realpath(path, real) ? real : path);

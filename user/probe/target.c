@@ -37,12 +37,19 @@ static void detach_own(struct process *process)
 	process->probes_count = 0;
 }
 
+static void image_release(struct image *image)
+{
+	addrmap_release(&image->map);
+	free(image->modules);
+	*image = (struct image){ 0 };
+	addrmap_init(&image->map);
+}
+
 static void process_free(struct process *process)
 {
 	detach_own(process);
-	addrmap_release(&process->map);
-	addrmap_release(&process->next);
-	free(process->modules);
+	image_release(&process->now);
+	image_release(&process->next);
 	free(process->allocators);
 	free(process->cgroup);
 	free(process);
@@ -91,8 +98,8 @@ static struct process *process_new(struct target *target, uint32_t pid, uint32_t
 		return NULL;
 	process->pid = pid;
 	process->gen = gen;
-	addrmap_init(&process->map);
-	addrmap_init(&process->next);
+	addrmap_init(&process->now.map);
+	addrmap_init(&process->next.map);
 	if (before)
 		HASH_DELETE(hh_pid, target->by_pid, before);
 	HASH_ADD(hh_pid, target->by_pid, pid, sizeof(pid), process);
@@ -103,20 +110,20 @@ static struct process *process_new(struct target *target, uint32_t pid, uint32_t
 	return process;
 }
 
-/* Remember that @process maps @module, which allocates. */
-static bool add_module(struct process *process, struct module *module)
+/* Remember that @image maps @module, which allocates. */
+static bool add_module(struct image *image, struct module *module)
 {
 	struct module **grown;
 
-	for (size_t i = 0; i < process->modules_count; i++) {
-		if (process->modules[i] == module)
+	for (size_t i = 0; i < image->modules_count; i++) {
+		if (image->modules[i] == module)
 			return false;
 	}
-	grown = reallocarray(process->modules, process->modules_count + 1, sizeof(*grown));
+	grown = reallocarray(image->modules, image->modules_count + 1, sizeof(*grown));
 	if (!grown)
 		return false;
-	process->modules = grown;
-	process->modules[process->modules_count++] = module;
+	image->modules = grown;
+	image->modules[image->modules_count++] = module;
 	return true;
 }
 
@@ -153,11 +160,12 @@ static void add_mapping(struct target *target, struct process *process, const st
 	struct module *module =
 		modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path);
 
-	addrmap_add(process->execing ? &process->next : &process->map, event->start, event->end, event->offset,
-		    event->path, module ? module->file : NULL);
+	struct image *image = process->execing ? &process->next : &process->now;
+
+	addrmap_add(&image->map, event->start, event->end, event->offset, event->path, module ? module->file : NULL);
 	if (!module || (!module->set.count && !module->set.runtime[0]))
 		return;
-	if (!add_module(process, module) || !module->set.count)
+	if (!add_module(image, module) || !module->set.count)
 		return;
 	if (!target->follow) {
 		probe_own(target, process, module);
@@ -172,11 +180,11 @@ static void on_mapping(struct target *target, const struct map_event *event)
 {
 	struct process *process = current_of(target, event->pid);
 
-	if (!process || process->exited)
+	/* A vfork child that is not followed maps nothing of its parent's. */
+	if (!process || process->exited || (!process->gen && !target->follow))
 		return;
 	if (event->exec) {
-		addrmap_release(&process->next);
-		addrmap_init(&process->next);
+		image_release(&process->next);
 		process->execing = true;
 		return;
 	}
@@ -213,9 +221,9 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	describe(child);
 	if (!parent)
 		return;
-	addrmap_copy(&child->map, &parent->map);
-	for (size_t i = 0; i < parent->modules_count; i++)
-		add_module(child, parent->modules[i]);
+	addrmap_copy(&child->now.map, &parent->now.map);
+	for (size_t i = 0; i < parent->now.modules_count; i++)
+		add_module(&child->now, parent->now.modules[i]);
 	if (!child->cgroup && parent->cgroup) {
 		child->cgroup = strdup(parent->cgroup);
 		memcpy(child->container, parent->container, sizeof(child->container));
@@ -225,11 +233,9 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 /* The probes of @from alone go on to hold for its next image. */
 static void inherit(struct process *to, struct process *from)
 {
-	struct addrmap empty;
-
-	addrmap_init(&empty);
-	to->map = from->next;
-	from->next = empty;
+	to->now = from->next;
+	from->next = (struct image){ 0 };
+	addrmap_init(&from->next.map);
 	from->execing = false;
 	to->probes = from->probes;
 	to->probes_count = from->probes_count;
@@ -270,22 +276,13 @@ static void on_exec(struct target *target, const struct hb_ev_process *event)
 	memcpy(fresh->comm, event->comm, sizeof(fresh->comm));
 	if (old) {
 		inherit(fresh, old);
-		/* Modules mapped since the exec began are the new image's. */
-		for (size_t i = 0; i < old->modules_count; i++) {
-			for (size_t j = 0; j < fresh->map.count; j++) {
-				if (fresh->map.entries[j].file == old->modules[i]->file) {
-					add_module(fresh, old->modules[i]);
-					break;
-				}
-			}
-		}
 		ended(target, old);
 		if (!old->gen)
 			target_forget(target, old);
 	}
 	fresh->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
 	describe(fresh);
-	if (!fresh->map.count)
+	if (!fresh->now.map.count)
 		read_mappings(target, fresh); /* records were lost, or came late */
 }
 
@@ -315,15 +312,17 @@ void target_events(struct target *target)
 	struct queued *queued;
 	size_t count;
 
-	queue_fill(target->queue, target->session, target->watch);
-	queued = queue_sorted(target->queue, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (queued[i].is_process)
-			on_process(target, &queued[i].process);
-		else
-			on_mapping(target, &queued[i].map);
-	}
-	queue_clear(target->queue);
+	do {
+		queue_fill(target->queue, target->session, target->watch);
+		queued = queue_ready(target->queue, &count);
+		for (size_t i = 0; i < count; i++) {
+			if (queued[i].is_process)
+				on_process(target, &queued[i].process);
+			else
+				on_mapping(target, &queued[i].map);
+		}
+		queue_done(target->queue);
+	} while (queue_waits(target->queue));
 }
 
 static int attach_mapping(void *ctx, const struct map_line *line)
@@ -346,17 +345,20 @@ static int attach_mapping(void *ctx, const struct map_line *line)
 
 int target_attach(struct target *target, pid_t pid)
 {
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	struct process *process = current_of(target, pid);
-	struct proc proc = PROC_INIT;
 	uint32_t gen;
 	int err;
 
 	if (process && !process->exited)
 		return 0;
 	err = proc_open(&proc, pid);
-	proc_close(&proc);
 	if (err)
 		return err;
+	if (!proc_alive(&proc))
+		return -ESRCH; /* a zombie */
+	if (!proc_leads(&proc))
+		return -EINVAL; /* a thread of another process */
 	gen = HB_GEN_USER | ++target->next_gen;
 	process = process_new(target, pid, gen);
 	if (!process)
@@ -364,10 +366,16 @@ int target_attach(struct target *target, pid_t pid)
 	process->running = true;
 	describe(process);
 	err = read_mappings(target, process);
+	if (!err && !process->now.map.count)
+		err = -ENOEXEC;
 	/* Only now do its calls count: all probes are in place, so nothing is half seen. */
 	if (!err)
 		err = session_trace(target->session, pid, gen, HB_PROC_TRACED | (target->follow ? HB_PROC_FOLLOW : 0));
 	process->running = false;
+	if (!err && !proc_alive(&proc)) {
+		session_untrace(target->session, pid); /* its end came before we listened */
+		err = -ESRCH;
+	}
 	if (err) {
 		target_forget(target, process);
 		return err;

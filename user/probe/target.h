@@ -36,7 +36,10 @@ void target_preload(struct target *target, const char *command);
 /* Trace @pid, a child of ours that has not called exec yet, from that exec on. 0 or negative errno. */
 int target_expect(struct target *target, pid_t pid);
 
-/* Trace a running process from now on. 0, -ESRCH, or what reading or probing it gave. */
+/*
+ * Trace a running process from now on. 0, -ESRCH (gone, or a zombie), -EINVAL (a thread that is not
+ * its process's first), -ENOEXEC (it maps no code: a kernel thread), or what reading or probing it gave.
+ */
 int target_attach(struct target *target, pid_t pid);
 
 /* Descriptors that poll readable when target_events() has work. */
@@ -58,6 +61,8 @@ struct target_reading {
 
 /* Read the kernel's tables into the board. 0 or negative errno. */
 int target_read(struct target *target, const struct target_reading *reading);
+/* Between reports: make room in the kernel's tables where ended processes fill them. 0 or negative errno. */
+int target_tidy(struct target *target);
 const struct board *target_board(const struct target *target);
 
 /*

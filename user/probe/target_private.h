@@ -13,6 +13,13 @@ struct process_probes {
 	struct session_probes *probes;
 };
 
+/* What it maps executable, and which of that allocates. */
+struct image {
+	struct addrmap map;
+	struct module **modules;
+	size_t modules_count;
+};
+
 /* One process image. */
 struct process {
 	uint32_t gen; /* 0: waits for its exec */
@@ -22,14 +29,12 @@ struct process {
 	char comm[HB_COMM_LEN];
 	char *cgroup;
 	char container[65]; /* "" if none */
-	struct addrmap map;  /* executable mappings */
-	struct addrmap next; /* those of the image that an exec under way is building */
+	struct image now;
+	struct image next; /* what an exec under way is building */
 	bool execing;
 	bool running;  /* attached to while running: its first modules are no latecomers */
 	bool exited;
 	bool purged;   /* its rows have left the kernel */
-	struct module **modules; /* that allocate, as mapped */
-	size_t modules_count;
 	struct process_probes *probes; /* of its own, when not probed everywhere */
 	size_t probes_count;
 	const char **allocators; /* names for process_info */

@@ -19,6 +19,7 @@
 #define STAT_BYTES   4096 /* of stat and statm: some fifty numbers and a name of 64 */
 #define CGROUP_BYTES (64u << 10)
 #define ID_DIGITS    64
+#define STATUS_BYTES 8192
 #define NS_PER_S     1000000000ull
 
 /* All of @fd, at most @size - 1 bytes, and a NUL. Their number or negative errno. */
@@ -108,6 +109,17 @@ bool proc_alive(const struct proc *proc)
 
 	return !stat_read(proc, &state, &start_ticks) && state != 'Z' && state != 'X' &&
 	       start_ticks == proc->start_ticks;
+}
+
+bool proc_leads(const struct proc *proc)
+{
+	static const char tgid[] = "\nTgid:\t"; /* the kernel escapes a newline in the name before it */
+	char text[STATUS_BYTES], *line;
+
+	if (read_file(proc, "status", text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, tgid);
+	return line && strtol(line + sizeof(tgid) - 1, NULL, 10) == proc->pid;
 }
 
 /* Why opening something of @proc failed: what it was asked for is gone, or the process is. */

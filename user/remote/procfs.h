@@ -29,6 +29,9 @@ int proc_open_file(const struct proc *proc, const char *name);
 /* Whether the process this handle was opened for still exists (a zombie does not). */
 bool proc_alive(const struct proc *proc);
 
+/* Whether it is a process, that is, its first thread: /proc/TID finds the others as well. */
+bool proc_leads(const struct proc *proc);
+
 /* comm, at most @size bytes with the NUL. 0 or negative errno. */
 int proc_comm(const struct proc *proc, char *comm, size_t size);
 
