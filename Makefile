@@ -27,7 +27,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wex
 DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libiberty-dev libzydis-dev \
 	libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ clang-format-14 libclang-rt-14-dev musl-tools binutils libjemalloc2 libtcmalloc-minimal4 \
-	libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless redis-server redis-tools
+	libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)

@@ -66,6 +66,14 @@ static __always_inline u64 compat_trampoline(void)
 	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
 }
 
+/* The signals that the thread blocks, a bit each. */
+static __always_inline u64 compat_blocked(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, blocked.sig[0]);
+}
+
 /* Whether @sp lies on the thread's alternate signal stack. */
 static __always_inline bool compat_on_altstack(u64 sp)
 {

@@ -70,6 +70,7 @@ struct hb_pending {
 	u64 text_lo;   /* [text_lo, text_hi): the module of the function */
 	u64 text_hi;
 	u64 barrier;   /* stack pointer when a signal interrupted the call; 0: none did */
+	u64 signals;   /* the signals that did, a bit each */
 	struct hb_block old; /* REALLOC: the row taken off for the time of the call */
 	u32 gen;
 	u8 has_old;
@@ -111,8 +112,11 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 __hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_pending *call);
 /* The thread ends: what is open will not return. */
 __hidden void pending_end(struct hb_task *task);
-/* A signal interrupts the thread at stack pointer @sp. */
-__hidden void pending_signal(struct hb_task *task, u64 sp);
+/*
+ * A handler of @signal (1..64) is about to interrupt the thread at stack pointer @sp. @deferred:
+ * the signal stays blocked while the handler runs.
+ */
+__hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool deferred);
 
 /* stack.bpf.c */
 /*

@@ -2,10 +2,10 @@
 /* Owns the ring and the counters. */
 #include "core.bpf.h"
 
-/* Events about processes, 56 bytes each: room for 8,000. Full: count HB_CNT_RING_FULL. */
+/* Events about processes, 64 bytes each with their header. Full: count HB_CNT_RING_FULL. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 512 * 1024);
+	__uint(max_entries, 512 * 1024); /* --max-events */
 } hb_ring SEC(".maps");
 
 /* One value per counter and CPU; cannot fill. */

@@ -16,7 +16,7 @@ struct {
 	__type(value, struct hb_task);
 } hb_pending SEC(".maps");
 
-/* An allocator's own calls lie this close below its entry point; a call further down is none. */
+/* After a signal, an allocator's own calls are looked for this close below its entry point. */
 #define NESTED_BYTES_MAX (64ULL << 10)
 /* The least that a signal frame takes: red zone, FPU state, ucontext (arch/x86/kernel/signal.c). */
 #define SIGNAL_FRAME_BYTES_MIN 1000ULL
@@ -74,10 +74,28 @@ static __always_inline bool throws(u64 cookie)
 	return HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1);
 }
 
+/* While a handler runs its signal is blocked; SA_NODEFER is remembered as all signals. */
+static __always_inline bool handler_runs(const struct hb_pending *open)
+{
+	return open->barrier && (open->signals == ~0ULL || (open->signals & compat_blocked()));
+}
+
+/* Whether the call that was entered at @slot has still to return: its return address is the kernel's. */
+static __always_inline bool return_is_trapped(u64 slot)
+{
+#if defined(__TARGET_ARCH_x86)
+	u64 address = 0;
+
+	return stack_read_u64(slot, &address) || in_trampoline(address);
+#else
+	return true; /* it was in a register, and may be anywhere by now */
+#endif
+}
+
 enum relation {
 	OPEN_ABANDONED, /* the open call will never return */
 	OPEN_CALLS_US,  /* the open call makes this one */
-	OPEN_BENEATH,   /* a signal handler makes this one while the call is open */
+	OPEN_BENEATH,   /* somebody else makes this one while the call is open: a handler, a hook */
 };
 
 static enum relation relation_to(const struct hb_pending *open, const struct hb_place *place)
@@ -95,17 +113,19 @@ static enum relation relation_to(const struct hb_pending *open, const struct hb_
 	if (place->slot == open->slot)
 		/* A tail call keeps the trampoline in the slot; a new call has overwritten it. */
 		return in_trampoline(place->caller) ? OPEN_CALLS_US : OPEN_ABANDONED;
-	if (open->barrier && place->slot + SIGNAL_FRAME_BYTES_MIN < open->barrier)
+	if (handler_runs(open) && place->slot + SIGNAL_FRAME_BYTES_MIN < open->barrier)
 		return OPEN_BENEATH;
-	if (open->slot - place->slot > NESTED_BYTES_MAX)
+	/* After a signal the open call may have been left by longjmp: it is believed only when near. */
+	if (open->barrier && open->slot - place->slot > NESTED_BYTES_MAX)
 		return OPEN_ABANDONED;
 	if (place->caller >= open->text_lo && place->caller < open->text_hi)
 		return OPEN_CALLS_US;
-	/* What operator new lets others do: the program's new handler, the exception's memory. */
+	if (in_trampoline(place->caller))
+		return OPEN_CALLS_US; /* the tail call of a nested call */
+	/* What an allocator lets others do is theirs: a new handler, the memory of an exception, a hook. */
 	if (throws(open->cookie))
 		return OPEN_BENEATH;
-	/* A handler may have left by longjmp: then the caller is not the allocator. */
-	return open->barrier ? OPEN_ABANDONED : OPEN_CALLS_US;
+	return open->barrier || !return_is_trapped(open->slot) ? OPEN_ABANDONED : OPEN_BENEATH;
 }
 
 __hidden bool pending_nested(struct hb_task *task, const struct hb_place *place)
@@ -126,6 +146,40 @@ __hidden bool pending_nested(struct hb_task *task, const struct hb_place *place)
 	return false;
 }
 
+/* Out of room: of the operator news that are still open the oldest has most likely thrown. */
+static bool drop_thrown(struct hb_task *task)
+{
+	bool dropped = false;
+
+	for (u32 i = 0; i < HB_PENDING_MAX; i++) {
+		if (dropped) {
+			*slot_at(task, i - 1) = *slot_at(task, i);
+		} else if (throws(slot_at(task, i)->cookie)) {
+			abandon(slot_at(task, i));
+			dropped = true;
+		}
+	}
+	if (dropped)
+		task->depth--;
+	return dropped;
+}
+
+/*
+ * Whether trapping this return would cost an open call its own. The kernel takes every trapped
+ * return below the stack pointer for left behind (arch_uretprobe_is_alive(), arch/x86/kernel/
+ * uprobes.c); seen from a signal stack that lies above the thread's, that is a live one, which would
+ * then return into the trampoline and end the process.
+ */
+static __always_inline bool returns_to_nowhere(struct hb_task *task, const struct hb_place *place)
+{
+	const struct hb_pending *open;
+
+	if (!task->depth)
+		return false;
+	open = slot_at(task, task->depth - 1);
+	return !open->on_altstack && place->slot > open->slot;
+}
+
 __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_place *place, u64 cookie)
 {
 	struct hb_pending *call;
@@ -138,7 +192,11 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 			call->chained++;
 		return NULL;
 	}
-	if (task->depth >= HB_PENDING_MAX) {
+	if (returns_to_nowhere(task, place)) {
+		count(HB_CNT_ALTSTACK);
+		return NULL;
+	}
+	if (task->depth >= HB_PENDING_MAX && !drop_thrown(task)) {
 		count(HB_CNT_PENDING_DEEP);
 		return NULL;
 	}
@@ -151,6 +209,7 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 	call->text_hi = place->ip + above;
 	call->gen = place->gen;
 	call->barrier = 0;
+	call->signals = 0;
 	call->extra = 0;
 	call->has_old = 0;
 	call->chained = 0;
@@ -193,16 +252,26 @@ __hidden void pending_end(struct hb_task *task)
 			abandon(slot_at(task, i));
 	}
 	task->depth = 0;
+	task->last_free = 0;
 }
 
-__hidden void pending_signal(struct hb_task *task, u64 sp)
+__hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool deferred)
 {
-	struct hb_pending *open;
+	bool alt = compat_on_altstack(sp);
 
-	if (!task->depth || task->depth > HB_PENDING_MAX)
-		return;
-	open = slot_at(task, task->depth - 1);
-	/* The highest: an inner handler's frame must not hide the outer one's calls. */
-	if (sp > open->barrier)
-		open->barrier = sp;
+	for (int i = 0; i < HB_PENDING_MAX && task->depth; i++) {
+		struct hb_pending *open = slot_at(task, task->depth - 1);
+
+		if (alt && !open->on_altstack)
+			return; /* a handler there is interrupted: the call beneath has its barrier */
+		if (alt == open->on_altstack && sp <= open->slot + 8) {
+			/* The highest: an inner handler's frame must not hide the outer one's calls. */
+			if (sp > open->barrier)
+				open->barrier = sp;
+			open->signals |= deferred ? 1ULL << ((signal - 1) & 63) : ~0ULL;
+			return;
+		}
+		abandon(open); /* its frame has been left */
+		task->depth--;
+	}
 }

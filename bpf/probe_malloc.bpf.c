@@ -66,6 +66,8 @@ static void release(struct pt_regs *ctx, u64 cookie, struct hb_task *task, const
 	/* free_sized() and the like end in free(), which finds nothing left to do. */
 	if (task && task->last_free == key->addr)
 		return;
+	if (task)
+		task->last_free = key->addr;
 	if (!hb_min_size && !by_allocator(ctx, cookie))
 		count(HB_CNT_FREE_UNKNOWN);
 }
@@ -179,9 +181,12 @@ static void resize_returned(struct hb_task *task, const struct hb_pending *call,
 	u64 most = call->bytes + call->extra;
 	struct hb_block old;
 
-	if (result < call->bytes || !acct_take(&key, &old))
-		return; /* refused: the block is as it was; or not one of ours */
-	acct_sub(&key, &old);
+	if (result < call->bytes)
+		return; /* refused: the block is as it was */
+	if (acct_take(&key, &old))
+		acct_sub(&key, &old);
+	else if (!hb_min_size)
+		return; /* not one of ours; with a minimum it may have been too small until now */
 	allocated(task, call, call->ptr, result < most ? result : most, resume);
 }
 

@@ -31,8 +31,11 @@ int BPF_PROG(hb_task_fork, struct task_struct *parent, struct task_struct *child
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hb_task_exec, struct task_struct *task)
 {
+	struct hb_task *storage = pending_task();
 	struct hb_ev_process event;
 
+	if (storage)
+		pending_end(storage); /* before the event: afterwards user space puts the image away */
 	describe(&event, HB_EV_EXEC, task);
 	process_exec(event.tgid, &event);
 	return 0;
@@ -53,16 +56,21 @@ int BPF_PROG(hb_task_exit, struct task_struct *task)
 	return 0;
 }
 
+#define SIG_IGN_HANDLER 1UL           /* include/uapi/asm-generic/signal-defs.h; 0 is SIG_DFL */
+#define SA_NODEFER_FLAG 0x40000000UL
+
 /* In the thread that is about to run a handler; its registers are still the interrupted ones. */
 SEC("tp_btf/signal_deliver")
-int BPF_PROG(hb_task_signal, int signal)
+int BPF_PROG(hb_task_signal, int signal, void *info, struct k_sigaction *action)
 {
 	struct hb_task *storage = pending_task();
 	struct pt_regs *regs;
+	unsigned long flags;
 
-	if (!storage)
+	if (!storage || (unsigned long)BPF_CORE_READ(action, sa.sa_handler) <= SIG_IGN_HANDLER)
 		return 0;
+	flags = BPF_CORE_READ(action, sa.sa_flags);
 	regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	pending_signal(storage, PT_REGS_SP_CORE(regs));
+	pending_signal(storage, signal, PT_REGS_SP_CORE(regs), !(flags & SA_NODEFER_FLAG));
 	return 0;
 }

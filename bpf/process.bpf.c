@@ -26,7 +26,9 @@ __hidden u32 process_traced(void)
 
 static u32 next_gen(void)
 {
-	return (__sync_fetch_and_add(&hb_last_gen, 1) + 1) & ~HB_GEN_USER;
+	u32 gen = (__sync_fetch_and_add(&hb_last_gen, 1) + 1) & ~HB_GEN_USER;
+
+	return gen ? gen : 1; /* 0 means not traced */
 }
 
 /*

@@ -149,6 +149,7 @@ enum hb_count {
 	HB_CNT_BLOCKS_OUT = 15,   /* rows taken off it */
 	HB_CNT_SITES_IN = 16,     /* rows put into hb_sites */
 	HB_CNT_STACKS_IN = 17,    /* rows put into hb_stacks */
+	HB_CNT_ALTSTACK = 18,     /* lost: calls of a handler on a stack above that of the call it interrupts */
 	HB_CNT_END
 };
 

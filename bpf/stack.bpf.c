@@ -59,7 +59,7 @@ static __always_inline u64 mix(u64 hash, u64 value)
 __hidden u64 stack_capture(struct hb_task *task, u32 gen, u64 pc, u64 sp, u64 fp)
 {
 	struct hb_stack *stack = &task->scratch;
-	u64 hash = mix(gen, pc);
+	u64 hash = mix(mix(0, gen), pc); /* in two steps: gen ^ pc is the same for many */
 	u32 n = 1;
 
 	stack->gen = gen;

@@ -65,6 +65,20 @@ struct signal_struct {
 	atomic_t live; /* threads that have not begun to exit */
 };
 
+/* include/linux/signal_types.h, include/uapi/asm-generic/signal.h */
+typedef struct {
+	unsigned long sig[1];
+} sigset_t;
+
+struct sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
 /* include/linux/sched.h */
 struct task_struct {
 	int pid;
@@ -72,6 +86,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
+	sigset_t blocked;
 	unsigned long sas_ss_sp; /* sigaltstack */
 	unsigned long sas_ss_size;
 	u64 start_boottime;

@@ -213,7 +213,8 @@ SINS = [
      CORE.replace('#include "record.h"', "u64 x;"), 1, "does not compile alone"),
 
     ("a source without a licence", shape.licences, "user/base/text.h", "/* text */\n", 1, "no SPDX"),
-    ("a kernel source under user space's", shape.licences, "bpf/acct.bpf.c", (KERNEL, FREE), 1, "the licence here is GPL"),
+    ("a kernel source under user space's", shape.licences, "bpf/acct.bpf.c",
+     (KERNEL, FREE), 1, "the licence here is GPL"),
     ("a user source under the kernel side's", shape.licences, "user/base/text.c", (FREE, KERNEL), 1, "is Apache-2.0"),
     ("a script without a licence", shape.licences, "deploy/go", "#!/bin/sh\nexit 0\n", 2, "no SPDX"),
     ("a Makefile without a licence", shape.licences, "tests/load/Makefile", "all:\n", 1, "no SPDX"),

@@ -54,12 +54,26 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct fake_sigset {
+	unsigned long sig[1];
+};
+
+struct fake_sigaction {
+	void *sa_handler;
+	unsigned long sa_flags;
+};
+
+struct k_sigaction {
+	struct fake_sigaction sa;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
+	struct fake_sigset blocked;
 	unsigned long sas_ss_sp;
 	unsigned long sas_ss_size;
 	u64 start_boottime;
@@ -166,6 +180,7 @@ long bpf_copy_from_user(void *dst, u32 bytes, const void *src);
 /* What compat.bpf.h leaves to us. */
 u64 compat_trampoline(void);
 bool compat_on_altstack(u64 sp);
+u64 compat_blocked(void);
 
 /* --- for tests: maps ------------------------------------------------------------------------- */
 enum fake_op {

@@ -288,22 +288,33 @@ struct mark thread_setjmp(const struct thread *thread)
 			      .frames = thread->frames, .signals = thread->signals };
 }
 
+#define FIRST_SIGNAL 10 /* a handler in a handler is for the next one */
+
+/* @count handlers run one above the other, each with its signal blocked. */
+static void block_delivered(struct thread *thread, u32 count)
+{
+	thread->signals = count;
+	thread->task->blocked.sig[0] = ((1UL << count) - 1) << (FIRST_SIGNAL - 1);
+}
+
 void thread_longjmp(struct thread *thread, const struct mark *mark)
 {
 	thread->sp = mark->sp;
 	thread->bp = mark->bp;
 	thread->pc = mark->pc;
 	thread->frames = mark->frames;
-	thread->signals = mark->signals;
+	block_delivered(thread, mark->signals);
 }
 
 static void deliver(struct thread *thread, u64 stack)
 {
+	struct k_sigaction action = { .sa.sa_handler = (void *)(APP + 0xf00) };
+
 	thread->task->user_regs.sp = thread->sp;
 	fake_current(thread->task);
-	hb_task_signal(10);
+	hb_task_signal(FIRST_SIGNAL + thread->signals, NULL, &action);
 	thread->interrupted[thread->signals] = thread_setjmp(thread);
-	thread->signals++;
+	block_delivered(thread, thread->signals + 1);
 	thread->sp = stack - SIGNAL_FRAME;
 	thread->pc = APP + 0xf00;
 }

@@ -20,7 +20,7 @@ int hb_free_enter(struct pt_regs *ctx);
 int hb_task_fork(struct task_struct *parent, struct task_struct *child);
 int hb_task_exec(struct task_struct *task);
 int hb_task_exit(struct task_struct *task);
-int hb_task_signal(int signal);
+int hb_task_signal(int signal, void *info, struct k_sigaction *action);
 
 extern __u32 hb_last_gen; /* process.bpf.c */
 

@@ -228,6 +228,11 @@ u64 compat_trampoline(void)
 	return current->mm->uprobes_state.xol_area ? current->mm->uprobes_state.xol_area->vaddr : 0;
 }
 
+u64 compat_blocked(void)
+{
+	return bpf_get_current_task_btf()->blocked.sig[0];
+}
+
 bool compat_on_altstack(u64 sp)
 {
 	return sp > current->sas_ss_sp && sp - current->sas_ss_sp <= current->sas_ss_size;

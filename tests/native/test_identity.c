@@ -267,7 +267,7 @@ static void do_signal(struct actor *actor)
 		thread_signal(actor->thread);
 }
 
-/* What was open will not return; a realloc's old block lives on, though nobody knows it any more. */
+/* What was open will not return; a realloc's old block lives on, but nobody knows it any more. */
 static void left(struct actor *actor)
 {
 	actor->count = 0;

@@ -77,7 +77,7 @@ static void doctor_program(void *ctx, const char *name, uint32_t verified)
 static bool doctor_load(const struct features *features, enum rung rung, bool verbose)
 {
 	struct session_options options = {
-		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024,
+		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024, .max_events = 1024,
 		.rung = rung,
 	};
 	struct session *session;

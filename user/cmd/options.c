@@ -18,7 +18,8 @@
 
 enum option_id {
 	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
-	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_RUNG,
+	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
+	OPT_RUNG,
 };
 
 struct option_row {
@@ -45,6 +46,7 @@ static const struct option_row rows[] = {
 	{ "max-sites", OPT_MAX_SITES, "N", TRACE, "sites at once (default: 65536)" },
 	{ "max-stacks", OPT_MAX_STACKS, "N", TRACE, "stacks at once (default: 32768; 1 KiB each when used)" },
 	{ "max-processes", OPT_MAX_PROCESSES, "N", TRACE, "traced processes at once (default: 16384)" },
+	{ "max-events", OPT_MAX_EVENTS, "N", TRACE, "forks, execs and exits waiting to be read (default: 8192; 64 bytes each)" },
 	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR, "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
 	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
 	{ "verbose", 'v', NULL, TRACE | DOCTOR, "say more; twice: all" },
@@ -214,6 +216,9 @@ static int parse_option(struct options *options, enum options_for command, int i
 	case OPT_MAX_PROCESSES:
 		err = parse_rows(&options->max_processes, command, "max-processes", text);
 		break;
+	case OPT_MAX_EVENTS:
+		err = parse_rows(&options->max_events, command, "max-events", text);
+		break;
 	case OPT_RUNG:
 		err = parse_word(&word, rungs, command, "rung", text, "uprobe.session, uprobe.multi or uprobe is wanted");
 		options->rung = word;
@@ -306,6 +311,7 @@ static void set_defaults(struct options *options)
 		.max_sites = 1u << 16,
 		.max_stacks = 1u << 15,
 		.max_processes = 1u << 14,
+		.max_events = 1u << 13,
 		.rung = RUNG_END,
 	};
 }

@@ -33,7 +33,7 @@ struct options {
 	size_t outputs_count;
 	bool no_color;
 	int verbose;         /* -1: -q */
-	uint32_t max_blocks, max_sites, max_stacks, max_processes;
+	uint32_t max_blocks, max_sites, max_stacks, max_processes, max_events;
 	enum rung rung;      /* --rung, RUNG_END: the best */
 	double interval_s;
 	uint64_t count;      /* reports; 0: until ended */

@@ -91,6 +91,7 @@ int tracing_open(struct tracing *tracing, const struct options *options, bool fo
 		.max_sites = options->max_sites,
 		.max_stacks = options->max_stacks,
 		.max_processes = options->max_processes,
+		.max_events = options->max_events,
 		.rung = options->rung,
 	};
 	char why[256];

@@ -48,6 +48,17 @@ static void choose_programs(struct session *session)
 	bpf_program__set_autoload(bpf->progs.hb_malloc_exit, !one);
 }
 
+/* A ring that holds @events: a power of two, and no less than a page (kernel/bpf/ringbuf.c). */
+static uint32_t ring_bytes(uint32_t events)
+{
+	uint64_t wanted = (uint64_t)events * (sizeof(struct hb_ev_process) + BPF_RINGBUF_HDR_SZ);
+	uint64_t bytes = 65536; /* the largest page of the architectures we know */
+
+	while (bytes < wanted && bytes < 1u << 30)
+		bytes *= 2;
+	return bytes;
+}
+
 static void set_knobs(struct session *session, const struct session_options *options)
 {
 	struct heldby_bpf *bpf = session->bpf;
@@ -60,6 +71,7 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf_map__set_max_entries(bpf->maps.hb_sites, options->max_sites);
 	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
 	bpf_map__set_max_entries(bpf->maps.hb_procs, options->max_processes);
+	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
 	session->options = *options;
 }
 

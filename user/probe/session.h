@@ -21,6 +21,7 @@ struct session_options {
 	uint64_t min_size;   /* bytes; smaller blocks are not kept */
 	bool by_thread;      /* sites split by thread */
 	uint32_t max_blocks, max_sites, max_stacks, max_processes; /* rows */
+	uint32_t max_events; /* events about processes that may wait */
 	enum rung rung;      /* RUNG_END: the best */
 };
 
