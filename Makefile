@@ -26,8 +26,8 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wex
 # What a fresh Debian 12 needs to build, and what the tests run against.
 DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libiberty-dev libzydis-dev \
 	libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
-DEPS_TEST  := libcmocka-dev g++ clang-format-14 libclang-rt-14-dev musl-tools binutils libjemalloc2 libtcmalloc-minimal4 \
-	libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless
+DEPS_TEST  := libcmocka-dev g++ clang-format-14 libclang-rt-14-dev musl-tools binutils libjemalloc2 \
+	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)
@@ -94,11 +94,13 @@ $(BUILD)/run/lib:
 	$(Q)mkdir -p $@ && cp -r $$($(PYTHON) -c 'import json; print(json.__path__[0])') \
 		$$($(PYTHON) -c 'import asyncio; print(asyncio.__path__[0])') $@
 
-DEPS_MARK = $(BUILD)/deps-$(1)
+# Install $(1) unless all of it is there.
 apt = $(Q)mkdir -p $(BUILD); dpkg-query -W -f '$${db:Status-Status}\n' $(1) 2>/dev/null | \
 	awk '$$1 == "installed" { n++ } END { exit n != $(words $(1)) }' || \
-	{ [ "$$(id -u)" = 0 ] || { echo 'heldby: packages are missing; run this as root, or: sudo make deps' >&2; exit 1; }; \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(1); }
+	{ [ "$$(id -u)" = 0 ] || \
+	  { echo 'heldby: packages are missing; run this as root, or: sudo make deps' >&2; exit 1; }; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get -qq update && apt-get -qq install -y --no-install-recommends $(1); }
 
 deps: deps-build deps-test
 deps-build:

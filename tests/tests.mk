@@ -21,21 +21,20 @@ $(T)/lib/%.o: user/%.c
 	$(call say,CC,$< (sanitized))
 	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -c $< -o $@
 
-$(T)/unit/% $(T)/golden/%: tests/*/%.c
-
 $(UNIT): $(T)/unit/%: tests/unit/%.c $(LIB_OBJS)
 	$(call say,TEST,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -o $@ $< $(LIB_OBJS) $(LIB_LIBS)
 
 $(GOLDEN): $(T)/golden/%: tests/golden/%.c $(LIB_OBJS)
 	$(call say,TEST,$<)
-	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -DGOLDEN_DIR='"$(CURDIR)/tests/golden"' -o $@ $< $(LIB_OBJS) $(LIB_LIBS)
+	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -DGOLDEN_DIR='"$(CURDIR)/tests/golden"' \
+		-o $@ $< $(LIB_OBJS) $(LIB_LIBS)
 
 NATIVE_SRCS := $(filter-out bpf/config.bpf.c,$(BPF_SRCS)) $(wildcard tests/native/fake_*.c)
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
 	$(call say,TEST,$<)
-	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -O1 -g $(TEST_SAN) \
-		-DHB_NATIVE -D__TARGET_ARCH_x86 -Itests/native -Ibpf -o $@ $< $(NATIVE_SRCS) -lcmocka
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
+		-O1 -g $(TEST_SAN) -DHB_NATIVE -D__TARGET_ARCH_x86 -Itests/native -Ibpf -o $@ $< $(NATIVE_SRCS) -lcmocka
 
 $(FUZZ): $(T)/fuzz/%: tests/fuzz/%.c $(LIB_SRCS)
 	$(call say,FUZZ,$<)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* heldby doctor: what this kernel, this host and these processes allow, and why not more. */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +33,8 @@ static void doctor_host(void)
 	uname(&name);
 	printf("Host: Linux %s, %s\n", name.release, name.machine);
 	say(!geteuid(), "root", geteuid() ? "start it with sudo, or as a privileged container" : "");
-	say(same, "pid namespace", same ? "the host's" : "not the host's: process ids would not match; use hostPID: true or --pid=host");
+	say(same, "pid namespace",
+	    same ? "the host's" : "not the host's: process ids would not match; use hostPID: true or --pid=host");
 }
 
 static void doctor_feature(const struct feature *feature, const char *with, const char *without)
@@ -62,9 +61,11 @@ static void doctor_rungs(const struct features *features)
 		char detail[320];
 
 		snprintf(detail, sizeof(detail), "%s%s", notes[i], i == (int)features->best ? "  <- taken" : "");
-		doctor_feature(&features->rungs[i], detail, i + 1 < RUNG_END ? "the next rung is tried" : "nothing can be probed");
+		doctor_feature(&features->rungs[i], detail,
+			       i + 1 < RUNG_END ? "the next rung is tried" : "nothing can be probed");
 	}
-	doctor_feature(&features->sleepable, "pages that are swapped out are read", "results on pages that are swapped out are counted as lost");
+	doctor_feature(&features->sleepable, "pages that are swapped out are read",
+		       "results on pages that are swapped out are counted as lost");
 }
 
 static void doctor_program(void *ctx, const char *name, uint32_t verified)
@@ -86,7 +87,8 @@ static bool doctor_load(const struct features *features, enum rung rung, bool ve
 
 	printf("\nKernel\n");
 	doctor_feature(&features->btf, "/sys/kernel/btf/vmlinux", "without it no program can be loaded");
-	doctor_feature(&features->task_storage, "calls under way are kept with their thread", "without it no call can be followed");
+	doctor_feature(&features->task_storage, "calls under way are kept with their thread",
+		       "without it no call can be followed");
 	err = session_open(&session, &options, why, sizeof(why));
 	say(!err, "programs", err ? why : "loaded and verified; fork, exec, exit and signals by tp_btf tracepoints");
 	if (!err && verbose)
@@ -150,23 +152,11 @@ static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
 		printf("    cannot see malloc here: none of its files has malloc among its symbols\n");
 }
 
-/* Every process that has an image: kernel threads have none. */
-static void doctor_all(struct modules *modules)
+static int doctor_other(void *ctx, pid_t pid)
 {
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		char link[300], exe[8];
-
-		if (!isdigit((unsigned char)entry->d_name[0]) || atoi(entry->d_name) == getpid())
-			continue;
-		snprintf(link, sizeof(link), "/proc/%s/exe", entry->d_name);
-		if (readlink(link, exe, sizeof(exe)) > 0)
-			doctor_process(modules, atoi(entry->d_name), false);
-	}
-	if (dir)
-		closedir(dir);
+	if (pid != getpid())
+		doctor_process(ctx, pid, false);
+	return 0;
 }
 
 static int examine(const struct options *options)
@@ -189,7 +179,7 @@ static int examine(const struct options *options)
 	for (size_t i = 0; i < options->pids_count; i++)
 		doctor_process(modules, options->pids[i], true);
 	if (!options->pids_count)
-		doctor_all(modules);
+		proc_each(doctor_other, modules);
 	modules_free(modules);
 	symcache_free(cache);
 	return works && !fflush(stdout) ? EXIT_OK : EXIT_FAILED;

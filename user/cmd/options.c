@@ -42,12 +42,15 @@ static const struct option_row rows[] = {
 	{ "older", OPT_OLDER, "SECONDS", TRACE, "leave out younger blocks" },
 	{ "json", OPT_JSON, NULL, TRACE, "one JSON document per line instead of text" },
 	{ "output", 'o', "FORMAT:FILE", TRACE, "also write text, json or folded to FILE (- is stdout)" },
-	{ "max-blocks", OPT_MAX_BLOCKS, "N", TRACE, "live blocks at once (default: 4194304; 16 bytes each, and 100 when used)" },
+	{ "max-blocks", OPT_MAX_BLOCKS, "N", TRACE,
+	  "live blocks at once (default: 4194304; 16 bytes each, and 100 when used)" },
 	{ "max-sites", OPT_MAX_SITES, "N", TRACE, "sites at once (default: 65536)" },
 	{ "max-stacks", OPT_MAX_STACKS, "N", TRACE, "stacks at once (default: 32768; 1 KiB each when used)" },
 	{ "max-processes", OPT_MAX_PROCESSES, "N", TRACE, "traced processes at once (default: 16384)" },
-	{ "max-events", OPT_MAX_EVENTS, "N", TRACE, "forks, execs and exits waiting to be read (default: 8192; 64 bytes each)" },
-	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR, "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
+	{ "max-events", OPT_MAX_EVENTS, "N", TRACE,
+	  "forks, execs and exits waiting to be read (default: 8192; 64 bytes each)" },
+	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR,
+	  "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
 	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
 	{ "verbose", 'v', NULL, TRACE | DOCTOR, "say more; twice: all" },
 	{ "quiet", 'q', NULL, TRACE | DOCTOR, "say less" },
@@ -220,7 +223,8 @@ static int parse_option(struct options *options, enum options_for command, int i
 		err = parse_rows(&options->max_events, command, "max-events", text);
 		break;
 	case OPT_RUNG:
-		err = parse_word(&word, rungs, command, "rung", text, "uprobe.session, uprobe.multi or uprobe is wanted");
+		err = parse_word(&word, rungs, command, "rung", text,
+				 "uprobe.session, uprobe.multi or uprobe is wanted");
 		options->rung = word;
 		break;
 	case OPT_JSON:

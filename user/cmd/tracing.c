@@ -252,7 +252,9 @@ int tracing_report(struct tracing *tracing, bool final)
 		{ "direct", session_rung_name(tracing->session) },
 	};
 	struct report_table tables[4];
-	struct report report = { .final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = 4 };
+	struct report report = {
+		.final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = 4,
+	};
 	char host[65] = "";
 	uint64_t now_ns;
 	int err;

@@ -53,7 +53,9 @@ static int index_build(struct site_index *index, struct board_site *sites, size_
 
 static void walk_block(void *ctx, const struct hb_block_key *key, const struct hb_block *block)
 {
-	struct hb_site_key site_key = { .stack = block->stack, .gen = key->gen, .tid = block->tid, .source = key->source };
+	struct hb_site_key site_key = {
+		.stack = block->stack, .gen = key->gen, .tid = block->tid, .source = key->source,
+	};
 	struct site_index *index = ctx;
 	size_t slot = site_hash(&site_key) & index->mask;
 	struct board_site *site;
@@ -120,20 +122,14 @@ static int compare_gens(const void *a, const void *b)
 /* Images kept beyond the limit go, the oldest first. */
 static void forget_oldest(struct target *target)
 {
-	struct process *process, *oldest;
+	struct process *process, *older;
 	size_t ended = 0;
 
-	for (process = target->newest; process; process = process->older)
-		ended += process->exited;
-	for (; ended > TARGET_ENDED_MAX; ended--) {
-		oldest = NULL;
-		for (process = target->newest; process; process = process->older) {
-			if (process->exited)
-				oldest = process;
-		}
-		if (!oldest)
-			return;
-		target_forget(target, oldest);
+	for (process = target->newest; process; process = older) {
+		older = process->older;
+		if (!process->purged || ++ended <= TARGET_ENDED_MAX)
+			continue;
+		target_forget(target, process);
 		target->forgotten++;
 	}
 }

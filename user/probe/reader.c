@@ -184,7 +184,9 @@ static uint32_t gen_of_stack(const void *key, const void *value)
 static long purge_map(const struct bpf_map *map, uint32_t (*gen_of)(const void *key, const void *value),
 		      const uint32_t *gens, size_t count)
 {
-	struct purge purge = { .gens = gens, .gens_count = count, .gen_of = gen_of, .key_size = bpf_map__key_size(map) };
+	struct purge purge = {
+		.gens = gens, .gens_count = count, .gen_of = gen_of, .key_size = bpf_map__key_size(map),
+	};
 	int err = map_walk(map, collect_key, &purge);
 	long removed = 0;
 

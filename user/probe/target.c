@@ -280,7 +280,8 @@ static void on_exec(struct target *target, const struct hb_ev_process *event)
 		if (!old->gen)
 			target_forget(target, old);
 	}
-	fresh->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
+	if (!fresh->start_unix_ns)
+		fresh->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
 	describe(fresh);
 	if (!fresh->now.map.count)
 		read_mappings(target, fresh); /* records were lost, or came late */

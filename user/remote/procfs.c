@@ -2,6 +2,7 @@
 #include "procfs.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -120,6 +121,32 @@ bool proc_leads(const struct proc *proc)
 		return false;
 	line = strstr(text, tgid);
 	return line && strtol(line + sizeof(tgid) - 1, NULL, 10) == proc->pid;
+}
+
+static bool has_program(pid_t pid)
+{
+	char link[32], target[2];
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	return readlink(link, target, sizeof(target)) > 0;
+}
+
+int proc_each(int (*each)(void *ctx, pid_t pid), void *ctx)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	int result = 0;
+
+	if (!dir)
+		return -errno;
+	while (!result && (entry = readdir(dir))) {
+		pid_t pid = atoi(entry->d_name); /* 0 for what is no process */
+
+		if (pid > 0 && has_program(pid))
+			result = each(ctx, pid);
+	}
+	closedir(dir);
+	return result;
 }
 
 /* Why opening something of @proc failed: what it was asked for is gone, or the process is. */

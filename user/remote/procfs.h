@@ -32,6 +32,12 @@ bool proc_alive(const struct proc *proc);
 /* Whether it is a process, that is, its first thread: /proc/TID finds the others as well. */
 bool proc_leads(const struct proc *proc);
 
+/*
+ * Call @each for every process that has a program; kernel threads have none. A non-zero return ends
+ * the walk and is returned. 0 or negative errno.
+ */
+int proc_each(int (*each)(void *ctx, pid_t pid), void *ctx);
+
 /* comm, at most @size bytes with the NUL. 0 or negative errno. */
 int proc_comm(const struct proc *proc, char *comm, size_t size);
 
