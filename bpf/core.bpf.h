@@ -32,7 +32,10 @@ __hidden void emit_process(const struct hb_ev_process *event);
 /* process.bpf.c */
 /* The generation of the current process if its calls count, else 0. */
 __hidden u32 process_traced(void);
-/* As process_fork(), process_exec(), process_exit() in process.bpf.c; called by probe_task. */
+/*
+ * A process begins, has a new image, has ended. @event comes described but for its generations, which
+ * these fill in before they send it; nothing is sent of processes that are not traced.
+ */
 __hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_ev_process *event);
 __hidden void process_exec(u32 tgid, struct hb_ev_process *event);
 __hidden void process_exit(u32 tgid, struct hb_ev_process *event);
@@ -79,7 +82,7 @@ struct hb_pending {
 	u8 pad;
 };
 
-/* Per thread, in task storage: 1.5 KB for each thread that allocates. */
+/* Per thread, in task storage: 1.7 KB for each thread that allocates. */
 struct hb_task {
 	u32 depth;      /* slots in use */
 	u32 pad;
@@ -126,7 +129,7 @@ __hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool defe
 __hidden u64 stack_capture(struct hb_task *task, u32 gen, u64 pc, u64 sp, u64 fp);
 /* Keep the frames in @task's scratch under @key. Returns @key, or HB_STACK_NONE if there is no room. */
 __hidden u64 stack_store(struct hb_task *task, u64 key);
-/* Read @bytes (a constant) of user memory, faulting pages in if that is allowed here. 0 or negative. */
+/* Read a word of user memory, faulting its page in if that is allowed here. 0 or negative errno. */
 __hidden long stack_read_u64(u64 address, u64 *value);
 
 #endif

@@ -70,7 +70,7 @@ def consistent(document, allow=()):
         if site["peak_bytes"] < site["outstanding_bytes"]:
             wrong.append(f"site {number}: peak {site['peak_bytes']} is below outstanding")
     for pid in {process["pid"] for process in document["processes"]}:
-        held = sum(process["outstanding_bytes"] for process in document["processes"]
+        held = sum(process.get("outstanding_bytes", 0) for process in document["processes"]
                    if process["pid"] == pid)
         of_sites = sum(site["outstanding_bytes"] for site in document["sites"]
                        if site["pid"] == pid and site["source"] != "pages")

@@ -19,13 +19,16 @@ import cases_threads
 import cases_process
 import cases_attach
 import cases_limits
+import cases_rungs
 import cases_namespaces
+import cases_containers
 import cases_real
 from harness import Failure, Place, Skip, Test
 from registry import TESTS
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
-           cases_namespaces, cases_real)
+           cases_rungs,
+           cases_namespaces, cases_containers, cases_real)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 

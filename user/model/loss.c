@@ -61,6 +61,9 @@ static const struct loss_kind kinds[] = {
 	[LOSS_RECURSION] = { "skipped_probes", LOSS_MISSED,
 		"calls not counted: the kernel skipped their probe; another tracer may be at "
 		"work" },
+	[LOSS_UNREAD_FILES] = { "unread_files", LOSS_MISSED,
+		"files mapped by processes that had ended, or could not be looked at, before they were "
+		"opened: an allocator in them is not counted" },
 	[LOSS_FORGOTTEN] = { "forgotten_processes", LOSS_NOTE,
 		"ended processes that are no longer shown: only the latest 8192 are kept" },
 };

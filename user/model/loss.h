@@ -23,6 +23,7 @@ enum loss_user {
 	LOSS_LATE_ATTACH,             /* missed: allocators probed after their first use */
 	LOSS_ATTACH_FAILED,           /* missed: entry points that could not be probed */
 	LOSS_RECURSION,               /* missed: program runs the kernel skipped */
+	LOSS_UNREAD_FILES,            /* missed: files whose process had ended before they were opened */
 	LOSS_FORGOTTEN,               /* note: ended process images no longer kept */
 	LOSS_END
 };

@@ -287,7 +287,7 @@ static void add_allocator(struct process *process, struct process_info *info, co
 
 static const char *why_blind(const struct process *process)
 {
-	if (!process->now.map.count)
+	if (!process->now.map.count || process->now.unread)
 		return "it ended before its files could be read";
 	for (size_t i = 0; i < process->now.modules_count; i++) {
 		if (process->now.modules[i]->failed)
@@ -365,6 +365,7 @@ void target_losses(struct target *target, struct losses *losses)
 	session_losses(target->session, losses);
 	losses->counts[LOSS_MAP_EVENTS] = mapwatch_lost(target->watch) + queue_lost(target->queue);
 	losses->counts[LOSS_LATE_ATTACH] = target->late;
+	losses->counts[LOSS_UNREAD_FILES] = target->unread;
 	losses->counts[LOSS_ATTACH_FAILED] = modules_failed(target->modules);
 	losses->counts[LOSS_FORGOTTEN] = target->forgotten;
 }

@@ -148,35 +148,41 @@ static int open_mapped(pid_t pid, const struct module_id *id, uint64_t start, ui
 	return fd >= 0 || fd == -ENOTSUP ? fd : open_by_name(id, path);
 }
 
-struct module *modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start,
-			      uint64_t end, const char *path)
+int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start, uint64_t end,
+		   const char *path, struct module **module)
 {
 	__cleanup(fd_closep) int fd = -1;
 	struct module_id key;
 	struct known_id *known;
 
+	*module = NULL;
 	if (path[0] != '/')
-		return NULL;
+		return 0;
 	memset(&key, 0, sizeof(key)); /* padding is part of the hash */
 	key.major = id->major;
 	key.minor = id->minor;
 	key.ino = id->ino;
 	key.ino_generation = id->ino_generation;
 	HASH_FIND(hh, modules->ids, &key, sizeof(key), known);
-	if (known)
-		return known->module;
+	if (known) {
+		*module = known->module;
+		return 0;
+	}
 	fd = open_mapped(pid, id, start, end, path);
+	if (fd == -ENOTSUP)
+		return 0;
 	if (fd < 0) {
 		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path, strerror(-fd));
-		return NULL; /* the next process that maps it may still have it */
+		return fd; /* not remembered: the next process that maps it may still have it */
 	}
 	known = calloc(1, sizeof(*known));
 	if (!known)
-		return NULL;
+		return -ENOMEM;
 	known->id = key;
 	known->module = modules_opened(modules, fd);
 	HASH_ADD(hh, modules->ids, id, sizeof(known->id), known);
-	return known->module;
+	*module = known->module;
+	return 0;
 }
 
 static struct session_probes *put(struct modules *modules, struct module *module, pid_t pid)

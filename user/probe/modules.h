@@ -36,10 +36,11 @@ struct module_id {
 /*
  * The module that @pid maps at [start, end) from @path. A file not met before is opened through
  * the mapping while the process lives, else by its path in the process's root, else in ours if it
- * is the same file. Borrowed; NULL: no regular ELF file, or gone.
+ * is the same file. 0 with *@module, borrowed, NULL if it is no regular ELF file; else what opening
+ * it gave: it may hold an allocator, and we cannot know.
  */
-struct module *modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start,
-			      uint64_t end, const char *path);
+int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start, uint64_t end,
+		   const char *path, struct module **module);
 
 /* The module behind an open file. Borrowed, or NULL. */
 struct module *modules_opened(struct modules *modules, int fd);

@@ -23,11 +23,12 @@ static int survey_mapping(void *ctx, const struct map_line *line)
 {
 	struct survey *survey = ctx;
 	struct module_id id = { .major = line->major, .minor = line->minor, .ino = line->ino };
-	const struct module *module;
+	struct module *module;
 
 	if (!line->exec)
 		return 0;
-	module = modules_mapped(survey->modules, survey->pid, &id, line->start, line->end, line->path);
+	if (modules_mapped(survey->modules, survey->pid, &id, line->start, line->end, line->path, &module))
+		return 0;
 	if (!module || (!module->set.count && !module->set.runtime[0] && !module->set.note[0]))
 		return 0;
 	for (size_t i = 0; i < survey->seen_count; i++) {

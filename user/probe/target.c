@@ -157,11 +157,13 @@ static void add_mapping(struct target *target, struct process *process, const st
 		.ino = event->ino,
 		.ino_generation = event->ino_generation,
 	};
-	struct module *module =
-		modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path);
-
 	struct image *image = process->execing ? &process->next : &process->now;
+	struct module *module;
 
+	if (modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path, &module)) {
+		image->unread = true;
+		target->unread++;
+	}
 	addrmap_add(&image->map, event->start, event->end, event->offset, event->path, module ? module->file : NULL);
 	if (!module || (!module->set.count && !module->set.runtime[0]))
 		return;

@@ -18,6 +18,7 @@ struct image {
 	struct addrmap map;
 	struct module **modules;
 	size_t modules_count;
+	bool unread; /* a file of it could not be opened in time */
 };
 
 /* One process image. */
@@ -72,6 +73,7 @@ struct target {
 	struct kept_stack *stacks;
 	struct frame_block *frames;
 	uint64_t late;         /* LOSS_LATE_ATTACH */
+	uint64_t unread;       /* LOSS_UNREAD_FILES */
 	uint64_t forgotten;    /* LOSS_FORGOTTEN */
 };
 
