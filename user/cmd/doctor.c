@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -17,8 +16,6 @@
 #include "cmd.h"
 #include "options.h"
 
-#define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
-
 static void say(bool good, const char *what, const char *detail)
 {
 	printf("  %-3s  %-22s %s\n", good ? "ok" : "NO", what, detail);
@@ -27,8 +24,7 @@ static void say(bool good, const char *what, const char *detail)
 static void doctor_host(void)
 {
 	struct utsname name;
-	struct stat st;
-	bool same = !stat("/proc/self/ns/pid", &st) && st.st_ino == PROC_PID_INIT_INO;
+	bool same = proc_initial_pid_namespace();
 
 	uname(&name);
 	printf("Host: Linux %s, %s\n", name.release, name.machine);

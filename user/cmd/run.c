@@ -176,23 +176,5 @@ static int trace(struct tracing *tracing)
 
 int cmd_run(int argc, char **argv)
 {
-	struct options options;
-	struct tracing tracing;
-	int status;
-
-	switch (options_parse(&options, OPTIONS_RUN, argc, argv)) {
-	case OPTIONS_DONE:
-		return EXIT_OK;
-	case OPTIONS_USAGE:
-		options_release(&options);
-		return EXIT_BAD_USAGE;
-	case OPTIONS_GO:
-		break;
-	}
-	status = tracing_open(&tracing, &options, true);
-	if (!status)
-		status = trace(&tracing);
-	tracing_close(&tracing);
-	options_release(&options);
-	return status;
+	return tracing_command(OPTIONS_RUN, true, trace, argc, argv);
 }

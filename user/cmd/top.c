@@ -60,29 +60,17 @@ static int watch(struct tracing *tracing)
 	}
 }
 
+static int attach_and_watch(struct tracing *tracing)
+{
+	int status = attach_all(tracing);
+
+	if (status)
+		return status;
+	tracing_ready(tracing);
+	return watch(tracing);
+}
+
 int cmd_top(int argc, char **argv)
 {
-	struct options options;
-	struct tracing tracing;
-	int status;
-
-	switch (options_parse(&options, OPTIONS_TOP, argc, argv)) {
-	case OPTIONS_DONE:
-		return EXIT_OK;
-	case OPTIONS_USAGE:
-		options_release(&options);
-		return EXIT_BAD_USAGE;
-	case OPTIONS_GO:
-		break;
-	}
-	status = tracing_open(&tracing, &options, false);
-	if (!status)
-		status = attach_all(&tracing);
-	if (!status) {
-		tracing_ready(&tracing);
-		status = watch(&tracing);
-	}
-	tracing_close(&tracing);
-	options_release(&options);
-	return status;
+	return tracing_command(OPTIONS_TOP, false, attach_and_watch, argc, argv);
 }

@@ -8,25 +8,16 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../remote/procfs.h"
 #include "cmd.h"
 
 #define WALK_BLOCKS_MAX 1000000u /* live blocks that are looked at one by one without being asked to */
-#define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
-
-/* The programs see the pids of the initial namespace; ours must be the same. */
-static bool in_initial_pid_namespace(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/pid", &st) || st.st_ino == PROC_PID_INIT_INO;
-}
 
 static int open_outputs(struct tracing *tracing)
 {
@@ -82,7 +73,7 @@ static void raise_limits(struct tracing *tracing)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int tracing_open(struct tracing *tracing, const struct options *options, bool follow)
+static int open_tracing(struct tracing *tracing, const struct options *options, bool follow)
 {
 	struct session_options session_options = {
 		.min_size = options->min_size,
@@ -99,7 +90,7 @@ int tracing_open(struct tracing *tracing, const struct options *options, bool fo
 
 	*tracing = (struct tracing){ .options = options, .signals = -1 };
 	log_set_level(options->verbose < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO + options->verbose);
-	if (!in_initial_pid_namespace()) {
+	if (!proc_initial_pid_namespace()) {
 		log_error("this is not the host's pid namespace: process ids would not match; "
 			  "start it with the host's (hostPID: true, --pid=host)");
 		return EXIT_FAILED;
@@ -126,7 +117,7 @@ int tracing_open(struct tracing *tracing, const struct options *options, bool fo
 	return EXIT_OK;
 }
 
-void tracing_close(struct tracing *tracing)
+static void close_tracing(struct tracing *tracing)
 {
 	target_free(tracing->target);
 	session_close(tracing->session);
@@ -136,6 +127,30 @@ void tracing_close(struct tracing *tracing)
 	}
 	if (tracing->signals >= 0)
 		close(tracing->signals);
+}
+
+int tracing_command(enum options_for command, bool follow, int (*body)(struct tracing *tracing), int argc,
+		    char **argv)
+{
+	struct options options;
+	struct tracing tracing;
+	int status = EXIT_OK;
+
+	switch (options_parse(&options, command, argc, argv)) {
+	case OPTIONS_DONE:
+		break;
+	case OPTIONS_USAGE:
+		status = EXIT_BAD_USAGE;
+		break;
+	case OPTIONS_GO:
+		status = open_tracing(&tracing, &options, follow);
+		if (!status)
+			status = body(&tracing);
+		close_tracing(&tracing);
+		break;
+	}
+	options_release(&options);
+	return status;
 }
 
 void tracing_ready(struct tracing *tracing)

@@ -26,9 +26,12 @@ struct tracing {
 	struct rlimit old_files;
 };
 
-/* Load the programs, open the outputs, catch signals. Prints why not. 0 or an exit status. */
-int tracing_open(struct tracing *tracing, const struct options *options, bool follow);
-void tracing_close(struct tracing *tracing);
+/*
+ * A whole command: parse its options, load the programs, open the outputs, catch signals, do @body,
+ * and take all of it away. @follow: as target_new() has it. Prints what fails. The exit status.
+ */
+int tracing_command(enum options_for command, bool follow, int (*body)(struct tracing *tracing), int argc,
+		    char **argv);
 
 /* In a forked child: signals and limits as we found them. */
 void tracing_restore(const struct tracing *tracing);

@@ -21,6 +21,7 @@
 #define CGROUP_BYTES (64u << 10)
 #define ID_DIGITS    64
 #define STATUS_BYTES 8192
+#define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
 #define NS_PER_S     1000000000ull
 
 /* All of @fd, at most @size - 1 bytes, and a NUL. Their number or negative errno. */
@@ -75,6 +76,13 @@ static int stat_read(const struct proc *proc, char *state, uint64_t *start_ticks
 	}
 	*start_ticks = strtoull(at, NULL, 10);
 	return 0;
+}
+
+bool proc_initial_pid_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) || st.st_ino == PROC_PID_INIT_INO;
 }
 
 int proc_open(struct proc *proc, pid_t pid)

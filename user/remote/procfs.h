@@ -19,6 +19,12 @@ struct proc {
 
 #define PROC_INIT { .pid = 0, .dir = -1, .start_ticks = 0 }
 
+/*
+ * Whether our pid namespace is the initial one, whose pids the kernel side sees. True as well where
+ * that cannot be told.
+ */
+bool proc_initial_pid_namespace(void);
+
 /* Open /proc/@pid. 0, -ESRCH, or what open gave. proc_close() takes PROC_INIT as well. */
 int proc_open(struct proc *proc, pid_t pid);
 void proc_close(struct proc *proc);
