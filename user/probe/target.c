@@ -75,6 +75,7 @@ void target_forget(struct target *target, struct process *process)
 static void describe(struct process *process)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	char *cgroup;
 
 	if (proc_open(&proc, process->pid))
 		return;
@@ -82,9 +83,15 @@ static void describe(struct process *process)
 		process->start_unix_ns = proc_start_unix_ns(&proc);
 	if (!process->comm[0])
 		proc_comm(&proc, process->comm, sizeof(process->comm));
+	cgroup = proc_memory_cgroup(&proc);
+	/* A process that ends is moved to the root before it is gone: what it inherited is right. */
+	if (!cgroup || !proc_alive(&proc) || (process->cgroup && !strcmp(cgroup, "/"))) {
+		free(cgroup);
+		return;
+	}
 	free(process->cgroup);
-	process->cgroup = proc_memory_cgroup(&proc);
-	if (!process->cgroup || !cgroup_container_id(process->cgroup, process->container))
+	process->cgroup = cgroup;
+	if (!cgroup_container_id(cgroup, process->container))
 		process->container[0] = '\0';
 }
 
@@ -205,6 +212,14 @@ static void ended(struct target *target, struct process *process)
 	}
 }
 
+/* Until /proc tells; it may be gone before it does. */
+static void same_cgroup(struct process *to, const struct process *from)
+{
+	free(to->cgroup);
+	to->cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
+	memcpy(to->container, from->container, sizeof(to->container));
+}
+
 static void on_fork(struct target *target, const struct hb_ev_process *event)
 {
 	struct process *parent = target_process(target, event->old_gen);
@@ -215,6 +230,8 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 		ended(target, before); /* the pid was given out again: we did not hear of its end */
 	/* A vfork child is its parent until it execs: known by its pid, but no image of its own. */
 	child = process_new(target, event->tgid, event->shares ? 0 : event->gen);
+	if (child && parent)
+		same_cgroup(child, parent);
 	if (!child || event->shares)
 		return;
 	target->alive++;
@@ -226,10 +243,6 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	addrmap_copy(&child->now.map, &parent->now.map);
 	for (size_t i = 0; i < parent->now.modules_count; i++)
 		add_module(&child->now, parent->now.modules[i]);
-	if (!child->cgroup && parent->cgroup) {
-		child->cgroup = strdup(parent->cgroup);
-		memcpy(child->container, parent->container, sizeof(child->container));
-	}
 }
 
 /* The probes of @from alone go on to hold for its next image. */
@@ -245,6 +258,7 @@ static void inherit(struct process *to, struct process *from)
 	from->probes_count = 0;
 	to->image = from->gen ? from->image + 1 : from->image;
 	to->start_unix_ns = from->start_unix_ns;
+	same_cgroup(to, from);
 }
 
 static int attach_mapping(void *ctx, const struct map_line *line);
