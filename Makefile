@@ -26,7 +26,7 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wex
 # What a fresh Debian 12 needs to build, and what the tests run against.
 DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libiberty-dev libzydis-dev \
 	libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
-DEPS_TEST  := libcmocka-dev g++ clang-format-14 libclang-rt-14-dev musl-tools binutils libjemalloc2 \
+DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
@@ -35,7 +35,7 @@ SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c 
 	user/probe/*.c user/cmd/*.c)
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
-.PHONY: all help run test deps deps-build deps-test check check-native check-bpf lint fmt fuzz budget install clean
+.PHONY: all help run test deps deps-build deps-test check check-native check-bpf lint fuzz budget install clean
 all: $(BUILD)/heldby
 
 help:
@@ -49,7 +49,6 @@ help:
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
 	@echo 'budget       verified instructions per program, against tests/bpf/budget.csv'
-	@echo 'fmt          clang-format everything'
 	@echo 'install      to $(PREFIX)'
 	@echo 'V=1          show commands'
 
