@@ -39,11 +39,11 @@ OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 all: $(BUILD)/heldby
 
 help:
-	@echo 'all          build $(BUILD)/heldby'
+	@echo 'all          build $(BUILD)/heldby; SANITIZE=address,undefined with sanitizers'
 	@echo 'run          install what it needs, build, trace a real program (CMD="..." or ARGS="heldby arguments")'
 	@echo 'test         install, build, run every test that this kernel allows'
 	@echo 'deps         install what building and testing need (Debian 12)'
-	@echo 'check        unit and golden tests; SANITIZE=address,undefined with sanitizers'
+	@echo 'check        unit and golden tests, with address and undefined sanitizers'
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
 	@echo 'lint         layers, names, headers compile alone'
