@@ -63,6 +63,12 @@ __hidden void acct_reput(const struct hb_block_key *key, const struct hb_block *
 /* Whether the site of a stack is known, so that its stack need not be stored again. */
 __hidden bool acct_site_known(const struct hb_alloc *alloc);
 
+/* Whether a probe's function may throw: it has no return probe then. */
+static __always_inline bool cookie_throws(u64 cookie)
+{
+	return HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1);
+}
+
 /* A call that has been entered and not yet returned. */
 struct hb_pending {
 	u64 slot;      /* stack address that holds its return address */

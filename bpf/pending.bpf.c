@@ -69,11 +69,6 @@ static __always_inline bool in_trampoline(u64 address)
 	return trampoline && address - trampoline < 4096;
 }
 
-static __always_inline bool throws(u64 cookie)
-{
-	return HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1);
-}
-
 /* While a handler runs its signal is blocked; SA_NODEFER is remembered as all signals. */
 static __always_inline bool handler_runs(const struct hb_pending *open)
 {
@@ -123,7 +118,7 @@ static enum relation relation_to(const struct hb_pending *open, const struct hb_
 	if (in_trampoline(place->caller))
 		return OPEN_CALLS_US; /* the tail call of a nested call */
 	/* What an allocator lets others do is theirs: a new handler, the memory of an exception, a hook. */
-	if (throws(open->cookie))
+	if (cookie_throws(open->cookie))
 		return OPEN_BENEATH;
 	return open->barrier || !return_is_trapped(open->slot) ? OPEN_ABANDONED : OPEN_BENEATH;
 }
@@ -154,7 +149,7 @@ static bool drop_thrown(struct hb_task *task)
 	for (u32 i = 0; i < HB_PENDING_MAX; i++) {
 		if (dropped) {
 			*slot_at(task, i - 1) = *slot_at(task, i);
-		} else if (throws(slot_at(task, i)->cookie)) {
+		} else if (cookie_throws(slot_at(task, i)->cookie)) {
 			abandon(slot_at(task, i));
 			dropped = true;
 		}
@@ -188,7 +183,7 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 	if (pending_nested(task, place)) {
 		call = slot_at(task, task->depth - 1);
 		/* Two return probes will fire at this slot, one for each function, unless ours is not set. */
-		if (call->slot == place->slot && !hb_session && !throws(cookie))
+		if (call->slot == place->slot && !hb_session && !cookie_throws(cookie))
 			call->chained++;
 		return NULL;
 	}
@@ -226,7 +221,7 @@ __hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_
 		if ((u32)i >= task->depth || open->slot != slot)
 			continue;
 		/* Functions share code: a ret that is probed for one may be another's, which its return probe sees. */
-		if (throws(open->cookie) != by_ret)
+		if (cookie_throws(open->cookie) != by_ret)
 			return 0;
 		/* What was opened above it and has not returned never will. */
 		for (int j = HB_PENDING_MAX - 1; j > i; j--) {

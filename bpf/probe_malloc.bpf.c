@@ -118,7 +118,7 @@ static bool call_enter(struct pt_regs *ctx)
 		}
 	}
 	/* An exception through a trapped return would end the process: hb_malloc_ret sees these. */
-	return !HB_COOKIE_GET(cookie, HB_COOKIE_THROWS_SHIFT, 1);
+	return !cookie_throws(cookie);
 }
 
 /* Where the caller goes on, for the stack. */

@@ -86,3 +86,29 @@ def full_stacks(case):
         wrong.append(f"{without} calls have no stack, stacks_full is "
                      f"{detail(outcome.document, 'stacks_full')}, expected the same, about 9990")
     hold(wrong, outcome)
+
+
+@test("blocks younger than --older are left out of ended processes too")
+def older(case):
+    """More short processes than are kept in the kernel's tables until the end."""
+    outcome = case.run(["/bin/bash", "-c", "for i in $(seq 150); do ls / >/dev/null; done; sleep 1.2"],
+                       ["--older", "1h"])
+    document = outcome.document
+    held = [site for site in document["sites"] if site["outstanding_bytes"] or site["outstanding_count"]]
+    taken = sum(site["allocated_count"] for site in document["sites"])
+    if held or not taken:
+        hold([f"{len(held)} sites hold blocks older than an hour, {taken} calls were counted"], outcome)
+
+
+@test("ended processes beyond those that are kept are forgotten by count", seconds=180)
+def forgotten(case):
+    children = 8700  # TARGET_ENDED_MAX in user/probe/target.h is 8192
+    loop = (f"import os\nfor _ in range({children}):\n"
+            "    os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)")
+    document = case.run(["/usr/bin/python3", "-S", "-c", loop]).document
+    shown, gone = len(document["processes"]), detail(document, "forgotten_processes")
+    wrong = [f"{name} is {document['losses'][name]}" for name in
+             ("lost_count", "dropped_count", "missed_count") if document["losses"][name]]
+    if not gone or shown + gone != children + 1:
+        wrong.append(f"{shown} processes are shown and {gone} forgotten, {children + 1} there were")
+    hold(wrong)

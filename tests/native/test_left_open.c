@@ -190,6 +190,23 @@ static void xallocx_over_the_minimum_counts_like_realloc_over_it(void **state)
 	assert_site(GEN, SITE_B, 100, 1, 0, 0);
 }
 
+/* By sessions: a return probe on the handler's call would cost the interrupted one its own. */
+static void a_handler_on_a_stack_above_is_lost_by_count_and_the_call_beneath_returns(void **state)
+{
+	struct thread *thread = traced_thread();
+
+	thread_altstack(thread, thread->sp + 0x1000, 0x10000);
+	thread->pc = SITE_A;
+	thread_call(thread, &fn_malloc, 100, 0, 0);
+	thread_signal_alt(thread);
+	take(thread, SITE_B, 7, 0x2000);
+	thread_sigreturn(thread);
+	thread_return(thread, 0x1000);
+	assert_site(GEN, SITE_A, 100, 1, 0, 0);
+	assert_int_equal(fake_rows("hb_sites"), 1);
+	assert_int_equal(counter(HB_CNT_ALTSTACK), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +222,8 @@ int main(void)
 		BOTH(a_call_left_without_a_signal_hides_no_deeper_call),
 		BOTH(a_nested_call_below_a_large_frame_is_still_nested),
 		BOTH(xallocx_over_the_minimum_counts_like_realloc_over_it),
+		{ "a_handler_on_a_stack_above_is_lost_by_count_and_the_call_beneath_returns (session)",
+		  a_handler_on_a_stack_above_is_lost_by_count_and_the_call_beneath_returns, fresh, done, (void *)1 },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

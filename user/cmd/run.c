@@ -126,7 +126,7 @@ static int follow(struct tracing *tracing, const struct child *child)
 
 	for (;;) {
 		if (!tracing_wait(tracing, clock_mono_ns() + TIDY_NS, &info)) {
-			target_tidy(tracing->target);
+			tracing_tidy(tracing);
 			continue;
 		}
 		if (info.ssi_signo == SIGCHLD) {

@@ -256,10 +256,28 @@ static int rank(struct tracing *tracing, uint64_t now_ns, struct board_row **row
 	return board_rank(target_board(tracing->target), &query, &names, rows, count);
 }
 
+static struct target_reading reading_of(struct tracing *tracing, bool final)
+{
+	return (struct target_reading){
+		.walk = walk_is_wanted(tracing),
+		.older_ns = tracing->options->older_s * 1e9,
+		.last = final,
+	};
+}
+
+void tracing_tidy(struct tracing *tracing)
+{
+	const struct target_reading reading = reading_of(tracing, false);
+	int err = target_tidy(tracing->target, &reading);
+
+	if (err)
+		log_debug("rows of ended processes stay for now: %s", strerror(-err));
+}
+
 int tracing_report(struct tracing *tracing, bool final)
 {
 	const struct options *options = tracing->options;
-	struct target_reading reading = { .older_ns = options->older_s * 1e9, .last = final };
+	const struct target_reading reading = reading_of(tracing, final);
 	__cleanup(freep) struct process_info *processes = NULL;
 	__cleanup(freep) struct board_row *rows = NULL;
 	const struct report_hook hooks[] = {
@@ -274,7 +292,6 @@ int tracing_report(struct tracing *tracing, bool final)
 	uint64_t now_ns;
 	int err;
 
-	reading.walk = walk_is_wanted(tracing);
 	now_ns = clock_mono_ns();
 	err = target_read(tracing->target, &reading);
 	if (!err)

@@ -45,6 +45,9 @@ void tracing_ready(struct tracing *tracing);
  */
 bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_siginfo *info);
 
+/* Between reports: put away what ended processes left in the kernel's tables. */
+void tracing_tidy(struct tracing *tracing);
+
 /* Read the tables and write a report to every output. 0 or an exit status (1: nobody reads it). */
 int tracing_report(struct tracing *tracing, bool final);
 

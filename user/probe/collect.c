@@ -206,11 +206,9 @@ int target_read(struct target *target, const struct target_reading *reading)
 	return err;
 }
 
-int target_tidy(struct target *target)
+int target_tidy(struct target *target, const struct target_reading *reading)
 {
-	const struct target_reading reading = { .last = false };
-
-	return purge_is_due(target) ? target_read(target, &reading) : 0;
+	return purge_is_due(target) ? target_read(target, reading) : 0;
 }
 
 const struct board *target_board(const struct target *target)

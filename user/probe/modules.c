@@ -81,30 +81,36 @@ static void keep_sources(struct probe_set *set, unsigned int sources)
 	set->count = kept;
 }
 
-struct module *modules_opened(struct modules *modules, int fd)
+int modules_opened(struct modules *modules, int fd, struct module **module)
 {
 	struct elf_file *file;
 	struct known_file *known;
+	int err = symcache_add(modules->cache, fd, &file);
 
-	if (symcache_add(modules->cache, fd, &file))
-		return NULL;
+	*module = NULL;
+	if (err)
+		return err == -ENOEXEC ? 0 : err;
 	HASH_FIND_PTR(modules->files, &file, known);
-	if (known)
-		return &known->module;
+	if (known) {
+		*module = &known->module;
+		return 0;
+	}
 	known = calloc(1, sizeof(*known));
 	if (!known)
-		return NULL;
+		return -ENOMEM;
 	known->file = file;
 	known->module.file = file;
-	if (allocators_find(file, &known->module.set)) {
+	err = allocators_find(file, &known->module.set);
+	if (err) {
 		free(known);
-		return NULL;
+		return err;
 	}
 	keep_sources(&known->module.set, modules->sources);
 	HASH_ADD_PTR(modules->files, file, known);
 	if (known->module.set.note[0])
 		log_debug("%s: %s", known->module.set.allocator, known->module.set.note);
-	return &known->module;
+	*module = &known->module;
+	return 0;
 }
 
 /* The file of a process that is gone, by name, if it is the one that was mapped. */
@@ -154,6 +160,7 @@ int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *i
 	__cleanup(fd_closep) int fd = -1;
 	struct module_id key;
 	struct known_id *known;
+	int err;
 
 	*module = NULL;
 	if (path[0] != '/')
@@ -175,13 +182,15 @@ int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *i
 		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path, strerror(-fd));
 		return fd; /* not remembered: the next process that maps it may still have it */
 	}
+	err = modules_opened(modules, fd, module);
+	if (err)
+		return err;
 	known = calloc(1, sizeof(*known));
 	if (!known)
-		return -ENOMEM;
+		return 0; /* it is found again by its file */
 	known->id = key;
-	known->module = modules_opened(modules, fd);
+	known->module = *module;
 	HASH_ADD(hh, modules->ids, id, sizeof(known->id), known);
-	*module = known->module;
 	return 0;
 }
 

@@ -42,8 +42,8 @@ struct module_id {
 int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start, uint64_t end,
 		   const char *path, struct module **module);
 
-/* The module behind an open file. Borrowed, or NULL. */
-struct module *modules_opened(struct modules *modules, int fd);
+/* The module behind an open file. 0 with *@module, borrowed, NULL if it is no ELF file of ours; or negative errno. */
+int modules_opened(struct modules *modules, int fd, struct module **module);
 
 /* Put @module's probes for every process. True if they are there now and were not before. */
 bool modules_probe_everywhere(struct modules *modules, struct module *module);

@@ -85,9 +85,8 @@ static struct module *preload_file(struct target *target, const char *path)
 	__cleanup(fd_closep) int fd = file_open_regular(path);
 	struct module *module;
 
-	if (fd < 0)
+	if (fd < 0 || modules_opened(target->modules, fd, &module))
 		return NULL;
-	module = modules_opened(target->modules, fd);
 	if (module && module->set.count && modules_probe_everywhere(target->modules, module))
 		log_debug("%s: %s, %zu probes", path, module->set.allocator, module->set.count);
 	return module;

@@ -61,8 +61,11 @@ struct target_reading {
 
 /* Read the kernel's tables into the board. 0 or negative errno. */
 int target_read(struct target *target, const struct target_reading *reading);
-/* Between reports: make room in the kernel's tables where ended processes fill them. 0 or negative errno. */
-int target_tidy(struct target *target);
+/*
+ * Between reports: make room in the kernel's tables where ended processes fill them. What is put away
+ * is read as @reading says, for no later reading finds it. 0 or negative errno.
+ */
+int target_tidy(struct target *target, const struct target_reading *reading);
 const struct board *target_board(const struct target *target);
 
 /*
