@@ -18,24 +18,26 @@ WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow
 SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN) -I$(BUILD) -MMD -MP
-LIBS     := -lbpf -lelf -liberty -lZydis -ljson-c -lsystemd -lpthread
+LIBS     := -lbpf -lelf -ldw -liberty -lZydis -ljson-c -lsystemd -llzma -lz -lpthread -ldl
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-prototypes -I/usr/include/$(ARCH)-linux-gnu
 
 # What a fresh Debian 12 needs to build, and what the tests run against.
-DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libiberty-dev libzydis-dev \
-	libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
+DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libdw-dev liblzma-dev \
+	libiberty-dev libzydis-dev libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)
+# The same without the unwinder, for kernels that lack what it calls.
+POINTERS_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/pointers/%.o)
 SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c user/symbol/*.c user/view/*.c \
 	user/probe/*.c user/cmd/*.c)
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
-.PHONY: all help run test deps deps-build deps-test check check-native check-bpf lint fuzz budget install clean
+.PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget install clean
 all: $(BUILD)/heldby
 
 help:
@@ -46,36 +48,44 @@ help:
 	@echo 'check        unit and golden tests, with address and undefined sanitizers'
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
+	@echo 'check-unwind stacks of real programs beside those of another unwinder (root); SAMPLES=10000, ONLY=program'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
+	@echo 'bench        what tracing costs, by depth of the stack'
 	@echo 'budget       verified instructions per program, against tests/bpf/budget.csv'
 	@echo 'install      to $(PREFIX)'
 	@echo 'V=1          show commands'
 
 # --- the kernel side -------------------------------------------------------------------------
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h) | $(BUILD)/bpf
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h)
 	$(call say,BPF,$<)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(BUILD)/pointers/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h)
+	$(call say,BPF,$< (frame pointers))
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -DHB_POINTERS_ONLY -c $< -o $@
 
 $(BUILD)/heldby.bpf.o: $(BPF_OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 
-$(BUILD)/heldby.skel.h: $(BUILD)/heldby.bpf.o
+$(BUILD)/heldby_pointers.bpf.o: $(POINTERS_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+.PRECIOUS: $(BUILD)/%.skel.h
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name heldby_bpf > $@.tmp && mv $@.tmp $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
 
 # --- user space ------------------------------------------------------------------------------
-$(BUILD)/user/%.o: user/%.c | $(BUILD)/heldby.skel.h
+$(BUILD)/user/%.o: user/%.c | $(BUILD)/heldby.skel.h $(BUILD)/heldby_pointers.skel.h
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(BUILD)/heldby: $(OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(LIBS)
-
-$(BUILD)/bpf:
-	$(Q)mkdir -p $@
 
 -include $(OBJS:.o=.d)
 

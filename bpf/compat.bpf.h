@@ -63,7 +63,36 @@ static __always_inline u64 compat_trampoline(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	return BPF_CORE_READ(task, mm, uprobes_state.xol_area, vaddr);
+	struct xol_area *area = BPF_CORE_READ(task, mm, uprobes_state.xol_area);
+
+	return area ? BPF_CORE_READ(area, vaddr) : 0;
+}
+
+/* Executable pages that are mapped in the current process. */
+static __always_inline u64 compat_exec_pages(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, mm, exec_vm);
+}
+
+#define RETURN_INSTANCES_MAX 64 /* MAX_URETPROBE_DEPTH, include/linux/uprobes.h */
+
+/*
+ * The return address that a return probe of anybody's has taken from @slot and put the trampoline
+ * there instead; 0: not known.
+ */
+static __always_inline u64 compat_probed_return(u64 slot)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);
+
+	for (int i = 0; i < RETURN_INSTANCES_MAX && instance; i++) {
+		if (BPF_CORE_READ(instance, stack) == slot)
+			return BPF_CORE_READ(instance, orig_ret_vaddr);
+		instance = BPF_CORE_READ(instance, next);
+	}
+	return 0;
 }
 
 /* The signals that the thread blocks, a bit each. */

@@ -6,5 +6,7 @@ const volatile __u64 hb_min_size = 0;
 const volatile __u32 hb_by_thread = 0;
 const volatile __u32 hb_session = 0;
 const volatile __u32 hb_can_fault = 0;
+const volatile __u32 hb_unwind = 0;
+const volatile __u32 hb_frames_max = HB_FRAMES_MAX;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -23,15 +23,23 @@ extern const volatile __u64 hb_min_size;  /* blocks smaller than this many bytes
 extern const volatile __u32 hb_by_thread; /* sites are split by thread */
 extern const volatile __u32 hb_session;   /* one program per call: nested calls' returns are not trapped */
 extern const volatile __u32 hb_can_fault; /* programs are sleepable: pages may be faulted in */
+extern const volatile __u32 hb_unwind;    /* stacks by unwind rows; else by frame pointers alone */
+extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB_FRAMES_LIMIT */
 
 /* emit.bpf.c */
 __hidden void count(u32 counter);
 __hidden void count_add(u32 counter, u64 value);
 __hidden void emit_process(const struct hb_ev_process *event);
+__hidden void emit_object(const struct hb_ev_object *event);
 
 /* process.bpf.c */
 /* The generation of the current process if its calls count, else 0. */
 __hidden u32 process_traced(void);
+/*
+ * A number that changes whenever the current process's executable mappings may have: what was found
+ * out about an address holds as long as it stays.
+ */
+__hidden u32 process_mappings(void);
 /*
  * A process begins, has a new image, has ended. @event comes described but for its generations, which
  * these fill in before they send it; nothing is sent of processes that are not traced.
@@ -88,13 +96,59 @@ struct hb_pending {
 	u8 pad;
 };
 
-/* Per thread, in task storage: 1.7 KB for each thread that allocates. */
+/* Where the caller goes on: where a walk over its frames begins. */
+struct hb_resume {
+	u64 pc;
+	u64 sp;
+	u64 fp;
+	u64 lr;    /* arm64: the link register, where it may still hold a return address; else 0 */
+	u64 slot;  /* stack address that held @pc; 0: none did */
+	u32 exact; /* @pc was interrupted, not returned to */
+	u32 pad;
+};
+
+/* The mapping around an address. */
+struct hb_mapping {
+	u64 start, end, offset;
+	struct hb_inode_key key;
+	u32 object; /* from hb_spaces; 0: not known from there */
+	u8 exec, file, vdso, pad;
+};
+
+/* A walk under way. In task storage: it is too large for the stack, and verified faster there. */
+struct hb_walk {
+	u64 pc, sp, fp, lr;
+	u64 slot;         /* stack address that held pc, 0: none did */
+	u64 hash;
+	u64 trampoline;   /* of this process's return probes, 0: it has none */
+	u64 frame;        /* the record of pc */
+	struct hb_rule rule; /* and how its caller is found */
+	struct hb_mapping mapping; /* around pc, if it had to be found out */
+	u32 gen;
+	u32 mappings;     /* process_mappings() */
+	u32 flushes;
+	u32 count;        /* frames recorded */
+	u8 exact;         /* pc itself is meant, not the call before it */
+	u8 first;         /* pc is where the thread goes on: its rule is that of pc itself */
+	u8 fp_valid;
+	u8 lr_valid;
+	u8 by_pointer;    /* pc was found through a frame pointer: it may be none */
+	u8 end;           /* enum hb_end, once it has ended */
+	u8 why;           /* enum hb_end to give if pc turns out to be none */
+	u8 pad;
+};
+
+/* The stack being walked has room for HB_FRAMES_MAX frames here; deeper ones go to hb_deep. */
+#define HB_SCRATCH_WORDS (1 + HB_FRAMES_MAX)
+
+/* Per thread, in task storage: 1.8 KB for each thread that allocates. */
 struct hb_task {
 	u32 depth;      /* slots in use */
 	u32 pad;
 	u64 last_free;  /* block freed last: free_sized() and the like end in free() */
 	struct hb_pending pending[HB_PENDING_MAX];
-	struct hb_stack scratch; /* not per CPU: these programs can be preempted */
+	struct hb_walk walk;
+	u64 scratch[HB_SCRATCH_WORDS]; /* a struct hb_stack; not per CPU: these programs can be preempted */
 };
 
 /* Where a probe fired. */
@@ -129,13 +183,44 @@ __hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool defe
 
 /* stack.bpf.c */
 /*
- * Walk the current thread's frames into @task's scratch: @pc first, then return addresses by
- * frame pointers from @fp, above @sp. Returns the stack's key; stack_store() keeps the frames.
+ * Walk the current thread's frames from @resume on into the thread's scratch stack. Returns its key;
+ * stack_store() keeps the frames.
  */
-__hidden u64 stack_capture(struct hb_task *task, u32 gen, u64 pc, u64 sp, u64 fp);
-/* Keep the frames in @task's scratch under @key. Returns @key, or HB_STACK_NONE if there is no room. */
+u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume);
+/* Keep the scratch stack under @key. Returns @key, or HB_STACK_NONE if there is no room. */
 __hidden u64 stack_store(struct hb_task *task, u64 key);
-/* Read a word of user memory, faulting its page in if that is allowed here. 0 or negative errno. */
+/* Read user memory, faulting its page in if that is allowed here. 0 or negative errno. */
 __hidden long stack_read_u64(u64 address, u64 *value);
+__hidden long stack_read_pair(u64 address, u64 pair[2]);
+/* Whether the bytes in front of @address are a call. */
+bool stack_after_call(u64 address);
+
+#define STACK_FRAME_BYTES_MAX (8ULL << 20)          /* a frame larger than the usual whole stack is garbage */
+#define STACK_TEXT_MIN        0x1000ULL             /* page 0 is never mapped */
+#define STACK_TEXT_MAX        0x00fffffffffff000ULL /* user space ends below, on every architecture we know */
+
+static __always_inline u64 stack_mix(u64 hash, u64 value)
+{
+	hash ^= value;
+	hash *= 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: Knuth's multiplicative hashing */
+	return hash ^ (hash >> 29);
+}
+
+/* unwind_tables.bpf.c */
+enum hb_found {
+	HB_FOUND,
+	HB_FOUND_FOR_NOW, /* the answer may be another next time */
+	HB_FOUND_NOTHING, /* no code is there */
+};
+/* Make @walk ready for unwind_find(). */
+__hidden void unwind_begin(struct hb_walk *walk);
+/* What lies at walk->pc: walk->frame, and walk->rule for its caller. enum hb_found. */
+int unwind_find(struct hb_walk *walk);
+/* The file that the current process maps at @address has number @object. false: none is mapped, or no room. */
+__hidden bool unwind_number(u64 address, u32 object);
+
+/* unwind_native.bpf.c */
+/* Walk by unwind rows, from what @walk says of the first frame, into @stack. */
+__hidden void unwind_native(struct hb_walk *walk, struct hb_stack *stack);
 
 #endif

@@ -2,7 +2,7 @@
 /* Owns the ring and the counters. */
 #include "core.bpf.h"
 
-/* Events about processes, 64 bytes each with their header. Full: count HB_CNT_RING_FULL. */
+/* Events about processes and their files, up to 80 bytes each with their header. Full: count HB_CNT_RING_FULL. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 512 * 1024); /* --max-events */
@@ -31,6 +31,12 @@ __hidden void count(u32 counter)
 }
 
 __hidden void emit_process(const struct hb_ev_process *event)
+{
+	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), 0))
+		count(HB_CNT_RING_FULL);
+}
+
+__hidden void emit_object(const struct hb_ev_object *event)
 {
 	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), 0))
 		count(HB_CNT_RING_FULL);

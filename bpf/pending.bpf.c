@@ -223,9 +223,13 @@ __hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_
 		/* Functions share code: a ret that is probed for one may be another's, which its return probe sees. */
 		if (cookie_throws(open->cookie) != by_ret)
 			return 0;
-		/* What was opened above it and has not returned never will. */
-		for (int j = HB_PENDING_MAX - 1; j > i; j--) {
-			if ((u32)j < task->depth)
+		/*
+		 * What was opened above it and has not returned never will. Bounds that do not depend on i
+		 * are unrolled: clang lays the other loop out so that it is entered by falling into its
+		 * middle, which older kernels (6.1) refuse ("back-edge").
+		 */
+		for (int j = HB_PENDING_MAX - 1; j > 0; j--) {
+			if (j > i && (u32)j < task->depth)
 				abandon(slot_at(task, j));
 		}
 		task->depth = i + 1;

@@ -121,15 +121,8 @@ static bool call_enter(struct pt_regs *ctx)
 	return !cookie_throws(cookie);
 }
 
-/* Where the caller goes on, for the stack. */
-struct resume {
-	u64 pc;
-	u64 sp;
-	u64 fp;
-};
-
-static void allocated(struct hb_task *task, const struct hb_pending *call, u64 addr, u64 bytes,
-		      const struct resume *resume)
+static __always_inline void allocated(struct hb_task *task, const struct hb_pending *call, u64 addr, u64 bytes,
+				      const struct hb_resume *resume)
 {
 	struct hb_alloc alloc = {
 		.addr = addr,
@@ -141,57 +134,81 @@ static void allocated(struct hb_task *task, const struct hb_pending *call, u64 a
 
 	if (bytes < hb_min_size)
 		return;
-	alloc.stack = stack_capture(task, call->gen, resume->pc, resume->sp, resume->fp);
+	alloc.stack = stack_capture(task, call->gen, resume);
 	if (!acct_site_known(&alloc))
 		alloc.stack = stack_store(task, alloc.stack);
 	acct_add(&alloc);
 }
 
-static void realloc_returned(struct hb_task *task, struct hb_pending *call, u64 result,
-			     const struct resume *resume)
+static __always_inline struct hb_block_key old_key(const struct hb_pending *call)
 {
-	struct hb_block_key key = {
+	return (struct hb_block_key){
 		.addr = call->ptr,
 		.gen = call->gen,
 		.source = cookie_source(call->cookie),
 	};
+}
+
+/* Returns the new block, 0: there is none. */
+static u64 realloc_returned(struct hb_pending *call, u64 result)
+{
+	struct hb_block_key key = old_key(call);
 	struct hb_block old = call->old;
 
 	if (!result && call->bytes) { /* failed: the old block lives on */
 		if (call->has_old)
 			acct_reput(&key, &old);
-		return;
+		return 0;
 	}
 	if (call->has_old)
 		acct_sub(&key, &old);
 	else if (call->ptr && !hb_min_size)
 		count(HB_CNT_FREE_UNKNOWN);
-	if (result)
-		allocated(task, call, result, call->bytes, resume);
+	return result;
 }
 
-static void resize_returned(struct hb_task *task, const struct hb_pending *call, u64 result,
-			    const struct resume *resume)
+/* Returns the block, 0: it is as it was, or not one of ours. Its new size goes to call->bytes. */
+static u64 resize_returned(struct hb_pending *call, u64 result)
 {
-	struct hb_block_key key = {
-		.addr = call->ptr,
-		.gen = call->gen,
-		.source = cookie_source(call->cookie),
-	};
+	struct hb_block_key key = old_key(call);
 	u64 most = call->bytes + call->extra;
 	struct hb_block old;
 
 	if (result < call->bytes)
-		return; /* refused: the block is as it was */
+		return 0; /* refused */
 	if (acct_take(&key, &old))
 		acct_sub(&key, &old);
 	else if (!hb_min_size)
-		return; /* not one of ours; with a minimum it may have been too small until now */
-	allocated(task, call, call->ptr, result < most ? result : most, resume);
+		return 0; /* not one of ours; with a minimum it may have been too small until now */
+	call->bytes = result < most ? result : most;
+	return call->ptr;
+}
+
+/* The block that a call hands out as it returns @result; 0: none. */
+static u64 handed_out(struct hb_pending *call, u64 result)
+{
+	u64 addr;
+
+	switch (cookie_role(call->cookie)) {
+	case HB_ROLE_ALLOC:
+		return result;
+	case HB_ROLE_POSIX:
+		if ((u32)result)
+			return 0;
+		if (!stack_read_u64(call->ptr, &addr))
+			return addr;
+		count(HB_CNT_READ_FAILED);
+		return 0;
+	case HB_ROLE_REALLOC:
+		return realloc_returned(call, result);
+	case HB_ROLE_RESIZE:
+		return resize_returned(call, result);
+	}
+	return 0;
 }
 
 /* A call returns to @resume with @result; its return address was at @slot. */
-static void call_leave(u64 slot, bool by_ret, u64 result, const struct resume *resume)
+static void call_leave(u64 slot, bool by_ret, u64 result, const struct hb_resume *resume)
 {
 	struct hb_task *task = pending_task();
 	struct hb_pending call;
@@ -199,32 +216,19 @@ static void call_leave(u64 slot, bool by_ret, u64 result, const struct resume *r
 
 	if (!task || !task->depth || !pending_pop(task, slot, by_ret, &call))
 		return;
-	switch (cookie_role(call.cookie)) {
-	case HB_ROLE_ALLOC:
-		if (result)
-			allocated(task, &call, result, call.bytes, resume);
-		break;
-	case HB_ROLE_POSIX:
-		if ((u32)result)
-			break;
-		if (stack_read_u64(call.ptr, &addr))
-			count(HB_CNT_READ_FAILED);
-		else if (addr)
-			allocated(task, &call, addr, call.bytes, resume);
-		break;
-	case HB_ROLE_REALLOC:
-		realloc_returned(task, &call, result, resume);
-		break;
-	case HB_ROLE_RESIZE:
-		resize_returned(task, &call, result, resume);
-		break;
-	}
+	addr = handed_out(&call, result);
+	if (addr)
+		allocated(task, &call, addr, call.bytes, resume);
 }
 
 /* In a return probe: the kernel has put the true return address into the registers. */
 static __always_inline int leave_by_return(struct pt_regs *ctx)
 {
-	struct resume resume = { .pc = PT_REGS_IP(ctx), .sp = PT_REGS_SP(ctx), .fp = PT_REGS_FP(ctx) };
+	struct hb_resume resume = {
+		.pc = PT_REGS_IP(ctx),
+		.sp = PT_REGS_SP(ctx),
+		.fp = PT_REGS_FP(ctx),
+	};
 
 	call_leave(compat_return_slot(ctx), false, PT_REGS_RC(ctx), &resume);
 	return 0;
@@ -259,7 +263,12 @@ int hb_malloc_sess(struct pt_regs *ctx)
 SEC("uprobe")
 int hb_malloc_ret(struct pt_regs *ctx)
 {
-	struct resume resume = { .pc = compat_caller(ctx), .sp = compat_return_slot(ctx) + 16, .fp = PT_REGS_FP(ctx) };
+	struct hb_resume resume = {
+		.pc = compat_caller(ctx),
+		.sp = compat_return_slot(ctx) + 16,
+		.fp = PT_REGS_FP(ctx),
+		.slot = compat_entry_slot(ctx), /* somebody's return probe may be waiting there */
+	};
 
 	call_leave(compat_entry_slot(ctx), true, PT_REGS_RC(ctx), &resume);
 	return 0;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Owns the traced processes: traced or not, and which generation. */
 #include "core.bpf.h"
+#include "compat.bpf.h"
 
-/* By tgid. 8 bytes and overhead, taken as they come; full: count HB_CNT_PROC_FULL, do not trace. */
+/* By tgid. 24 bytes and overhead, taken as they come; full: count HB_CNT_PROC_FULL, do not trace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -15,6 +16,7 @@ struct {
 #define HB_PROC_SHARES 8u
 
 __u32 hb_last_gen = 0;
+__u32 hb_last_mappings = 0;
 
 __hidden u32 process_traced(void)
 {
@@ -22,6 +24,29 @@ __hidden u32 process_traced(void)
 	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
 
 	return proc && (proc->flags & HB_PROC_TRACED) ? proc->gen : 0;
+}
+
+/*
+ * The kernel keeps the number of executable pages of each address space. A library that goes and
+ * another that comes in its place pass through another number, and dlopen() allocates in between: we
+ * look then. What replaces its like in one step is heard of by user space, which flushes.
+ */
+__hidden u32 process_mappings(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
+	u64 pages;
+
+	if (!proc)
+		return 0;
+	pages = compat_exec_pages();
+	if (proc->exec_pages != pages) {
+		/* In this order: whoever sees the new pages sees the new number. */
+		proc->mappings = __sync_fetch_and_add(&hb_last_mappings, 1) + 1;
+		asm volatile("" ::: "memory");
+		proc->exec_pages = pages;
+	}
+	return proc->mappings;
 }
 
 static u32 next_gen(void)
@@ -38,7 +63,7 @@ static u32 next_gen(void)
 __hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_ev_process *event)
 {
 	struct hb_proc *from = bpf_map_lookup_elem(&hb_procs, &parent);
-	struct hb_proc fresh;
+	struct hb_proc fresh = { 0 };
 
 	if (!from || !(from->flags & HB_PROC_TRACED))
 		return;
@@ -60,7 +85,7 @@ __hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_
 __hidden void process_exec(u32 tgid, struct hb_ev_process *event)
 {
 	struct hb_proc *old = bpf_map_lookup_elem(&hb_procs, &tgid);
-	struct hb_proc fresh;
+	struct hb_proc fresh = { 0 };
 
 	if (!old)
 		return;

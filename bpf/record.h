@@ -11,7 +11,8 @@
 #endif
 
 #define HB_COMM_LEN    16  /* TASK_COMM_LEN, include/linux/sched.h */
-#define HB_FRAMES_MAX  127 /* PERF_MAX_STACK_DEPTH, include/uapi/linux/perf_event.h */
+#define HB_FRAMES_MAX  127 /* PERF_MAX_STACK_DEPTH, include/uapi/linux/perf_event.h: frames kept unless asked */
+#define HB_FRAMES_LIMIT 510 /* the most that can be asked for: task storage takes less than 8 KiB */
 #define HB_PENDING_MAX 4   /* calls open at once in one thread: one, and one per signal handler above it */
 
 /* Who owns the bytes. */
@@ -86,13 +87,167 @@ _Static_assert(sizeof(struct hb_site) == 48, "layout is shared with user space")
 
 #define HB_STACK_NONE 0ULL
 
-/* frames[0] is the caller of the entry point; return addresses, innermost first. */
-struct hb_stack {
-	__u32 count;
-	__u32 gen;
-	__u64 frames[HB_FRAMES_MAX];
+/*
+ * A frame is one word. Bits 63 to 60 say what it is, bit 59 (EXACT) that the address itself is
+ * meant: it was interrupted there, while a return address means the call before it.
+ *
+ *   FRAME_ADDRESS  an address in the process, in no file that we know (JIT code, a file not read yet)
+ *   FRAME_OBJECT   bits 58 to 36: the object, bits 35 to 0: offset in its file. True for ever, in
+ *                  every process: what was mapped there later does not matter.
+ */
+#define HB_FRAME_ADDRESS 0ULL
+#define HB_FRAME_OBJECT  1ULL
+#define HB_FRAME_KIND(frame)   ((frame) >> 60)
+#define HB_FRAME_EXACT         (1ULL << 59)
+#define HB_FRAME_OBJECT_ID(frame) ((__u32)((frame) >> 36) & 0x7fffffu)
+#define HB_FRAME_OFFSET(frame) ((frame) & ((1ULL << 36) - 1))
+#define HB_FRAME_IN_OBJECT(object, offset) (HB_FRAME_OBJECT << 60 | (__u64)(object) << 36 | (offset))
+#define HB_OBJECT_MAX 0x7fffffu /* objects are numbered from 1, and a number is never given out again */
+#define HB_OBJECT_VDSO 1u
+
+/* Why a walk ended. Names and sentences are in model/unwinding.c. */
+enum hb_end {
+	HB_END_COMPLETE = 0,   /* at the outermost frame */
+	HB_END_POINTERS = 1,   /* this kernel has only frame pointers: where the chain ended */
+	HB_END_DEPTH = 2,      /* more frames than are kept */
+	HB_END_NO_ROWS = 3,    /* its file has no unwind rows there, and there is no frame pointer */
+	HB_END_PENDING = 4,    /* its file was new, its rows not read yet */
+	HB_END_FULL = 5,       /* its file's rows did not fit, or were dropped for others */
+	HB_END_UNSUPPORTED = 6, /* its row has a rule that we do not follow */
+	HB_END_BAD_CFA = 7,    /* its row leads down the stack, or to an address that is none */
+	HB_END_FAULT = 8,      /* the stack could not be read */
+	HB_END_UNMAPPED = 9,   /* its return address lies in no executable mapping */
+	HB_END_POINTER_LOST = 10, /* its row needs a frame pointer that was not kept */
+	HB_END_PROBE = 11,     /* its return address is a probe's, and the true one not known */
+	HB_END_ANONYMOUS = 12, /* code in no file (JIT) without a frame pointer */
+	HB_END_BUSY = 13,      /* the process's mappings were being changed at that moment */
+	HB_END_LAST
 };
-_Static_assert(sizeof(struct hb_stack) == 1024, "layout is shared with user space");
+
+/* frames[0] is the caller of the entry point; innermost first. The rows of hb_stacks end after
+ * as many frames as are kept. */
+struct hb_stack {
+	__u16 count;
+	__u8 end; /* enum hb_end */
+	__u8 pad;
+	__u32 gen;
+	__u64 frames[HB_FRAMES_LIMIT];
+};
+_Static_assert(sizeof(struct hb_stack) == 8 + 8 * HB_FRAMES_LIMIT, "layout is shared with user space");
+
+/*
+ * Unwind rows, made by user space from .eh_frame. Their coordinate is the offset in the file: the
+ * kernel has it for any address without knowing where a file was linked to, and it holds in every
+ * process. A file is cut into pages of 64 KiB, and a row says: from this offset in its page on, this
+ * rule. Each page that any row reaches begins with a row at 0.
+ */
+#define HB_PAGE_SHIFT 16
+#define HB_CHUNK_ROWS 16384 /* the rows of a page lie in one chunk */
+
+struct hb_row {
+	__u16 offset; /* in its page */
+	__u16 rule;   /* index into hb_rules */
+};
+_Static_assert(sizeof(struct hb_row) == 4, "layout is shared with user space");
+
+struct hb_chunk {
+	struct hb_row rows[HB_CHUNK_ROWS];
+};
+
+/* One page's rows: chunk.rows[first] to [first + count - 1]. count 0: it has none. */
+struct hb_page {
+	__u16 chunk;
+	__u16 first;
+	__u16 count;
+	__u16 version; /* differs whenever the other three are set anew */
+};
+_Static_assert(sizeof(struct hb_page) == 8, "layout is shared with user space");
+
+/* How to find the caller's frame. The CFA is the caller's stack pointer at the call. */
+enum hb_cfa {
+	HB_CFA_NONE = 0,     /* no rows here: try the frame pointer */
+	HB_CFA_SP = 1,       /* sp + cfa_offset */
+	HB_CFA_FP = 2,       /* fp + cfa_offset */
+	HB_CFA_DEREF_SP = 3, /* *(sp + cfa_offset) + aux */
+	HB_CFA_DEREF_FP = 4, /* *(fp + cfa_offset) + aux */
+	HB_CFA_PLT = 5,      /* x86_64: sp + 8 + 8 * ((pc & 15) >= aux) */
+	HB_CFA_SIGNAL = 6,   /* the registers lie in the signal frame at sp */
+	HB_CFA_STOP = 7,     /* the outermost frame */
+	HB_CFA_UNSUPPORTED = 8,
+};
+
+enum hb_saved {
+	HB_SAVED_SAME = 0,   /* as in this frame; of a return address: in the link register */
+	HB_SAVED_AT_CFA = 1, /* *(CFA + offset) */
+	HB_SAVED_AT_FP = 2,  /* *(fp + offset), the fp of this frame */
+	HB_SAVED_LOST = 3,
+};
+
+struct hb_rule {
+	__u8 cfa;  /* enum hb_cfa */
+	__u8 fp;   /* enum hb_saved, of the frame pointer */
+	__u8 ra;   /* enum hb_saved, of the return address; x86_64: always AT_CFA */
+	__u8 pad;
+	__s32 cfa_offset;
+	__s32 fp_offset;
+	__s32 aux; /* DEREF: addend; PLT: threshold; arm64: offset of the return address (AT_CFA) */
+};
+_Static_assert(sizeof(struct hb_rule) == 16, "layout is shared with user space");
+
+#define HB_RULES_MAX 16384
+#define HB_RULE_NONE 0        /* the index of the rule { HB_CFA_NONE } */
+#define HB_RULE_UNSUPPORTED 1 /* and of { HB_CFA_UNSUPPORTED } */
+
+/* A file as the kernel knows it while it is mapped. */
+struct hb_inode_key {
+	__u64 inode; /* its address: file systems with subvolumes share device and number */
+	__u64 ino;
+	__u32 dev;
+	__u32 generation;
+};
+_Static_assert(sizeof(struct hb_inode_key) == 24, "layout is shared with user space");
+
+struct hb_inode {
+	__u32 object; /* its number; 0: not known yet */
+	__u32 asked;  /* when it was last asked for, in HB_ASKED units */
+};
+_Static_assert(sizeof(struct hb_inode) == 8, "layout is shared with user space");
+
+#define HB_ASKED(time_ns) ((__u32)((time_ns) >> 30)) /* about a second */
+#define HB_ASK_EVERY 10   /* such units between two questions for the same */
+
+enum hb_object_state {
+	HB_OBJECT_PENDING = 0, /* its rows are being read */
+	HB_OBJECT_READY = 1,
+	HB_OBJECT_FULL = 2,    /* its rows did not fit; they are tried again when asked for */
+	HB_OBJECT_DROPPED = 3, /* its rows went to make room; asked for again they may come back */
+	HB_OBJECT_NO_ROWS = 4, /* it has none, or could not be read */
+};
+
+/* The rows of one object: pages [page_base, page_base + pages). */
+struct hb_object {
+	__u32 page_base;
+	__u32 pages;
+	__u32 state;   /* enum hb_object_state */
+	__u32 asked;   /* when rows were last asked for while FULL or DROPPED, in HB_ASKED units */
+	__u64 used_ns; /* CLOCK_MONOTONIC, when rows were last looked up; written by the kernel side */
+};
+_Static_assert(sizeof(struct hb_object) == 24, "layout is shared with user space");
+
+/* The executable mappings of a process image, sorted: for moments when the kernel's own list is locked. */
+#define HB_FLUSHES    1024 /* counters of replaced code, by generation modulo this */
+#define HB_RANGES_MAX 128
+struct hb_range {
+	__u64 start, end;
+	__u64 offset;  /* of start in the file */
+	__u32 object;  /* 0: no file that we know */
+	__u32 pad;
+};
+struct hb_space {
+	__u32 count;
+	__u32 pad;
+	struct hb_range ranges[HB_RANGES_MAX];
+};
 
 /* A traced process, by tgid in the initial pid namespace. */
 #define HB_PROC_TRACED  1u /* its calls count */
@@ -103,14 +258,18 @@ _Static_assert(sizeof(struct hb_stack) == 1024, "layout is shared with user spac
 struct hb_proc {
 	__u32 gen; /* unique per process image: fork and exec begin a new one, vfork shares its parent's */
 	__u32 flags;
+	__u64 exec_pages; /* executable pages mapped when the kernel side last looked */
+	__u32 mappings;   /* changes whenever they did; both are 0 until it looks */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct hb_proc) == 8, "layout is shared with user space");
+_Static_assert(sizeof(struct hb_proc) == 24, "layout is shared with user space");
 
 /* Events, in hb_ring. */
 enum hb_ev_kind {
 	HB_EV_FORK = 1, /* a child of a traced process is traced */
 	HB_EV_EXEC = 2, /* a traced process has a new image */
 	HB_EV_EXIT = 3, /* the last thread of a traced process is gone */
+	HB_EV_OBJECT = 4, /* a traced process runs code of a file that is not known, or whose rows were dropped */
 };
 
 struct hb_ev_process {
@@ -125,6 +284,17 @@ struct hb_ev_process {
 	char comm[HB_COMM_LEN];
 };
 _Static_assert(sizeof(struct hb_ev_process) == 56, "layout is shared with user space");
+
+struct hb_ev_object {
+	__u32 kind; /* enum hb_ev_kind */
+	__u32 tgid;
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 gen;
+	__u32 object;  /* whose rows were dropped; 0: the file at [start, end) is not known */
+	__u64 start, end, offset; /* its mapping */
+	struct hb_inode_key key;
+};
+_Static_assert(sizeof(struct hb_ev_object) == 72, "layout is shared with user space");
 
 /*
  * Counters, in hb_counts, one value per CPU. The sentence of each is in model/loss.c. The *_LIVE
@@ -150,7 +320,9 @@ enum hb_count {
 	HB_CNT_SITES_IN = 16,     /* rows put into hb_sites */
 	HB_CNT_STACKS_IN = 17,    /* rows put into hb_stacks */
 	HB_CNT_ALTSTACK = 18,     /* lost: calls of a handler on a stack above that of the call it interrupts */
-	HB_CNT_END
+	HB_CNT_OBJECTS_FULL = 19, /* hb_inodes took no more: files not known */
+	HB_CNT_STACKS_ENDED = 20, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 
 #endif

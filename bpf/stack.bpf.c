@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Owns the stacks: walks, hashes, stores each once. */
+/* Owns the stacks: picks the unwinder, hashes, stores each once. */
 #include "core.bpf.h"
+#include "compat.bpf.h"
 
 /*
- * Stacks by the hash of their generation and frames. 1,088 bytes per row as it comes; full: count
- * HB_CNT_STACK_FULL, and the bytes go to a site without a stack.
+ * Stacks by the hash of their generation, frames and end. 72 bytes and 8 for each frame that may be
+ * kept per row, as it comes; full: count HB_CNT_STACK_FULL, and the bytes go to a site without a
+ * stack. User space sets the value's size to what --max-frames needs.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -14,9 +16,13 @@ struct {
 	__type(value, struct hb_stack);
 } hb_stacks SEC(".maps");
 
-#define FRAME_BYTES_MAX (8ULL << 20)       /* a frame larger than the usual whole stack is garbage */
-#define TEXT_MIN        0x1000ULL          /* page 0 is never mapped */
-#define TEXT_MAX        0x00fffffffffff000ULL /* user space ends below, on every architecture we know */
+/* Scratch for stacks deeper than usual: 4 KB for each thread that allocates, with --max-frames. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hb_stack);
+} hb_deep SEC(".maps");
 
 __hidden long stack_read_u64(u64 address, u64 *value)
 {
@@ -27,12 +33,22 @@ __hidden long stack_read_u64(u64 address, u64 *value)
 	return err;
 }
 
-/*
- * Whether the bytes in front of @ret are a call: what a frame pointer that is none leads to is
- * almost never a return address. @before holds the eight bytes that end at @ret.
- */
-static __always_inline bool after_call(const u8 *before)
+__hidden long stack_read_pair(u64 address, u64 pair[2])
 {
+	long err = bpf_probe_read_user(pair, 2 * sizeof(*pair), (void *)address);
+
+	if (err && hb_can_fault)
+		err = bpf_copy_from_user(pair, 2 * sizeof(*pair), (void *)address);
+	return err;
+}
+
+__noinline bool stack_after_call(u64 address)
+{
+	u64 bytes;
+	const u8 *before = (const u8 *)&bytes;
+
+	if (stack_read_u64(address - 8, &bytes))
+		return false;
 #if defined(__TARGET_ARCH_x86)
 	if (before[3] == 0xe8) /* call rel32 */
 		return true;
@@ -49,51 +65,94 @@ static __always_inline bool after_call(const u8 *before)
 #endif
 }
 
-static __always_inline u64 mix(u64 hash, u64 value)
+/* Where the frames of the current thread's stack go. NULL: no memory. */
+static __always_inline struct hb_stack *scratch_of(struct hb_task *task)
 {
-	hash ^= value;
-	hash *= 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: Knuth's multiplicative hashing */
-	return hash ^ (hash >> 29);
+	if (hb_frames_max > HB_FRAMES_MAX)
+		return bpf_task_storage_get(&hb_deep, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	return (struct hb_stack *)task->scratch;
 }
 
-__hidden u64 stack_capture(struct hb_task *task, u32 gen, u64 pc, u64 sp, u64 fp)
+/*
+ * By frame pointers alone. What lies at a frame pointer that is none is almost never a return
+ * address, so a call must stand before each.
+ */
+static __always_inline void walk_pointers(struct hb_walk *walk, struct hb_stack *stack)
 {
-	struct hb_stack *stack = &task->scratch;
-	u64 hash = mix(mix(0, gen), pc); /* in two steps: gen ^ pc is the same for many */
-	u32 n = 1;
+	u64 sp = walk->sp, fp = walk->fp;
 
-	stack->gen = gen;
-	stack->frames[0] = pc;
-	for (int i = 1; i < HB_FRAMES_MAX; i++) {
+	stack->frames[0] = walk->pc | (walk->exact ? HB_FRAME_EXACT : 0);
+	walk->hash = stack_mix(walk->hash, stack->frames[0]);
+	walk->count = 1;
+	walk->end = HB_END_POINTERS;
+	for (u32 i = 1; i < HB_FRAMES_MAX; i++) {
 		u64 record[2]; /* the caller's frame pointer, the return address */
-		u64 before;
 
-		if (fp < sp || fp - sp > FRAME_BYTES_MAX || (fp & 7))
+		if (i >= hb_frames_max) {
+			walk->end = HB_END_DEPTH;
+			break;
+		}
+		if (fp < sp || fp - sp > STACK_FRAME_BYTES_MAX || (fp & 7))
 			break;
 		if (bpf_probe_read_user(record, sizeof(record), (void *)fp))
 			break;
-		if (record[1] < TEXT_MIN || record[1] > TEXT_MAX)
-			break;
-		if (bpf_probe_read_user(&before, sizeof(before), (void *)(record[1] - 8)) ||
-		    !after_call((const u8 *)&before))
+		if (record[1] < STACK_TEXT_MIN || record[1] > STACK_TEXT_MAX || !stack_after_call(record[1]))
 			break;
 		stack->frames[i] = record[1];
-		hash = mix(hash, record[1]);
-		n = i + 1;
+		walk->hash = stack_mix(walk->hash, record[1]);
+		walk->count = i + 1;
 		if (record[0] <= fp)
 			break;
 		sp = fp + 16;
 		fp = record[0];
 	}
-	stack->count = n;
-	return hash == HB_STACK_NONE ? 1 : hash;
+}
+
+/* Global: verified once, whatever called it. */
+__noinline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+{
+	struct hb_stack *stack;
+	struct hb_walk *walk;
+
+	if (!task || !resume)
+		return HB_STACK_NONE;
+	stack = scratch_of(task);
+	walk = &task->walk;
+	if (!stack) {
+		count(HB_CNT_STACK_FULL);
+		return HB_STACK_NONE;
+	}
+	walk->pc = resume->pc <= STACK_TEXT_MAX ? resume->pc : 0; /* it may come from the stack, and be anything */
+	walk->sp = resume->sp;
+	walk->fp = resume->fp;
+	walk->lr = resume->lr;
+	walk->slot = resume->slot;
+	walk->exact = !!resume->exact;
+	walk->gen = gen;
+	walk->hash = stack_mix(0, gen); /* in a step of its own: gen ^ pc is the same for many */
+#ifndef HB_POINTERS_ONLY
+	if (hb_unwind)
+		unwind_native(walk, stack);
+	else
+#endif
+		walk_pointers(walk, stack);
+	count(HB_CNT_STACKS_ENDED + walk->end);
+	stack->gen = gen;
+	stack->count = walk->count;
+	stack->end = walk->end;
+	stack->pad = 0;
+	walk->hash = stack_mix(walk->hash, walk->end);
+	return walk->hash == HB_STACK_NONE ? 1 : walk->hash;
 }
 
 __hidden u64 stack_store(struct hb_task *task, u64 key)
 {
-	if (bpf_map_lookup_elem(&hb_stacks, &key))
+	struct hb_stack *stack;
+
+	if (key == HB_STACK_NONE || bpf_map_lookup_elem(&hb_stacks, &key))
 		return key;
-	if (!bpf_map_update_elem(&hb_stacks, &key, &task->scratch, BPF_NOEXIST)) {
+	stack = scratch_of(task);
+	if (stack && !bpf_map_update_elem(&hb_stacks, &key, stack, BPF_NOEXIST)) {
 		count(HB_CNT_STACKS_IN);
 		return key;
 	}

@@ -7,9 +7,10 @@ TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g $(TEST_SAN) -I$(BUILD) -MM
 
 # What runs without the kernel: every folder but probe's attaching half and cmd.
 LIB_SRCS := $(wildcard user/base/*.c user/model/*.c user/remote/*.c user/symbol/*.c user/view/*.c \
-	user/probe/allocator*.c user/probe/runtimes.c user/probe/ret_sites.c user/probe/placement.c)
+	user/probe/allocator*.c user/probe/runtimes.c user/probe/ret_sites.c user/probe/placement.c \
+	user/probe/unwind_pool.c)
 LIB_OBJS := $(LIB_SRCS:user/%.c=$(T)/lib/%.o)
-LIB_LIBS := -lelf -liberty -lZydis -ljson-c -lcmocka -lpthread -ldl
+LIB_LIBS := -lelf -ldw -liberty -lZydis -ljson-c -llzma -lz -lcmocka -lpthread -ldl
 
 UNIT     := $(patsubst tests/unit/%.c,$(T)/unit/%,$(wildcard tests/unit/test_*.c))
 GOLDEN   := $(patsubst tests/golden/%.c,$(T)/golden/%,$(wildcard tests/golden/test_*.c))
@@ -64,6 +65,57 @@ check-bpf: all
 	$(Q)$(MAKE) --no-print-directory -C tests/load OUT=$(abspath $(BUILD))/load
 	$(Q)$(PYTHON) tests/bpf/run.py $(if $(ONLY),$(ONLY))
 
+# --- stacks beside those of another unwinder: the product's programs and sample.bpf.c in one skeleton ----
+U        := $(T)/unwind
+U_BPF    := $(BPF_SRCS:bpf/%.c=$(U)/bpf/%.o)
+U_OBJS   := $(patsubst tests/unwind/%.c,$(U)/%.o,$(filter-out %.bpf.c,$(wildcard tests/unwind/*.c))) \
+	$(patsubst user/probe/%.c,$(U)/probe/%.o,$(wildcard user/probe/*.c)) \
+	$(filter-out $(addprefix $(BUILD)/user/,main.o probe/% view/% cmd/%),$(OBJS))
+U_CFLAGS  = $(subst -I$(BUILD),-I$(U) -I$(BUILD),$(ALL_CFLAGS))
+SAMPLES  ?= 10000
+
+# What no uprobe runs may not sleep, and newer kernels do not even load a walk that could.
+$(U)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h)
+	$(call say,BPF,$< (without faults))
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -D'bpf_copy_from_user(to,bytes,from)=(-14)' -c $< -o $@
+
+$(U)/sample.bpf.o: tests/unwind/sample.bpf.c tests/unwind/sample.h $(wildcard bpf/*.h vmlinux/*.h)
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(U)/heldby.bpf.o: $(U_BPF) $(U)/sample.bpf.o
+	$(call say,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(U)/heldby.skel.h: $(U)/heldby.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name heldby_bpf > $@.tmp && mv $@.tmp $@
+
+$(U)/%.o: tests/unwind/%.c | $(U)/heldby.skel.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(U_CFLAGS) -c $< -o $@
+
+$(U)/probe/%.o: user/probe/%.c | $(U)/heldby.skel.h $(BUILD)/heldby_pointers.skel.h
+	$(call say,CC,$< (with the sampler))
+	$(Q)mkdir -p $(@D) && $(CC) $(U_CFLAGS) -c $< -o $@
+
+$(U)/differ: $(U_OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(LIBS)
+
+$(U)/throwing: tests/unwind/throwing.cc
+	$(call say,TEST,$<)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 -O2 -g -fomit-frame-pointer -Wall -Wextra -Werror -pthread -o $@ $<
+
+# What it runs lies beside it, so that the folder can be taken elsewhere.
+$(U)/programs: $(wildcard tests/unwind/programs/*)
+	$(Q)rm -rf $@ && cp -r tests/unwind/programs $@
+
+check-unwind: $(U)/differ $(U)/throwing $(U)/programs
+	$(Q)$(U)/differ --samples $(SAMPLES) $(if $(ONLY),--program $(ONLY))
+
+-include $(U_OBJS:.o=.d)
+
 budget: all
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bpf/budget.py $(if $(UPDATE),--update)
 
@@ -74,3 +126,18 @@ lint: all
 test: deps
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE)
 	$(Q)$(PYTHON) tests/all.py
+
+# --- what tracing costs: no test, for nothing here passes or fails ------------------------------
+B := $(BUILD)/bench
+
+$(B)/churn: tests/bench/churn.c
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -fno-builtin -fomit-frame-pointer -fcf-protection=none $(WARN) \
+		-Wno-missing-prototypes -o $@ $<
+
+$(B)/floor: tests/bench/floor.c $(filter $(BUILD)/user/base/%.o $(BUILD)/user/remote/%.o $(BUILD)/user/symbol/%.o \
+		$(BUILD)/user/model/%.o,$(OBJS)) $(BUILD)/user/probe/attach.o $(BUILD)/user/probe/features.o
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+bench: all $(B)/churn $(B)/floor
+	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
+.PHONY: bench

@@ -46,13 +46,54 @@ struct xol_area {
 	unsigned long vaddr; /* the page with the return trampoline */
 };
 
+struct return_instance {
+	unsigned long stack;          /* where the return address was */
+	unsigned long orig_ret_vaddr; /* and what it was */
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
+
 struct uprobes_state {
 	struct xol_area *xol_area;
 };
 
+/* arch/x86/include/asm/mmu.h, arch/arm64/include/asm/mmu.h */
+typedef struct {
+	void *vdso;
+} mm_context_t;
+
 /* include/linux/mm_types.h */
 struct mm_struct {
+	unsigned long exec_vm; /* pages mapped executable and not writable */
+	mm_context_t context;
 	struct uprobes_state uprobes_state;
+};
+
+/* include/linux/fs.h */
+struct super_block {
+	u32 s_dev; /* dev_t */
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	u32 i_generation;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+/* include/linux/mm_types.h */
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	struct mm_struct *vm_mm;
+	unsigned long vm_flags;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
 };
 
 /* include/linux/types.h */
@@ -85,6 +126,7 @@ struct task_struct {
 	int tgid;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	struct uprobe_task *utask;
 	struct task_struct *group_leader;
 	sigset_t blocked;
 	unsigned long sas_ss_sp; /* sigaltstack */

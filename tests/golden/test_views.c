@@ -22,21 +22,43 @@
 #define CONTAINER "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define BUILD_ID  "8f1c3ab2d4e5f60718293a4b5c6d7e8f90a1b2c3"
 
+#define IN_FILE(address_, function_, module_, build_id_, offset_) \
+	{ .kind = FRAME_NATIVE, .address = (address_), .function = (function_), .module = (module_), \
+	  .build_id = (build_id_), .offset = (offset_) }
+
 static const struct frame row_frames[] = {
-	{ FRAME_NATIVE, 0x55d0c0de1234, "parse_row", "/usr/bin/app", BUILD_ID, 0x1234 },
-	{ FRAME_NATIVE, 0x55d0c0de2000,
-	  "std::vector<std::pair<std::string, unsigned long>, "
-	  "std::allocator<std::pair<std::string, unsigned long> > >::_M_realloc_insert<"
-	  "std::string const&, unsigned long&>(int)",
-	  "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30", NULL, 0x2000 },
-	{ FRAME_NATIVE, 0x7f0000001000, NULL, "/opt/lib/libstripped.so.1", NULL, 0x1000 },
-	{ FRAME_UNKNOWN, 0x7fdeadbeef00, NULL, NULL, NULL, 0 },
+	IN_FILE(0x55d0c0de1234, "parse_row", "/usr/bin/app", BUILD_ID, 0x1234),
+	IN_FILE(0x55d0c0de2000,
+		"std::vector<std::pair<std::string, unsigned long>, "
+		"std::allocator<std::pair<std::string, unsigned long> > >::_M_realloc_insert<"
+		"std::string const&, unsigned long&>(int)",
+		"/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30", NULL, 0x2000),
+	IN_FILE(0x7f0000001000, NULL, "/opt/lib/libstripped.so.1", NULL, 0x1000),
+	{ .kind = FRAME_UNKNOWN, .address = 0x7fdeadbeef00 },
 };
 
 /* A name may hold whatever its file's author liked. */
 static const struct frame hostile_frames[] = {
-	{ FRAME_NATIVE, 0x401000, "evil\033[2J;\nfn\xff\"\\", "/tmp/a;b\nc\xc3(.so", NULL, 0x1000 },
-	{ FRAME_NATIVE, 0x401100, "r\xc3\xa9sum\xc3\xa9", "/tmp/\xe2\x80\xaegpj.so", NULL, 0x1100 },
+	IN_FILE(0x401000, "evil\033[2J;\nfn\xff\"\\", "/tmp/a;b\nc\xc3(.so", NULL, 0x1000),
+	IN_FILE(0x401100, "r\xc3\xa9sum\xc3\xa9", "/tmp/\xe2\x80\xaegpj.so", NULL, 0x1100),
+};
+
+/* What the DWARF of a file adds, code that lies in no file, a walk that ended early. */
+static const struct frame named_frames[] = {
+	{ .kind = FRAME_NATIVE, .inlined = true, .function = "grow<std::string, unsigned long>",
+	  .module = "/usr/bin/app", .build_id = BUILD_ID, .offset = 0x1234, .file = "/build/src/grow.h", .line = 20 },
+	{ .kind = FRAME_NATIVE, .inlined = true, .function = "append", .module = "/usr/bin/app",
+	  .build_id = BUILD_ID, .offset = 0x1234 },
+	{ .kind = FRAME_NATIVE, .function = "parse_row", .module = "/usr/bin/app", .build_id = BUILD_ID,
+	  .offset = 0x1234, .file = "rows.c", .line = 118 },
+	{ .kind = FRAME_NATIVE, .exact = true, .function = "handler", .module = "/usr/bin/app",
+	  .build_id = BUILD_ID, .offset = 0x1300, .file = "../src/a;b\nc.c" },
+	{ .kind = FRAME_NATIVE, .address = 0x7f3300001000, .function = "Lapp/Main;::run", .module = "[jit]" },
+	{ .kind = FRAME_NATIVE, .address = 0x7f3300002000, .module = "[jit]" },
+	{ .kind = FRAME_NATIVE, .module = "/usr/bin/app", .offset = 0x2000, .file = "odd.c", .line = 7 },
+	{ .kind = FRAME_UNKNOWN },
+	{ .kind = FRAME_NATIVE, .function = "main_loop", .module = "/opt/lib/libfoo.so", .offset = 0x3000,
+	  .stopped = "no unwind rows for lib\033[31m;foo.so" },
 };
 
 static struct frame deep_frames[20];
@@ -284,6 +306,84 @@ static void a_module_has_no_offset(void **state)
 	expect("folded", &report, (struct view_style){ 0 }, "module.folded");
 }
 
+static const struct board_row named_rows[] = {
+	{ .rank = 1, .gen = 7, .source = HB_SRC_MALLOC, .outstanding_bytes = 4096, .outstanding_count = 1,
+	  .allocated_bytes = 4096, .allocated_count = 1,
+	  .frames = named_frames, .frames_count = COUNT_OF(named_frames) },
+	{ .rank = 2, .gen = 7, .source = HB_SRC_MALLOC, .outstanding_bytes = 64, .outstanding_count = 1,
+	  .allocated_bytes = 64, .allocated_count = 1,
+	  .frames = &named_frames[COUNT_OF(named_frames) - 1], .frames_count = 1 },
+};
+
+static struct report named_report(void)
+{
+	struct report report = full_report();
+
+	report.rows = named_rows;
+	report.rows_count = report.rows_total = COUNT_OF(named_rows);
+	report.processes_count = 1;
+	memset(&report.losses, 0, sizeof(report.losses));
+	return report;
+}
+
+static void a_frame_says_where_it_was_written_and_a_cut_stack_why(void **state)
+{
+	struct report report = named_report();
+
+	(void)state;
+	expect("text", &report, (struct view_style){ 0 }, "named.txt");
+	expect("text", &report, (struct view_style){ .verbose = true }, "named-verbose.txt");
+	expect("text", &report, (struct view_style){ .color = true, .width = 50 }, "named-narrow.txt");
+	expect("json", &report, (struct view_style){ 0 }, "named.json");
+	expect("folded", &report, (struct view_style){ 0 }, "named.folded");
+}
+
+static void a_row_of_many_stacks_does_not_say_why_one_ended(void **state)
+{
+	struct report report = named_report();
+
+	(void)state;
+	report.group = GROUP_CALLSITE;
+	report.rows = &named_rows[1];
+	report.rows_count = report.rows_total = 1;
+	expect("text", &report, (struct view_style){ 0 }, "callsite.txt");
+	expect("json", &report, (struct view_style){ 0 }, "callsite.json");
+	expect("folded", &report, (struct view_style){ 0 }, "callsite.folded");
+}
+
+static void stacks_are_summed_up_by_why_they_ended(void **state)
+{
+	static const struct report_table unwind_tables[] = {
+		{ "stacks", 300, 32768, "--max-stacks" },
+		{ "unwind pages", 3900, 4096, "--unwind-memory" },
+	};
+	struct report report = { .host = "node-7", .final = true, .tables = unwind_tables, .tables_count = 2 };
+
+	(void)state;
+	report.stacks.ended[HB_END_COMPLETE] = 1234321;
+	expect("text", &report, (struct view_style){ 0 }, "stacks-complete.txt");
+	report.stacks.ended[HB_END_DEPTH] = 247;
+	report.stacks.ended[HB_END_NO_ROWS] = 123;
+	report.stacks.ended[HB_END_BUSY] = 1;
+	expect("text", &report, (struct view_style){ 0 }, "stacks.txt");
+	expect("json", &report, (struct view_style){ 0 }, "stacks.json");
+	report.stacks.ended[HB_END_COMPLETE] = UINT64_MAX / 2; /* rounds to all of them */
+	expect("text", &report, (struct view_style){ 0 }, "stacks-most.txt");
+}
+
+static void a_kernel_that_follows_frame_pointers_only_is_named(void **state)
+{
+	struct report report = { .host = "node-7", .final = true,
+				 .unwinding_note = "this kernel lacks bpf_loop: stacks by frame pointers only" };
+
+	(void)state;
+	expect("text", &report, (struct view_style){ .color = true }, "pointers-none.txt");
+	report.stacks.ended[HB_END_POINTERS] = 990;
+	report.stacks.ended[HB_END_DEPTH] = 10;
+	expect("text", &report, (struct view_style){ 0 }, "pointers.txt");
+	expect("json", &report, (struct view_style){ 0 }, "pointers.json");
+}
+
 /* A shell's loop: 380 times a bash that becomes an ls, 20 daemons that live on, one of them unseen. */
 #define LOOPS   380
 #define DAEMONS 20
@@ -472,6 +572,10 @@ int main(void)
 		cmocka_unit_test(a_container_has_a_label_and_no_process),
 		cmocka_unit_test(a_thread_has_its_number),
 		cmocka_unit_test(a_module_has_no_offset),
+		cmocka_unit_test(a_frame_says_where_it_was_written_and_a_cut_stack_why),
+		cmocka_unit_test(a_row_of_many_stacks_does_not_say_why_one_ended),
+		cmocka_unit_test(stacks_are_summed_up_by_why_they_ended),
+		cmocka_unit_test(a_kernel_that_follows_frame_pointers_only_is_named),
 		cmocka_unit_test(of_many_processes_those_that_hold_most_are_listed),
 		cmocka_unit_test(twenty_processes_are_listed_and_one_more_is_summed_up),
 		cmocka_unit_test(an_image_before_an_exec_says_so_and_a_reused_pid_does_not),
@@ -484,8 +588,7 @@ int main(void)
 	size_t i;
 
 	for (i = 0; i < COUNT_OF(deep_frames); i++)
-		deep_frames[i] = (struct frame){
-			FRAME_NATIVE, 0x1000 + i, "descend", "/usr/bin/app", BUILD_ID, 0x1000 + i,
-		};
+		deep_frames[i] = (struct frame)IN_FILE(0x1000 + i, "descend", "/usr/bin/app", BUILD_ID,
+						       0x1000 + i);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

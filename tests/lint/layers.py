@@ -15,7 +15,7 @@ MAY = {
     "base": set(),
     "model": {"base", RECORD},
     "remote": {"base", "model"},
-    "symbol": {"base", "model", "remote"},
+    "symbol": {"base", "model", "remote", RECORD},
     "ledger": {"base", "model", "remote", "symbol"},
     "view": {"base", "model"},
     "probe": {"base", "model", "remote", "symbol", RECORD},

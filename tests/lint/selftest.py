@@ -123,6 +123,8 @@ GOOD = {
     "tests/run.py": f"#!/usr/bin/env python3\n# {SPDX}Apache-2.0\n",
 }
 for parser, target in tables.PARSERS.items():
+    GOOD.setdefault(parser, FREE)
+    GOOD.setdefault(parser[:-2] + ".h", GUARDED.format(os.path.basename(parser)[:-2].upper(), ""))
     GOOD[f"tests/fuzz/fuzz_{target}.c"] = FUZZ.format(parser[:-2] + ".h")
     GOOD[f"tests/fuzz/corpus/{target}/seed"] = "seed"
 

@@ -24,9 +24,13 @@ COMMON_OPTIONS = {"help", "version"}
 PARSERS = {
     "user/symbol/elffile.c": "elffile",
     "user/symbol/demangle.c": "demangle",
+    "user/symbol/cfi.c": "cfi",
+    "user/symbol/perfmap.c": "perfmap",
+    "user/symbol/jitdump.c": "jitdump",
     "user/remote/maps.c": "maps",
     "user/remote/procfs.c": "procfs",
     "user/probe/allocators.c": "allocators",
+    "user/view/saved.c": "saved",
 }
 
 

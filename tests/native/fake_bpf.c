@@ -6,6 +6,7 @@
  */
 #include "fake_bpf.h"
 #include "fake_private.h"
+#include "record.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,14 +17,26 @@ __u64 hb_min_size;
 __u32 hb_by_thread;
 __u32 hb_session;
 __u32 hb_can_fault;
+__u32 hb_unwind;
+__u32 hb_frames_max;
 
-#define MAPS_MAX 8
+/* Globals of bpf/, 0 after load. */
+extern __u32 hb_last_gen, hb_last_mappings, hb_flushes[HB_FLUSHES];
+
+#define MAPS_MAX 20
 #define BUCKETS	 (1u << 14)
 
 struct row {
 	struct row *next;
 	void *value;
+	u64 used; /* when, by the map's ticks */
 	u8 key[];
+};
+
+struct fake_storage {
+	struct fake_storage *next;
+	const char *name;
+	void *bytes;
 };
 
 struct fault {
@@ -33,7 +46,8 @@ struct fault {
 
 struct map {
 	char name[16];
-	u32 key_bytes, value_bytes, declared, limit, count;
+	u32 type, key_bytes, value_bytes, declared, limit, count;
+	u64 ticks;
 	struct fault faults[FAKE_OUTPUT + 1];
 	void (*hooks[FAKE_OUTPUT + 1])(void *arg);
 	void *hook_args[FAKE_OUTPUT + 1];
@@ -73,11 +87,18 @@ static void shape(struct map *map, u32 key_bytes, u32 value_bytes)
 		map->buckets = calloc(BUCKETS, sizeof(*map->buckets));
 }
 
+/* User space sets the size of stacks. */
+static u32 value_bytes_of(const struct fake_spec *spec)
+{
+	return strcmp(spec->name, "&hb_stacks") ? spec->value_bytes : offsetof(struct hb_stack, frames[hb_frames_max]);
+}
+
 static struct map *map_of(const struct fake_spec *spec)
 {
 	struct map *map = map_named(spec->name);
 
-	shape(map, spec->key_bytes, spec->value_bytes);
+	shape(map, spec->key_bytes, value_bytes_of(spec));
+	map->type = spec->type;
 	map->declared = spec->max_entries;
 	return map;
 }
@@ -143,16 +164,27 @@ static void insert(struct map *map, struct row **place, const void *key, const v
 	struct row *row = malloc(sizeof(*row) + map->key_bytes);
 
 	row->next = NULL;
+	row->used = ++map->ticks;
 	row->value = value_copy(map, value);
 	memcpy(row->key, key, map->key_bytes);
 	*place = row;
 	map->count++;
 }
 
+static bool is_array(u32 type)
+{
+	return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
 static void replace(struct map *map, struct row *row, const void *value)
 {
 	void *old = row->value;
 
+	row->used = ++map->ticks;
+	if (is_array(map->type)) { /* in place */
+		memcpy(row->value, value, map->value_bytes);
+		return;
+	}
 	row->value = value_copy(map, value);
 	free(old);
 }
@@ -166,9 +198,19 @@ static void unlink_row(struct map *map, struct row **place)
 	map->count--;
 }
 
-static bool is_array(const struct fake_spec *spec)
+/* The row that was not used for the longest time goes. */
+static void evict(struct map *map)
 {
-	return spec->type == BPF_MAP_TYPE_ARRAY || spec->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+	struct row **oldest = NULL;
+
+	for (u32 i = 0; i < BUCKETS; i++) {
+		for (struct row **place = &map->buckets[i]; *place; place = &(*place)->next) {
+			if (!oldest || (*place)->used < (*oldest)->used)
+				oldest = place;
+		}
+	}
+	if (oldest)
+		unlink_row(map, oldest);
 }
 
 void *fake_lookup(const struct fake_spec *spec, const void *key)
@@ -180,14 +222,17 @@ void *fake_lookup(const struct fake_spec *spec, const void *key)
 	if (before(map, FAKE_LOOKUP))
 		return NULL;
 	place = place_of(map, key);
-	if (!*place && is_array(spec)) { /* an array's rows are there from the start */
+	if (!*place && is_array(spec->type)) { /* an array's rows are there from the start */
 		if (*(const u32 *)key >= spec->max_entries)
 			return NULL;
 		zero = calloc(1, map->value_bytes);
 		insert(map, place, key, zero);
 		free(zero);
 	}
-	return *place ? (*place)->value : NULL;
+	if (!*place)
+		return NULL;
+	(*place)->used = ++map->ticks;
+	return (*place)->value;
 }
 
 long fake_update(const struct fake_spec *spec, const void *key, const void *value, u64 flags)
@@ -206,8 +251,12 @@ long fake_update(const struct fake_spec *spec, const void *key, const void *valu
 		replace(map, *place, value);
 		return 0;
 	}
-	if (map->count >= (map->limit ? map->limit : map->declared))
-		return -E2BIG;
+	if (map->count >= (map->limit ? map->limit : map->declared)) {
+		if (spec->type != BPF_MAP_TYPE_LRU_HASH)
+			return -E2BIG;
+		evict(map);
+		place = place_of(map, key);
+	}
 	insert(map, place, key, value);
 	return 0;
 }
@@ -228,14 +277,33 @@ long fake_delete(const struct fake_spec *spec, const void *key)
 
 void *fake_storage(const char *name, struct task_struct *task, size_t bytes, u64 flags)
 {
+	struct fake_storage *storage;
+
 	if (!task)
 		fake_die("no current task");
-	if (task->storage || !(flags & BPF_LOCAL_STORAGE_GET_F_CREATE))
-		return task->storage;
-	if (before(map_named(name), FAKE_STORAGE))
+	for (storage = task->storage; storage; storage = storage->next) {
+		if (!strcmp(storage->name, name))
+			return storage->bytes;
+	}
+	if (!(flags & BPF_LOCAL_STORAGE_GET_F_CREATE) || before(map_named(name), FAKE_STORAGE))
 		return NULL;
-	task->storage = calloc(1, bytes);
-	return task->storage;
+	storage = malloc(sizeof(*storage));
+	storage->name = name;
+	storage->bytes = calloc(1, bytes);
+	storage->next = task->storage;
+	task->storage = storage;
+	return storage->bytes;
+}
+
+void fake_storage_free(struct task_struct *task)
+{
+	while (task->storage) {
+		struct fake_storage *storage = task->storage;
+
+		task->storage = storage->next;
+		free(storage->bytes);
+		free(storage);
+	}
 }
 
 long fake_output(const struct fake_spec *spec, const void *data, u64 bytes, u64 flags)
@@ -330,6 +398,12 @@ void fake_knobs(u64 min_size, u32 by_thread, u32 session, u32 can_fault)
 	hb_can_fault = can_fault;
 }
 
+void fake_unwinding(u32 unwind, u32 frames_max)
+{
+	hb_unwind = unwind;
+	hb_frames_max = frames_max;
+}
+
 static void map_clear(struct map *map)
 {
 	for (u32 i = 0; map->buckets && i < BUCKETS; i++) {
@@ -349,6 +423,11 @@ void fake_reset(void)
 	free(events);
 	events = NULL;
 	event_count = 0;
+	hb_last_gen = 0;
+	hb_last_mappings = 0;
+	memset(hb_flushes, 0, sizeof(hb_flushes));
 	fake_knobs(0, 0, 0, 0);
+	fake_unwinding(0, HB_FRAMES_MAX);
 	fake_user_reset();
+	fake_maps_reset();
 }

@@ -38,13 +38,51 @@ struct uprobes_state {
 	struct xol_area *xol_area;
 };
 
+struct super_block {
+	u32 s_dev;
+};
+
+struct inode {
+	unsigned long i_ino;
+	u32 i_generation;
+	struct super_block *i_sb;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct mm_struct;
+
+struct vm_area_struct {
+	unsigned long vm_start, vm_end, vm_pgoff, vm_flags;
+	struct mm_struct *vm_mm;
+	struct file *vm_file;
+
+	struct vm_area_struct *next;
+};
+
+struct mm_context {
+	void *vdso;
+};
+
 struct fake_page;
 
 struct mm_struct {
 	struct uprobes_state uprobes_state;
+	struct mm_context context;
+	unsigned long exec_vm;
 	struct xol_area area;
 	struct fake_page *pages;
+	struct vm_area_struct *vmas;
 };
+
+struct return_instance {
+	unsigned long stack;
+	unsigned long orig_ret_vaddr;
+};
+
+#define FAKE_RETURNS_MAX 64 /* MAX_URETPROBE_DEPTH, include/linux/uprobes.h */
 
 typedef struct {
 	int counter;
@@ -53,6 +91,8 @@ typedef struct {
 struct signal_struct {
 	atomic_t live;
 };
+
+struct fake_storage;
 
 struct fake_sigset {
 	unsigned long sig[1];
@@ -81,7 +121,9 @@ struct task_struct {
 
 	struct signal_struct own_signal; /* of a group leader */
 	struct pt_regs user_regs;
-	void *storage;
+	struct return_instance returns[FAKE_RETURNS_MAX]; /* oldest first */
+	unsigned int return_count;
+	struct fake_storage *storage;
 };
 
 /* --- macros ---------------------------------------------------------------------------------- */
@@ -90,6 +132,9 @@ struct task_struct {
 #define __always_inline inline __attribute__((always_inline))
 #endif
 #define __hidden __attribute__((visibility("hidden")))
+#ifndef __noinline
+#define __noinline __attribute__((noinline))
+#endif
 
 #define __uint(name, val) int(*name)[val]
 #define __type(name, val) __typeof__(val) *name
@@ -176,11 +221,16 @@ u64 bpf_get_func_ip(void *ctx);
 long bpf_task_pt_regs(struct task_struct *task);
 long bpf_probe_read_user(void *dst, u32 bytes, const void *src);
 long bpf_copy_from_user(void *dst, u32 bytes, const void *src);
+/* The callback's type is of the caller's choice, as with the kernel's. */
+long bpf_loop(u32 times, void *callback, void *ctx, u64 flags);
+long bpf_find_vma(struct task_struct *task, u64 address, void *callback, void *ctx, u64 flags);
 
 /* What compat.bpf.h leaves to us. */
 u64 compat_trampoline(void);
 bool compat_on_altstack(u64 sp);
 u64 compat_blocked(void);
+u64 compat_exec_pages(void);
+u64 compat_probed_return(u64 slot);
 
 /* --- for tests: maps ------------------------------------------------------------------------- */
 enum fake_op {
@@ -194,6 +244,8 @@ enum fake_op {
 /* Everything as after load: no rows, no tasks, no faults, knobs 0. */
 void fake_reset(void);
 void fake_knobs(u64 min_size, u32 by_thread, u32 session, u32 can_fault);
+/* hb_unwind, and hb_frames_max with the size of hb_stacks' rows that goes with it. */
+void fake_unwinding(u32 unwind, u32 frames_max);
 /* Map @name takes at most @rows rows; 0: as many as it is declared with. */
 void fake_limit(const char *name, u32 rows);
 /* Of the operations @op on map @name that come, let @skip pass, then fail @times with @err. */
@@ -219,6 +271,8 @@ struct mm_struct *fake_mm(u64 trampoline); /* trampoline 0: this process has non
 void fake_task_gone(struct task_struct *task);
 void fake_current(struct task_struct *task);
 void fake_probe(u64 cookie, u64 func_ip);
+/* The monotonic clock shows this now, and a little more at each look. */
+void fake_clock(u64 ns);
 
 /* Pages come into being by writing; elsewhere reading faults. */
 void fake_write(struct mm_struct *mm, u64 address, const void *bytes, size_t count);
@@ -228,5 +282,21 @@ u64 fake_read_u64(struct mm_struct *mm, u64 address); /* 0 where nothing is */
 void fake_swap_out(struct mm_struct *mm, u64 address);
 void fake_unmap(struct mm_struct *mm, u64 address);
 u32 fake_pages_faulted_in(void);
+
+/* --- for tests: mappings --------------------------------------------------------------------- */
+#define FAKE_WRITE 0x2UL /* VM_WRITE, VM_EXEC: include/linux/mm.h */
+#define FAKE_EXEC  0x4UL
+
+/* A file, and its inode at an address of its own. Lives until fake_reset(). */
+struct file *fake_file(u64 ino, u32 dev, u32 generation);
+/* Map [start, end); @file NULL: no file. Counts in the memory's executable pages as the kernel counts. */
+void fake_map(struct mm_struct *mm, u64 start, u64 end, u64 offset, u64 flags, struct file *file);
+void fake_map_vdso(struct mm_struct *mm, u64 start, u64 end);
+/* Take the mapping at @start away; the bytes in it stay. */
+void fake_map_gone(struct mm_struct *mm, u64 start);
+/* Of the calls of bpf_find_vma() that come, let @skip pass, then fail @times with -EBUSY. */
+void fake_find_vma_busy(unsigned int skip, unsigned int times);
+/* How often bpf_find_vma() was called. */
+u32 fake_find_vma_calls(void);
 
 #endif

@@ -9,5 +9,10 @@
 void fake_die(const char *why) __attribute__((noreturn));
 /* Tasks, memories and the clock back to nothing. */
 void fake_user_reset(void);
+void fake_maps_reset(void);
+/* The task's storages go. */
+void fake_storage_free(struct task_struct *task);
+/* The mappings of @mm go. */
+void fake_maps_free(struct mm_struct *mm);
 
 #endif

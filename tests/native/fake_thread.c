@@ -94,6 +94,18 @@ void thread_exit(struct thread *thread)
 	fake_task_gone(task);
 }
 
+/* The kernel's own list: what the thread has. */
+static void tell_returns(struct thread *thread)
+{
+	struct task_struct *task = thread->task;
+
+	for (unsigned int i = 0; i < thread->instances; i++) {
+		task->returns[i].stack = thread->instance[i].slot;
+		task->returns[i].orig_ret_vaddr = thread->instance[i].caller;
+	}
+	task->return_count = thread->instances;
+}
+
 struct thread *thread_fork(struct thread *parent, int pid, bool shares)
 {
 	struct task_struct *task = fake_task(pid, NULL);
@@ -101,6 +113,7 @@ struct thread *thread_fork(struct thread *parent, int pid, bool shares)
 
 	*child = *parent; /* the kernel copies its return instances too: dup_utask() */
 	child->task = task;
+	tell_returns(child);
 	if (shares) {
 		task->mm = parent->task->mm;
 	} else {
@@ -124,6 +137,7 @@ void thread_exec(struct thread *thread)
 	thread->frames = 0;
 	thread->instances = 0;
 	thread->signals = 0;
+	tell_returns(thread);
 	fake_current(task);
 	hb_task_exec(task);
 }
@@ -151,6 +165,7 @@ static void hijack(struct thread *thread, const struct function *function)
 			break;
 		thread->instances--;
 	}
+	tell_returns(thread);
 	if (thread->instances == STEPS_MAX || (chained && !thread->instances))
 		return;
 	if (chained)
@@ -159,6 +174,7 @@ static void hijack(struct thread *thread, const struct function *function)
 	thread->instance[thread->instances++] = (struct instance){
 		.slot = thread->sp, .caller = caller, .function = function, .chained = chained,
 	};
+	tell_returns(thread);
 }
 
 static void enter(struct thread *thread, const struct function *function, u64 a1, u64 a2, u64 a3)
@@ -248,6 +264,7 @@ static u64 trampoline(struct thread *thread, u64 result)
 		while (thread->instances > next) {
 			struct instance gone = thread->instance[--thread->instances];
 
+			tell_returns(thread);
 			if (valid)
 				run_return(thread, &gone, result, ip);
 		}
@@ -422,7 +439,6 @@ static void all_gone(void)
 int fresh(void **state)
 {
 	all_gone();
-	hb_last_gen = 0;
 	thread_session(*state != NULL);
 	return 0;
 }

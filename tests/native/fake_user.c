@@ -58,8 +58,7 @@ struct task_struct *fake_task(int pid, struct task_struct *leader)
 
 void fake_task_gone(struct task_struct *task)
 {
-	free(task->storage);
-	task->storage = NULL;
+	fake_storage_free(task);
 	if (current == task)
 		current = NULL;
 }
@@ -73,6 +72,11 @@ void fake_probe(u64 cookie, u64 func_ip)
 {
 	probe_cookie = cookie;
 	probe_ip = func_ip;
+}
+
+void fake_clock(u64 ns)
+{
+	now_ns = ns;
 }
 
 static struct fake_page *page_at(struct mm_struct *mm, u64 address, bool create)
@@ -208,6 +212,20 @@ u64 bpf_ktime_get_ns(void)
 	return now_ns += 1000;
 }
 
+long bpf_loop(u32 times, void *callback, void *ctx, u64 flags)
+{
+	long (*step)(u32 index, void *ctx) = callback;
+	u32 done = 0;
+
+	if (flags)
+		return -EINVAL;
+	if (times > 1u << 23) /* BPF_MAX_LOOPS, include/linux/bpf.h */
+		return -E2BIG;
+	while (done < times && !step(done++, ctx))
+		;
+	return done;
+}
+
 u64 bpf_get_attach_cookie(void *ctx)
 {
 	return probe_cookie;
@@ -228,6 +246,15 @@ u64 compat_trampoline(void)
 	return current->mm->uprobes_state.xol_area ? current->mm->uprobes_state.xol_area->vaddr : 0;
 }
 
+u64 compat_probed_return(u64 slot)
+{
+	for (unsigned int i = current->return_count; i-- > 0;) { /* the kernel's list begins with the newest */
+		if (current->returns[i].stack == slot)
+			return current->returns[i].orig_ret_vaddr;
+	}
+	return 0;
+}
+
 u64 compat_blocked(void)
 {
 	return bpf_get_current_task_btf()->blocked.sig[0];
@@ -241,12 +268,13 @@ bool compat_on_altstack(u64 sp)
 void fake_user_reset(void)
 {
 	for (unsigned int i = 0; i < task_count; i++) {
-		free(tasks[i]->storage);
+		fake_storage_free(tasks[i]);
 		free(tasks[i]);
 	}
 	for (unsigned int i = 0; i < mm_count; i++) {
 		while (mms[i]->pages)
 			fake_unmap(mms[i], mms[i]->pages->address);
+		fake_maps_free(mms[i]);
 		free(mms[i]);
 	}
 	task_count = 0;

@@ -9,6 +9,7 @@
 #define CODE  0x555500000000ULL /* and return addresses point here */
 
 static struct hb_task *task;
+static struct hb_stack *stack; /* the task's scratch */
 static struct mm_struct *mm;
 
 static void put_call(u64 ret)
@@ -34,12 +35,20 @@ static void begin(void)
 	fake_current(thread->task);
 	task = pending_task_create();
 	assert_non_null(task);
-	memset(&task->scratch, 0xee, sizeof(task->scratch));
+	memset(task->scratch, 0xee, sizeof(task->scratch));
+	stack = (struct hb_stack *)task->scratch;
+}
+
+static u64 capture(u32 gen, u64 pc, u64 fp)
+{
+	struct hb_resume resume = { .pc = pc, .sp = STACK, .fp = fp };
+
+	return stack_capture(task, gen, &resume);
 }
 
 static u64 walk(u64 fp)
 {
-	return stack_capture(task, GEN, PC, STACK, fp);
+	return capture(GEN, PC, fp);
 }
 
 static void frames_are_walked_innermost_first(void **state)
@@ -49,12 +58,12 @@ static void frames_are_walked_innermost_first(void **state)
 	put_frame(STACK + 0x80, STACK + 0x800, CODE + 0x200);
 	put_frame(STACK + 0x800, 0, CODE + 0x300);
 	walk(STACK + 0x20);
-	assert_int_equal(task->scratch.count, 4);
-	assert_int_equal(task->scratch.gen, GEN);
-	assert_int_equal(task->scratch.frames[0], PC);
-	assert_int_equal(task->scratch.frames[1], CODE + 0x100);
-	assert_int_equal(task->scratch.frames[2], CODE + 0x200);
-	assert_int_equal(task->scratch.frames[3], CODE + 0x300);
+	assert_int_equal(stack->count, 4);
+	assert_int_equal(stack->gen, GEN);
+	assert_int_equal(stack->frames[0], PC);
+	assert_int_equal(stack->frames[1], CODE + 0x100);
+	assert_int_equal(stack->frames[2], CODE + 0x200);
+	assert_int_equal(stack->frames[3], CODE + 0x300);
 }
 
 static void a_frame_pointer_that_is_none_ends_the_walk(void **state)
@@ -70,8 +79,8 @@ static void a_frame_pointer_that_is_none_ends_the_walk(void **state)
 	put_frame(STACK + (8ULL << 20) + 8, 0, CODE + 0x100);
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
 		walk(garbage[i]);
-		assert_int_equal(task->scratch.count, 1);
-		assert_int_equal(task->scratch.frames[0], PC);
+		assert_int_equal(stack->count, 1);
+		assert_int_equal(stack->frames[0], PC);
 	}
 }
 
@@ -80,11 +89,11 @@ static void a_cycle_of_frame_pointers_ends_the_walk(void **state)
 	begin();
 	put_frame(STACK + 0x20, STACK + 0x20, CODE + 0x100);
 	walk(STACK + 0x20);
-	assert_int_equal(task->scratch.count, 2);
+	assert_int_equal(stack->count, 2);
 	put_frame(STACK + 0x20, STACK + 0x80, CODE + 0x100);
 	put_frame(STACK + 0x80, STACK + 0x20, CODE + 0x200);
 	walk(STACK + 0x20);
-	assert_int_equal(task->scratch.count, 3);
+	assert_int_equal(stack->count, 3);
 }
 
 static void records_that_overlap_end_the_walk(void **state)
@@ -93,7 +102,7 @@ static void records_that_overlap_end_the_walk(void **state)
 	put_frame(STACK + 0x20, STACK + 0x28, CODE + 0x100);
 	fake_write_u64(mm, STACK + 0x30, CODE + 0x100);
 	walk(STACK + 0x20);
-	assert_int_equal(task->scratch.count, 2);
+	assert_int_equal(stack->count, 2);
 }
 
 static void a_record_that_can_be_read_only_in_half_is_none(void **state)
@@ -101,14 +110,14 @@ static void a_record_that_can_be_read_only_in_half_is_none(void **state)
 	begin();
 	fake_write_u64(mm, STACK + 0xff8, STACK + 0x2000);
 	walk(STACK + 0xff8);
-	assert_int_equal(task->scratch.count, 1);
+	assert_int_equal(stack->count, 1);
 	fake_write_u64(mm, STACK + 0x1000, CODE + 0x100);
 	put_call(CODE + 0x100);
 	walk(STACK + 0xff8);
-	assert_int_equal(task->scratch.count, 2);
+	assert_int_equal(stack->count, 2);
 	fake_unmap(mm, STACK + 0x1000);
 	walk(STACK + 0xff8);
-	assert_int_equal(task->scratch.count, 1);
+	assert_int_equal(stack->count, 1);
 }
 
 static void a_return_address_outside_of_user_text_ends_the_walk(void **state)
@@ -122,7 +131,7 @@ static void a_return_address_outside_of_user_text_ends_the_walk(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		fake_write_u64(mm, STACK + 0x28, bad[i]);
 		walk(STACK + 0x20);
-		assert_int_equal(task->scratch.count, 1);
+		assert_int_equal(stack->count, 1);
 	}
 }
 
@@ -132,9 +141,9 @@ static void no_more_than_127_frames_are_kept(void **state)
 	for (u64 i = 0; i < 300; i++)
 		put_frame(STACK + 16 * i, STACK + 16 * (i + 1), CODE + 0x100 + 8 * i);
 	walk(STACK);
-	assert_int_equal(task->scratch.count, 127);
-	assert_int_equal(task->scratch.frames[1], CODE + 0x100);
-	assert_int_equal(task->scratch.frames[126], CODE + 0x100 + 8 * 125);
+	assert_int_equal(stack->count, 127);
+	assert_int_equal(stack->frames[1], CODE + 0x100);
+	assert_int_equal(stack->frames[126], CODE + 0x100 + 8 * 125);
 	assert_int_equal(task->last_free, 0); /* and nothing beside them is touched */
 	assert_int_equal(task->depth, 0);
 }
@@ -181,7 +190,7 @@ static void only_what_follows_a_call_instruction_is_a_return_address(void **stat
 		fake_write(mm, ret - sizeof(nops), nops, sizeof(nops));
 		fake_write(mm, ret - encoding->length, encoding->bytes, encoding->length);
 		walk(STACK + 0x20);
-		assert_int_equal(task->scratch.count, encoding->is_call ? 2 : 1);
+		assert_int_equal(stack->count, encoding->is_call ? 2 : 1);
 	}
 }
 
@@ -191,7 +200,7 @@ static void text_that_is_swapped_out_ends_the_walk(void **state)
 	put_frame(STACK + 0x20, 0, CODE + 0x100);
 	fake_swap_out(mm, CODE + 0x100);
 	walk(STACK + 0x20);
-	assert_int_equal(task->scratch.count, 1);
+	assert_int_equal(stack->count, 1);
 }
 
 static void the_key_is_the_same_for_the_same_stack_only(void **state)
@@ -217,15 +226,15 @@ static void the_key_is_the_same_for_the_same_stack_only(void **state)
 	put_frame(STACK + 0x400, STACK + 0x480, CODE + 0x200); /* the other order */
 	put_frame(STACK + 0x480, 0, CODE + 0x100);
 	assert_int_not_equal(walk(STACK + 0x400), key);
-	assert_int_not_equal(stack_capture(task, GEN, PC + 1, STACK, STACK + 0x20), key);
-	assert_int_not_equal(stack_capture(task, GEN + 1, PC, STACK, STACK + 0x20), key);
+	assert_int_not_equal(capture(GEN, PC + 1, STACK + 0x20), key);
+	assert_int_not_equal(capture(GEN + 1, PC, STACK + 0x20), key);
 }
 
 static void of_100000_stacks_no_two_have_one_key(void **state)
 {
 	begin();
 	for (u64 i = 0; i < 100000; i++) {
-		u64 key = stack_capture(task, GEN, APP + i, STACK, 0);
+		u64 key = capture(GEN, APP + i, 0);
 		u32 seen = 1;
 
 		assert_null(fake_find("keys", &key));
@@ -236,7 +245,7 @@ static void of_100000_stacks_no_two_have_one_key(void **state)
 static void a_stack_is_stored_once(void **state)
 {
 	u64 key;
-	const struct hb_stack *stack;
+	const struct hb_stack *row;
 
 	begin();
 	put_frame(STACK + 0x20, 0, CODE + 0x100);
@@ -245,9 +254,9 @@ static void a_stack_is_stored_once(void **state)
 	assert_int_equal(stack_store(task, key), key);
 	assert_int_equal(fake_rows("hb_stacks"), 1);
 	assert_int_equal(counter(HB_CNT_STACKS_IN), 1);
-	stack = fake_find("hb_stacks", &key);
-	assert_int_equal(stack->count, 2);
-	assert_int_equal(stack->frames[1], CODE + 0x100);
+	row = fake_find("hb_stacks", &key);
+	assert_int_equal(row->count, 2);
+	assert_int_equal(row->frames[1], CODE + 0x100);
 }
 
 static void store_hook(void *arg)

@@ -17,59 +17,7 @@
 
 #include "../../bpf/record.h"
 #include "../../user/probe/allocators.h"
-
-static char files_folder[128];
-
-__attribute__((unused)) static int files_setup(void **state)
-{
-	const char *base = getenv("TMPDIR");
-
-	(void)state;
-	snprintf(files_folder, sizeof(files_folder), "%s/hb-alloc-XXXXXX", base ? base : "/tmp");
-	return mkdtemp(files_folder) ? 0 : -1;
-}
-
-__attribute__((unused)) static int files_teardown(void **state)
-{
-	char command[256];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", files_folder);
-	return system(command);
-}
-
-/* Run a shell command in the folder. Whether it succeeded. */
-__attribute__((unused, format(printf, 1, 2))) static bool files_run(const char *format, ...)
-{
-	char command[2048];
-	int used = snprintf(command, sizeof(command), "cd '%s' && ", files_folder);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command + used, sizeof(command) - (size_t)used, format, args);
-	va_end(args);
-	return !system(command);
-}
-
-__attribute__((unused)) static void files_need(const char *program)
-{
-	if (files_run("command -v %s >/dev/null", program))
-		return;
-	print_message("skipped: there is no %s\n", program);
-	skip();
-}
-
-__attribute__((unused)) static void files_write(const char *name, const char *text)
-{
-	char path[256];
-	FILE *to;
-
-	snprintf(path, sizeof(path), "%s/%s", files_folder, name);
-	to = fopen(path, "w");
-	assert_non_null(to);
-	assert_true(fputs(text, to) >= 0);
-	assert_int_equal(fclose(to), 0);
-}
+#include "folder.h"
 
 /* A file and what was found in it. */
 struct found {

@@ -173,7 +173,7 @@ static void a_stack_is_named_until_the_first_address_in_no_mapping(void **state)
 
 	image_make(&image, symbols, 2, SHT_SYMTAB);
 	fd = image_file(&image, sizeof(image));
-	assert_int_equal(symcache_add(cache, fd, &file), 0);
+	assert_int_equal(symcache_add(cache, fd, NULL, -1, &file), 0);
 	close(fd);
 	addrmap_add(map, 0x400000, 0x402000, IMAGE_TEXT_OFFSET, "/lib/x.so", file);
 	addrmap_add(map, 0x500000, 0x501000, 0, "", NULL);

@@ -13,12 +13,12 @@
 #define SECOND 1000000000ULL
 
 /* Stacks 1 and 2 share their callsite, 3 its module, 4 lies in no file, 5 is another 4. */
+#define APP(offset_, function_) { .kind = FRAME_NATIVE, .address = 0x1000 + (offset_), .function = (function_), \
+				  .module = "/bin/app", .build_id = "aa", .offset = (offset_) }
 static const struct frame stack_frames[][2] = {
-	[1] = { { FRAME_NATIVE, 0x1010, "parse", "/bin/app", "aa", 0x10 },
-		{ FRAME_NATIVE, 0x1090, "main", "/bin/app", "aa", 0x90 } },
-	[2] = { { FRAME_NATIVE, 0x1010, "parse", "/bin/app", "aa", 0x10 },
-		{ FRAME_NATIVE, 0x1099, "main", "/bin/app", "aa", 0x99 } },
-	[3] = { { FRAME_NATIVE, 0x1020, "load", "/bin/app", "aa", 0x20 } },
+	[1] = { APP(0x10, "parse"), APP(0x90, "main") },
+	[2] = { APP(0x10, "parse"), APP(0x99, "main") },
+	[3] = { APP(0x20, "load") },
 	[4] = { { .kind = FRAME_UNKNOWN, .address = 0x9999 } },
 	[5] = { { .kind = FRAME_UNKNOWN, .address = 0x8888 } },
 };

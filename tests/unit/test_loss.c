@@ -4,11 +4,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "../../user/model/loss.h"
+#include "../../user/model/unwinding.h"
 
 static void every_counter_has_a_name_of_its_own_and_a_sentence(void **state)
 {
@@ -99,6 +101,35 @@ static void bytes_belong_to_the_counter_before_them(void **state)
 	assert_int_equal(losses_bytes(&losses, (size_t)-1), 0);
 }
 
+static void walks_are_no_loss_however_they_ended(void **state)
+{
+	struct losses losses = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < HB_END_LAST; i++)
+		losses.counts[HB_CNT_STACKS_ENDED + i] = 10;
+	losses.counts[HB_CNT_OBJECTS_FULL] = 3;
+	assert_int_equal(losses_sum(&losses, LOSS_FILL), 10 * HB_END_LAST);
+	assert_int_equal(losses_sum(&losses, LOSS_NOTE), 3);
+	assert_int_equal(losses_sum(&losses, LOSS_LOST), 0);
+	assert_int_equal(losses_sum(&losses, LOSS_DROPPED), 0);
+	assert_int_equal(losses_sum(&losses, LOSS_MISSED), 0);
+}
+
+static void a_walk_has_the_name_of_its_end(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < HB_END_LAST; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "walks_%s", unwinding_name(i));
+		assert_string_equal(loss_kind(HB_CNT_STACKS_ENDED + i)->name, name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +140,8 @@ int main(void)
 		cmocka_unit_test(a_class_counts_each_event_once),
 		cmocka_unit_test(unknown_frees_are_no_loss),
 		cmocka_unit_test(bytes_belong_to_the_counter_before_them),
+		cmocka_unit_test(walks_are_no_loss_however_they_ended),
+		cmocka_unit_test(a_walk_has_the_name_of_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,17 @@ static void lost_dropped_and_missed_make_a_report_approximate_and_notes_do_not(v
 	}
 }
 
+static void walks_are_counted_however_they_ended(void **state)
+{
+	struct report_stacks stacks = { 0 };
+
+	(void)state;
+	assert_int_equal(report_walks(&stacks), 0);
+	stacks.ended[HB_END_COMPLETE] = 100;
+	stacks.ended[HB_END_LAST - 1] = 7;
+	assert_int_equal(report_walks(&stacks), 107);
+}
+
 static void words_are_those_of_the_command_line(void **state)
 {
 	(void)state;
@@ -106,6 +117,7 @@ int main(void)
 		cmocka_unit_test(a_report_without_processes_has_no_owners),
 		cmocka_unit_test(a_blind_process_is_seen_once_it_allocated),
 		cmocka_unit_test(lost_dropped_and_missed_make_a_report_approximate_and_notes_do_not),
+		cmocka_unit_test(walks_are_counted_however_they_ended),
 		cmocka_unit_test(words_are_those_of_the_command_line),
 	};
 

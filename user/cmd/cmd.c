@@ -8,6 +8,7 @@ static const struct command commands[] = {
 	{ "run", "trace a command from its first instruction to its end", cmd_run },
 	{ "top", "who holds the memory of running processes, live", cmd_top },
 	{ "doctor", "what this kernel and these processes allow", cmd_doctor },
+	{ "symbolize", "names for the frames of saved JSON documents", cmd_symbolize },
 };
 
 const struct command *command_find(const char *name)
@@ -22,5 +23,5 @@ const struct command *command_find(const char *name)
 void command_list(void)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+		printf("  %-9s %s\n", commands[i].name, commands[i].summary);
 }

@@ -21,5 +21,6 @@ void command_list(void);
 int cmd_top(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_symbolize(int argc, char **argv);
 
 #endif

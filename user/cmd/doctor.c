@@ -71,10 +71,11 @@ static void doctor_program(void *ctx, const char *name, uint32_t verified)
 }
 
 /* Load everything once, for what only that can tell: the verifier, the tables, the task hooks. */
-static bool doctor_load(const struct features *features, enum rung rung, bool verbose)
+static bool doctor_load(const struct features *features, enum rung rung, bool pointers_only, bool verbose)
 {
 	struct session_options options = {
 		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024, .max_events = 1024,
+		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .pointers_only = pointers_only,
 		.rung = rung,
 	};
 	struct session *session;
@@ -85,7 +86,11 @@ static bool doctor_load(const struct features *features, enum rung rung, bool ve
 	doctor_feature(&features->btf, "/sys/kernel/btf/vmlinux", "without it no program can be loaded");
 	doctor_feature(&features->task_storage, "calls under way are kept with their thread",
 		       "without it no call can be followed");
+	doctor_feature(&features->unwinding, "stacks are whole without frame pointers",
+		       "stacks are walked by frame pointers only, and end where a file has none");
 	err = session_open(&session, &options, why, sizeof(why));
+	if (!err && session_pointers_why(session))
+		say(false, "stacks", session_pointers_why(session));
 	say(!err, "programs", err ? why : "loaded and verified; fork, exec, exit and signals by tp_btf tracepoints");
 	if (!err && verbose)
 		session_programs(session, doctor_program, NULL);
@@ -159,7 +164,7 @@ static int examine(const struct options *options)
 {
 	struct features features;
 	struct symcache *cache = symcache_new();
-	struct modules *modules = cache ? modules_new(NULL, cache, ~0u) : NULL;
+	struct modules *modules = cache ? modules_new(NULL, cache, NULL, ~0u) : NULL;
 	bool works;
 
 	if (!modules) {
@@ -170,7 +175,7 @@ static int examine(const struct options *options)
 	doctor_host();
 	features_probe(&features, true);
 	doctor_rungs(&features);
-	works = doctor_load(&features, options->rung, options->verbose > 0);
+	works = doctor_load(&features, options->rung, options->pointers_only, options->verbose > 0);
 	printf("\nProcesses\n");
 	for (size_t i = 0; i < options->pids_count; i++)
 		doctor_process(modules, options->pids[i], true);

@@ -11,15 +11,18 @@
 #include "../base/log.h"
 #include "../base/parse.h"
 
-#define TOP    (1u << OPTIONS_TOP)
-#define RUN    (1u << OPTIONS_RUN)
-#define DOCTOR (1u << OPTIONS_DOCTOR)
-#define TRACE  (TOP | RUN)
+#define TOP       (1u << OPTIONS_TOP)
+#define RUN       (1u << OPTIONS_RUN)
+#define DOCTOR    (1u << OPTIONS_DOCTOR)
+#define SYMBOLIZE (1u << OPTIONS_SYMBOLIZE)
+#define TRACE     (TOP | RUN)
+#define ALL       (TRACE | DOCTOR | SYMBOLIZE)
 
 enum option_id {
 	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
 	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
-	OPT_RUNG,
+	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG,
+	OPT_DEBUG_DIR,
 };
 
 struct option_row {
@@ -48,17 +51,24 @@ static const struct option_row rows[] = {
 	{ "max-stacks", OPT_MAX_STACKS, "N", TRACE, "stacks at once (default: 32768; 1 KiB each when used)" },
 	{ "max-processes", OPT_MAX_PROCESSES, "N", TRACE, "traced processes at once (default: 16384)" },
 	{ "max-events", OPT_MAX_EVENTS, "N", TRACE,
-	  "forks, execs and exits waiting to be read (default: 8192; 64 bytes each)" },
+	  "forks, execs and exits waiting to be read (default: 8192; 80 bytes each)" },
+	{ "max-frames", OPT_MAX_FRAMES, "N", TRACE, "frames kept of a stack, up to 510 (default: 127)" },
+	{ "unwind", OPT_UNWIND, "HOW", TRACE | DOCTOR,
+	  "eh_frame, or frame-pointers alone (default: eh_frame where the kernel can)" },
+	{ "unwind-memory", OPT_UNWIND_MEMORY, "BYTES", TRACE,
+	  "for the unwind rows of all files (default: 16M); the least used go when it is full" },
 	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR,
 	  "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
+	{ "debug-dir", OPT_DEBUG_DIR, "DIR", SYMBOLIZE,
+	  "look for debug files there first, as DIR/.build-id/ab/cdef.debug; may be given more than once" },
 	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
-	{ "verbose", 'v', NULL, TRACE | DOCTOR, "say more; twice: all" },
-	{ "quiet", 'q', NULL, TRACE | DOCTOR, "say less" },
-	{ "help", 'h', NULL, TRACE | DOCTOR, "this text" },
+	{ "verbose", 'v', NULL, ALL, "say more; twice: all" },
+	{ "quiet", 'q', NULL, ALL, "say less" },
+	{ "help", 'h', NULL, ALL, "this text" },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const char *const command_names[] = { "top", "run", "doctor" };
+static const char *const command_names[] = { "top", "run", "doctor", "symbolize" };
 static const char *const usages[] = {
 	"heldby top -p PID[,PID...] [OPTIONS] [INTERVAL [COUNT]]\n"
 	"Who holds the memory of running processes, every INTERVAL seconds (default 5).",
@@ -66,6 +76,10 @@ static const char *const usages[] = {
 	"Trace CMD and its children from their first instruction, and report what is still held at its end.",
 	"heldby doctor [-p PID[,PID...]]\n"
 	"What this kernel allows, and which allocators and runtimes processes use.",
+	"heldby symbolize [--debug-dir DIR]... [FILE]\n"
+	"Copy the JSON documents of FILE, or of stdin, to stdout, and give names to frames that lack them: of the\n"
+	"files that they lie in, wherever those or their debug files are now. A file counts if its build-id is the\n"
+	"saved one. DEBUGINFOD_URLS names servers to ask for what is not here.",
 };
 
 void options_help(enum options_for command)
@@ -148,6 +162,14 @@ static int parse_rows(uint32_t *rows_wanted, enum options_for command, const cha
 	return 0;
 }
 
+static int parse_debug_dir(struct options *options, enum options_for command, const char *text)
+{
+	if (options->debug_dirs_count == RESOLVE_DIRS_MAX)
+		return usage(command, "debug-dir", text, "no more than 16 may be given");
+	options->debug_dirs[options->debug_dirs_count++] = text;
+	return 0;
+}
+
 static int parse_number(uint64_t *number, enum options_for command, const char *name, const char *text)
 {
 	return parse_u64(text, number) ? usage(command, name, text, "a number is wanted") : 0;
@@ -160,10 +182,31 @@ static int parse_word(int *value, const char *const *words, enum options_for com
 	return *value < 0 ? usage(command, name, text, wanted) : 0;
 }
 
+static int parse_frames(struct options *options, enum options_for command, const char *text)
+{
+	uint64_t frames;
+
+	if (parse_u64(text, &frames) || !frames || frames > HB_FRAMES_LIMIT)
+		return usage(command, "max-frames", text, "a number from 1 to 510 is wanted");
+	options->max_frames = frames;
+	return 0;
+}
+
+static int parse_unwind_memory(struct options *options, enum options_for command, const char *text)
+{
+	uint64_t bytes;
+
+	if (parse_bytes(text, &bytes) || bytes < 1u << 16 || bytes > 1u << 30)
+		return usage(command, "unwind-memory", text, "from 64K to 1G is wanted");
+	options->unwind_bytes = bytes;
+	return 0;
+}
+
 static int parse_option(struct options *options, enum options_for command, int id, const char *text)
 {
 	static const char *const sorts[] = { "outstanding", "growth", "count", "allocated", "age", "peak", NULL };
 	static const char *const groups[] = { "site", "callsite", "module", "thread", "process", "container", NULL };
+	static const char *const unwinders[] = { "eh_frame", "frame-pointers", NULL };
 	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
 	uint64_t number = 0;
 	int word = 0, err = 0;
@@ -222,10 +265,23 @@ static int parse_option(struct options *options, enum options_for command, int i
 	case OPT_MAX_EVENTS:
 		err = parse_rows(&options->max_events, command, "max-events", text);
 		break;
+	case OPT_MAX_FRAMES:
+		err = parse_frames(options, command, text);
+		break;
+	case OPT_UNWIND:
+		err = parse_word(&word, unwinders, command, "unwind", text, "eh_frame or frame-pointers is wanted");
+		options->pointers_only = word == 1;
+		break;
+	case OPT_UNWIND_MEMORY:
+		err = parse_unwind_memory(options, command, text);
+		break;
 	case OPT_RUNG:
 		err = parse_word(&word, rungs, command, "rung", text,
 				 "uprobe.session, uprobe.multi or uprobe is wanted");
 		options->rung = word;
+		break;
+	case OPT_DEBUG_DIR:
+		err = parse_debug_dir(options, command, text);
 		break;
 	case OPT_JSON:
 		options->json = true;
@@ -297,6 +353,11 @@ static enum options_result parse_words(struct options *options, enum options_for
 		}
 		options->command = words;
 		return OPTIONS_GO;
+	case OPTIONS_SYMBOLIZE:
+		if (count > 1)
+			return bad_usage(command, "one word too many:", words[1]);
+		options->file = count && strcmp(words[0], "-") ? words[0] : NULL;
+		return OPTIONS_GO;
 	case OPTIONS_DOCTOR:
 		break;
 	}
@@ -316,6 +377,8 @@ static void set_defaults(struct options *options)
 		.max_stacks = 1u << 15,
 		.max_processes = 1u << 14,
 		.max_events = 1u << 13,
+		.max_frames = HB_FRAMES_MAX,
+		.unwind_bytes = 16u << 20,
 		.rung = RUNG_END,
 	};
 }

@@ -10,6 +10,7 @@
 
 #include "../model/board.h"
 #include "../probe/features.h"
+#include "../symbol/resolve.h"
 #include "../view/view.h"
 
 #define OPTIONS_OUTPUTS_MAX 8
@@ -34,14 +35,20 @@ struct options {
 	bool no_color;
 	int verbose;         /* -1: -q */
 	uint32_t max_blocks, max_sites, max_stacks, max_processes, max_events;
+	uint32_t max_frames; /* of a stack */
+	bool pointers_only;  /* --unwind frame-pointers */
+	uint64_t unwind_bytes; /* for unwind rows */
 	enum rung rung;      /* --rung, RUNG_END: the best */
 	double interval_s;
 	uint64_t count;      /* reports; 0: until ended */
+	const char *debug_dirs[RESOLVE_DIRS_MAX];
+	size_t debug_dirs_count;
+	const char *file;    /* symbolize: NULL is stdin */
 	char **command;      /* run: CMD and its arguments, NULL-terminated */
 };
 
 /* Which of the options a command takes. */
-enum options_for { OPTIONS_TOP, OPTIONS_RUN, OPTIONS_DOCTOR };
+enum options_for { OPTIONS_TOP, OPTIONS_RUN, OPTIONS_DOCTOR, OPTIONS_SYMBOLIZE };
 
 enum options_result {
 	OPTIONS_GO,    /* go on */

@@ -83,6 +83,9 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		.max_stacks = options->max_stacks,
 		.max_processes = options->max_processes,
 		.max_events = options->max_events,
+		.max_frames = options->max_frames,
+		.unwind_bytes = options->unwind_bytes,
+		.pointers_only = options->pointers_only,
 		.rung = options->rung,
 	};
 	char why[256];
@@ -233,27 +236,57 @@ static int write_report(struct tracing *tracing, const struct report *report)
 	return EXIT_FAILED;
 }
 
-static void describe_tables(struct tracing *tracing, struct report_table tables[4])
+#define TABLES 5
+
+static void describe_tables(struct tracing *tracing, struct report_table tables[TABLES])
 {
 	struct session_fill fill;
+	struct unwind_fill unwind;
 
 	session_fill(tracing->session, &fill);
+	target_unwind_fill(tracing->target, &unwind);
 	tables[0] = (struct report_table){ "blocks", fill.blocks, fill.max_blocks, "--max-blocks" };
 	tables[1] = (struct report_table){ "sites", fill.sites, fill.max_sites, "--max-sites" };
 	tables[2] = (struct report_table){ "stacks", fill.stacks, fill.max_stacks, "--max-stacks" };
 	tables[3] = (struct report_table){ "processes", target_alive(tracing->target), fill.max_processes,
 					   "--max-processes" };
+	tables[4] = (struct report_table){ "unwind rows", unwind.bytes / sizeof(struct hb_row),
+					   unwind.max_bytes / sizeof(struct hb_row), "--unwind-memory" };
 }
 
-static int rank(struct tracing *tracing, uint64_t now_ns, struct board_row **rows, size_t *count, size_t *total)
-{
-	const struct options *options = tracing->options;
-	struct board_names names = target_names(tracing->target);
-	struct board_query query = { .sort = options->sort, .group = options->group, .now_ns = now_ns };
+/* Ranking asks for names, and names may take long. */
+struct ranking {
+	struct tracing *tracing;
+	uint64_t now_ns;
+	bool final;
+	struct board_row *rows;
+	size_t count, total;
+	int err;
+};
 
-	query.top = options->top;
-	query.total = total;
-	return board_rank(target_board(tracing->target), &query, &names, rows, count);
+#define FETCH_TIMEOUT_MS 10000 /* a last report waits that long for debug files from a server */
+
+static void rank(void *arg)
+{
+	struct ranking *ranking = arg;
+	const struct options *options = ranking->tracing->options;
+	struct board_names names = target_names(ranking->tracing->target);
+	struct board_query query = {
+		.sort = options->sort,
+		.group = options->group,
+		.now_ns = ranking->now_ns,
+		.top = options->top,
+		.total = &ranking->total,
+	};
+
+	ranking->err = board_rank(target_board(ranking->tracing->target), &query, &names, &ranking->rows,
+				  &ranking->count);
+	if (ranking->err || !ranking->final || !target_names_wait(ranking->tracing->target, FETCH_TIMEOUT_MS))
+		return;
+	free(ranking->rows);
+	ranking->rows = NULL;
+	ranking->err = board_rank(target_board(ranking->tracing->target), &query, &names, &ranking->rows,
+				  &ranking->count);
 }
 
 static struct target_reading reading_of(struct tracing *tracing, bool final)
@@ -279,14 +312,15 @@ int tracing_report(struct tracing *tracing, bool final)
 	const struct options *options = tracing->options;
 	const struct target_reading reading = reading_of(tracing, final);
 	__cleanup(freep) struct process_info *processes = NULL;
+	struct ranking ranking = { .tracing = tracing };
 	__cleanup(freep) struct board_row *rows = NULL;
 	const struct report_hook hooks[] = {
 		{ "malloc", session_rung_name(tracing->session) },
 		{ "direct", session_rung_name(tracing->session) },
 	};
-	struct report_table tables[4];
+	struct report_table tables[TABLES];
 	struct report report = {
-		.final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = 4,
+		.final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = TABLES,
 	};
 	char host[65] = "";
 	uint64_t now_ns;
@@ -296,8 +330,15 @@ int tracing_report(struct tracing *tracing, bool final)
 	err = target_read(tracing->target, &reading);
 	if (!err)
 		err = target_processes(tracing->target, &processes, &report.processes_count);
-	if (!err)
-		err = rank(tracing, now_ns, &rows, &report.rows_count, &report.rows_total);
+	if (!err) {
+		ranking.now_ns = now_ns;
+		ranking.final = final;
+		target_aside(tracing->target, rank, &ranking);
+		err = ranking.err;
+		rows = ranking.rows;
+		report.rows_count = ranking.count;
+		report.rows_total = ranking.total;
+	}
 	if (err) {
 		log_error("the tables could not be read: %s", strerror(-err));
 		return EXIT_FAILED;
@@ -305,6 +346,8 @@ int tracing_report(struct tracing *tracing, bool final)
 	gethostname(host, sizeof(host) - 1);
 	describe_tables(tracing, tables);
 	target_losses(tracing->target, &report.losses);
+	memcpy(report.stacks.ended, &report.losses.counts[HB_CNT_STACKS_ENDED], sizeof(report.stacks.ended));
+	report.unwinding_note = session_pointers_why(tracing->session);
 	report.time_unix_ns = clock_unix_ns();
 	report.host = host;
 	report.interval_s = (now_ns - tracing->reported_ns) / 1e9;

@@ -49,6 +49,30 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_ALTSTACK] = { "calls_on_signal_stacks", LOSS_LOST,
 		"calls not counted: made by a signal handler on a stack above that of the call it "
 		"interrupts, where trapping their return would harm the process" },
+	[HB_CNT_OBJECTS_FULL] = { "files_full", LOSS_NOTE,
+		"files not known: the table of files was full; stacks that pass through them may end "
+		"there, and their frames have no names" },
+	/* These make up the summary of walks up the stack: model/unwinding.c has their words. */
+	[HB_CNT_STACKS_ENDED] = { "walks_complete", LOSS_FILL, "walks to the outermost frame" },
+	[HB_CNT_STACKS_ENDED + HB_END_POINTERS] = { "walks_pointers", LOSS_FILL, "walks by frame pointers" },
+	[HB_CNT_STACKS_ENDED + HB_END_DEPTH] = { "walks_depth", LOSS_FILL, "walks that were too deep" },
+	[HB_CNT_STACKS_ENDED + HB_END_NO_ROWS] = { "walks_no_rows", LOSS_FILL, "walks without unwind rows" },
+	[HB_CNT_STACKS_ENDED + HB_END_PENDING] = { "walks_pending", LOSS_FILL,
+		"walks before unwind rows were read" },
+	[HB_CNT_STACKS_ENDED + HB_END_FULL] = { "walks_full", LOSS_FILL,
+		"walks through a file whose unwind rows do not fit" },
+	[HB_CNT_STACKS_ENDED + HB_END_UNSUPPORTED] = { "walks_unsupported", LOSS_FILL,
+		"walks to a rule that is not followed" },
+	[HB_CNT_STACKS_ENDED + HB_END_BAD_CFA] = { "walks_bad_cfa", LOSS_FILL,
+		"walks to a rule that leads nowhere" },
+	[HB_CNT_STACKS_ENDED + HB_END_FAULT] = { "walks_fault", LOSS_FILL, "walks to unreadable memory" },
+	[HB_CNT_STACKS_ENDED + HB_END_UNMAPPED] = { "walks_unmapped", LOSS_FILL, "walks out of all code" },
+	[HB_CNT_STACKS_ENDED + HB_END_POINTER_LOST] = { "walks_pointer_lost", LOSS_FILL,
+		"walks to a frame pointer that was not kept" },
+	[HB_CNT_STACKS_ENDED + HB_END_PROBE] = { "walks_probe", LOSS_FILL, "walks to a return probe" },
+	[HB_CNT_STACKS_ENDED + HB_END_ANONYMOUS] = { "walks_anonymous", LOSS_FILL,
+		"walks into code of no file" },
+	[HB_CNT_STACKS_ENDED + HB_END_BUSY] = { "walks_busy", LOSS_FILL, "walks while mappings changed" },
 	[LOSS_MAP_EVENTS] = { "mapping_events", LOSS_DROPPED,
 		"new mappings not heard of: the ring of mappings was full; frames there stay "
 		"without a name" },
@@ -66,6 +90,11 @@ static const struct loss_kind kinds[] = {
 		"opened: an allocator in them is not counted" },
 	[LOSS_FORGOTTEN] = { "forgotten_processes", LOSS_NOTE,
 		"ended processes that are no longer shown: only the latest 8192 are kept" },
+	[LOSS_ROWS_REFUSED] = { "unwind_rows_refused", LOSS_NOTE,
+		"files whose unwind rows did not fit: stacks end there; raise --unwind-memory" },
+	[LOSS_ROWS_DROPPED] = { "unwind_rows_dropped", LOSS_NOTE,
+		"files whose unwind rows, unused for a while, went to make room for others; they come "
+		"back when they are needed" },
 };
 
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == LOSS_END, "every counter has its row");

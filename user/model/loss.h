@@ -25,6 +25,8 @@ enum loss_user {
 	LOSS_RECURSION,               /* missed: program runs the kernel skipped */
 	LOSS_UNREAD_FILES,            /* missed: files whose process had ended before they were opened */
 	LOSS_FORGOTTEN,               /* note: ended process images no longer kept */
+	LOSS_ROWS_REFUSED,            /* note: files whose unwind rows did not fit */
+	LOSS_ROWS_DROPPED,            /* note: files whose unwind rows went to make room */
 	LOSS_END
 };
 

@@ -75,6 +75,16 @@ const char *report_group_name(enum board_group group)
 	return group_names[group];
 }
 
+uint64_t report_walks(const struct report_stacks *stacks)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < HB_END_LAST; i++)
+		sum += stacks->ended[i];
+	return sum;
+}
+
 bool report_sees(const struct process_info *process)
 {
 	return !process->blind || process->allocated_count;

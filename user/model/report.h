@@ -23,6 +23,11 @@ struct report_table {
 	const char *option; /* "--max-blocks" */
 };
 
+/* How the walks up the stack ended, since tracing began. */
+struct report_stacks {
+	uint64_t ended[HB_END_LAST]; /* by enum hb_end */
+};
+
 struct report {
 	int64_t time_unix_ns;
 	const char *host;
@@ -41,6 +46,8 @@ struct report {
 	uint64_t min_size;      /* --min-size in force, 0: none */
 	double older_s;         /* --older in force, 0: none */
 	struct losses losses;
+	struct report_stacks stacks;
+	const char *unwinding_note; /* why only frame pointers are followed; NULL: .eh_frame is */
 	const struct report_table *tables;
 	size_t tables_count;
 };
@@ -64,6 +71,9 @@ const char *report_source_name(uint32_t source);
 /* As on the command line: "outstanding", ...; "site", ... */
 const char *report_sort_name(enum board_sort sort);
 const char *report_group_name(enum board_group group);
+
+/* Walks up the stack, however they ended. */
+uint64_t report_walks(const struct report_stacks *stacks);
 
 /* Whether allocations of @process are known at all: it is not blind, or some were seen. */
 bool report_sees(const struct process_info *process);

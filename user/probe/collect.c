@@ -79,7 +79,8 @@ static void walk_block(void *ctx, const struct hb_block_key *key, const struct h
 static int walk_blocks(struct target *target, struct board_site *sites, size_t count, uint64_t now_ns,
 		       uint64_t older_ns)
 {
-	struct site_index index = { .born_before_ns = now_ns - older_ns };
+	/* A machine may be up for less time than asked for. */
+	struct site_index index = { .born_before_ns = now_ns > older_ns ? now_ns - older_ns : 0 };
 	int err = index_build(&index, sites, count);
 
 	if (!err)
@@ -90,26 +91,6 @@ static int walk_blocks(struct target *target, struct board_site *sites, size_t c
 		sites[i].held_count = sites[i].totals.allocated_count - sites[i].totals.freed_count;
 	}
 	return err;
-}
-
-static const struct kept_stack *stack_of(struct target *target, uint64_t key)
-{
-	struct kept_stack *kept;
-	struct hb_stack stack;
-
-	HASH_FIND(hh, target->stacks, &key, sizeof(key), kept);
-	if (kept)
-		return kept;
-	if (session_stack(target->session, key, &stack))
-		return NULL;
-	kept = malloc(sizeof(*kept) + stack.count * sizeof(kept->frames[0]));
-	if (!kept)
-		return NULL;
-	kept->key = key;
-	kept->count = stack.count;
-	memcpy(kept->frames, stack.frames, stack.count * sizeof(kept->frames[0]));
-	HASH_ADD(hh, target->stacks, key, sizeof(kept->key), kept);
-	return kept;
 }
 
 static int compare_gens(const void *a, const void *b)
@@ -151,7 +132,7 @@ static void purge(struct target *target, const struct board_site *sites, size_t 
 	qsort(gens, n, sizeof(*gens), compare_gens);
 	for (size_t i = 0; i < count; i++) {
 		if (bsearch(&sites[i].key.gen, gens, n, sizeof(*gens), compare_gens))
-			stack_of(target, sites[i].key.stack);
+			naming_stack(target, sites[i].key.stack);
 	}
 	err = session_purge(target->session, gens, n);
 	if (err) {
@@ -178,16 +159,6 @@ static bool purge_is_due(struct target *target)
 	       fill.sites > fill.max_sites / 2 || fill.stacks > fill.max_stacks / 2;
 }
 
-static void frames_release(struct target *target)
-{
-	while (target->frames) {
-		struct frame_block *block = target->frames;
-
-		target->frames = block->next;
-		free(block);
-	}
-}
-
 int target_read(struct target *target, const struct target_reading *reading)
 {
 	__cleanup(freep) struct board_site *sites = NULL;
@@ -195,7 +166,7 @@ int target_read(struct target *target, const struct target_reading *reading)
 	size_t count = 0;
 	int err;
 
-	frames_release(target);
+	naming_release(target);
 	err = session_sites(target->session, &sites, &count);
 	if (!err && reading->walk)
 		err = walk_blocks(target, sites, count, now_ns, reading->older_ns);
@@ -214,62 +185,6 @@ int target_tidy(struct target *target, const struct target_reading *reading)
 const struct board *target_board(const struct target *target)
 {
 	return target->board;
-}
-
-/* How many of the innermost frames lie inside the allocator that was called; not all of them. */
-static size_t allocator_frames(const struct target *target, const struct process *process,
-			       const struct kept_stack *kept)
-{
-	const struct addrmap_entry *entry;
-	size_t n = 0;
-
-	while (n < kept->count) {
-		entry = addrmap_find(&process->now.map, kept->frames[n] - 1);
-		if (!entry || !entry->file || !modules_only_allocates(target->modules, entry->file))
-			break;
-		n++;
-	}
-	return n < kept->count ? n : 0;
-}
-
-static size_t name_frames(void *ctx, uint32_t gen, uint64_t stack, const struct frame **frames)
-{
-	struct target *target = ctx;
-	const struct process *process = target_process(target, gen);
-	const struct kept_stack *kept = stack_of(target, stack);
-	struct frame_block *block;
-	size_t inside;
-
-	*frames = NULL;
-	if (!kept || !kept->count)
-		return 0;
-	block = calloc(1, sizeof(*block) + kept->count * sizeof(block->frames[0]));
-	if (!block)
-		return 0;
-	block->next = target->frames;
-	target->frames = block;
-	*frames = block->frames;
-	if (!process) {
-		block->frames[0].address = kept->frames[0];
-		return 1;
-	}
-	inside = allocator_frames(target, process, kept);
-	return addrmap_symbolize(&process->now.map, target->symbols, kept->frames + inside, kept->count - inside,
-				 block->frames);
-}
-
-static const char *name_container(void *ctx, uint32_t gen)
-{
-	const struct process *process = target_process(ctx, gen);
-
-	if (!process)
-		return NULL;
-	return process->container[0] ? process->container : process->cgroup;
-}
-
-struct board_names target_names(struct target *target)
-{
-	return (struct board_names){ .ctx = target, .frames = name_frames, .container = name_container };
 }
 
 static void add_allocator(struct process *process, struct process_info *info, const struct module *module)
@@ -359,6 +274,8 @@ uint64_t target_live_blocks(struct target *target)
 
 void target_losses(struct target *target, struct losses *losses)
 {
+	struct unwind_fill unwind;
+
 	memset(losses, 0, sizeof(*losses));
 	session_losses(target->session, losses);
 	losses->counts[LOSS_MAP_EVENTS] = mapwatch_lost(target->watch) + queue_lost(target->queue);
@@ -366,11 +283,15 @@ void target_losses(struct target *target, struct losses *losses)
 	losses->counts[LOSS_UNREAD_FILES] = target->unread;
 	losses->counts[LOSS_ATTACH_FAILED] = modules_failed(target->modules);
 	losses->counts[LOSS_FORGOTTEN] = target->forgotten;
+	target_unwind_fill(target, &unwind);
+	losses->counts[LOSS_ROWS_REFUSED] = unwind.refused;
+	losses->counts[LOSS_ROWS_DROPPED] = unwind.dropped;
 }
 
 void target_free(struct target *target)
 {
 	struct kept_stack *kept, *next;
+	struct kept_text *text, *next_text;
 
 	if (!target)
 		return;
@@ -378,12 +299,19 @@ void target_free(struct target *target)
 		while (target->newest)
 			target_forget(target, target->newest);
 	}
-	frames_release(target);
+	naming_release(target);
 	HASH_ITER(hh, target->stacks, kept, next) {
 		HASH_DEL(target->stacks, kept);
 		free(kept);
 	}
+	HASH_ITER(hh, target->texts, text, next_text) {
+		HASH_DEL(target->texts, text);
+		free(text);
+	}
+	free(target->room);
+	worker_free(target->worker);
 	modules_free(target->modules);
+	unwind_tables_free(target->tables);
 	mapwatch_close(target->watch);
 	queue_free(target->queue);
 	board_free(target->board);

@@ -7,9 +7,10 @@
 #include "../base/clock.h"
 
 struct queue {
-	struct queued *events;
+	struct queued *events;   /* taken in */
 	size_t count, cap;
-	size_t ready;
+	struct queued *handling; /* given out by queue_ready() */
+	size_t handling_count;
 	uint64_t horizon_ns; /* up to here both streams were read */
 	uint64_t arrived;
 	uint64_t lost;
@@ -20,21 +21,20 @@ struct queue *queue_new(void)
 	return calloc(1, sizeof(struct queue));
 }
 
-static void drop(struct queue *queue, size_t count)
+static void events_free(struct queued *events, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (!queue->events[i].is_process)
-			free((char *)queue->events[i].map.path);
+		if (events[i].kind == QUEUED_MAP)
+			free((char *)events[i].map.path);
 	}
-	queue->count -= count;
-	if (queue->count)
-		memmove(queue->events, queue->events + count, queue->count * sizeof(*queue->events));
+	free(events);
 }
 
 void queue_done(struct queue *queue)
 {
-	drop(queue, queue->ready);
-	queue->ready = 0;
+	events_free(queue->handling, queue->handling_count);
+	queue->handling = NULL;
+	queue->handling_count = 0;
 }
 
 bool queue_waits(const struct queue *queue)
@@ -46,8 +46,8 @@ void queue_free(struct queue *queue)
 {
 	if (!queue)
 		return;
-	drop(queue, queue->count);
-	free(queue->events);
+	queue_done(queue);
+	events_free(queue->events, queue->count);
 	free(queue);
 }
 
@@ -73,15 +73,38 @@ static struct queued *append(struct queue *queue, uint64_t time_ns)
 	return event;
 }
 
-static void add_process(void *ctx, const struct hb_ev_process *process)
+static void add_process(struct queue *queue, const struct hb_ev_process *process)
 {
-	struct queued *event = append(ctx, process->time_ns);
+	struct queued *event = append(queue, process->time_ns);
 
 	if (!event)
 		return;
-	event->is_process = true;
+	event->kind = QUEUED_PROCESS;
 	event->process = *process;
 	event->process.comm[sizeof(event->process.comm) - 1] = '\0';
+}
+
+static void add_object(struct queue *queue, const struct hb_ev_object *object)
+{
+	struct queued *event = append(queue, object->time_ns);
+
+	if (!event)
+		return;
+	event->kind = QUEUED_OBJECT;
+	event->object = *object;
+}
+
+static void add_event(void *ctx, const void *data, size_t bytes)
+{
+	uint32_t kind;
+
+	if (bytes < sizeof(kind))
+		return;
+	memcpy(&kind, data, sizeof(kind));
+	if (kind == HB_EV_OBJECT && bytes >= sizeof(struct hb_ev_object))
+		add_object(ctx, data);
+	else if (kind != HB_EV_OBJECT && bytes >= sizeof(struct hb_ev_process))
+		add_process(ctx, data);
 }
 
 static void add_map(void *ctx, const struct map_event *map)
@@ -91,6 +114,7 @@ static void add_map(void *ctx, const struct map_event *map)
 
 	if (!event)
 		return;
+	event->kind = QUEUED_MAP;
 	event->map = *map;
 	event->map.path = strdup(map->path);
 	if (!event->map.path) {
@@ -103,7 +127,7 @@ void queue_fill(struct queue *queue, struct session *session, struct mapwatch *w
 {
 	queue->horizon_ns = clock_mono_ns();
 	mapwatch_read(watch, add_map, queue);
-	session_events(session, add_process, queue);
+	session_events(session, add_event, queue);
 }
 
 static int by_time(const void *a, const void *b)
@@ -117,13 +141,22 @@ static int by_time(const void *a, const void *b)
 
 struct queued *queue_ready(struct queue *queue, size_t *count)
 {
+	size_t ready = 0;
+
+	*count = 0;
 	if (queue->count)
 		qsort(queue->events, queue->count, sizeof(*queue->events), by_time);
-	queue->ready = 0;
-	while (queue->ready < queue->count && queue->events[queue->ready].time_ns <= queue->horizon_ns)
-		queue->ready++;
-	*count = queue->ready;
-	return queue->events;
+	while (ready < queue->count && queue->events[ready].time_ns <= queue->horizon_ns)
+		ready++;
+	queue->handling = ready ? malloc(ready * sizeof(*queue->handling)) : NULL;
+	if (!queue->handling)
+		return NULL;
+	memcpy(queue->handling, queue->events, ready * sizeof(*queue->handling));
+	queue->handling_count = ready;
+	queue->count -= ready;
+	memmove(queue->events, queue->events + ready, queue->count * sizeof(*queue->events));
+	*count = ready;
+	return queue->handling;
 }
 
 uint64_t queue_lost(const struct queue *queue)

@@ -12,12 +12,21 @@
 #include "mapwatch.h"
 #include "session.h"
 
+enum queued_kind {
+	QUEUED_PROCESS,
+	QUEUED_OBJECT,
+	QUEUED_MAP,
+};
+
 struct queued {
 	uint64_t time_ns;
 	uint64_t order; /* of arrival, for equal times */
-	bool is_process;
-	struct hb_ev_process process;
-	struct map_event map; /* its path is the queue's */
+	enum queued_kind kind;
+	union {
+		struct hb_ev_process process;
+		struct hb_ev_object object;
+		struct map_event map; /* its path is the queue's */
+	};
 };
 
 struct queue;
@@ -26,10 +35,13 @@ void queue_free(struct queue *queue);
 
 /*
  * Take in all that waits in both streams. What happened while they were read may be known from one
- * of them only, so it stays for the next time.
+ * of them only, so it stays for the next time. May be called while others are being handled.
  */
 void queue_fill(struct queue *queue, struct session *session, struct mapwatch *watch);
-/* What may be handled now, oldest first; borrowed until queue_done(), which drops it. */
+/*
+ * What may be handled now, oldest first; borrowed until queue_done(), which drops it. NULL with
+ * *@count 0: nothing, or no memory for now.
+ */
 struct queued *queue_ready(struct queue *queue, size_t *count);
 void queue_done(struct queue *queue);
 /* Whether anything stayed. */

@@ -123,6 +123,24 @@ static void try_task_storage(struct feature *feature)
 		refuse(feature, "not in uprobe programs", has < 0 ? has : -EOPNOTSUPP);
 }
 
+/* What the unwinder calls; both came with 5.17. */
+static void try_unwinding(struct feature *feature)
+{
+	static const struct {
+		enum bpf_func_id helper;
+		const char *name;
+	} needed[] = { { BPF_FUNC_loop, "bpf_loop" }, { BPF_FUNC_find_vma, "bpf_find_vma" } };
+
+	feature->tried = true;
+	feature->works = true;
+	for (size_t i = 0; feature->works && i < sizeof(needed) / sizeof(needed[0]); i++) {
+		int has = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, needed[i].helper, NULL);
+
+		if (has != 1)
+			refuse(feature, needed[i].name, has < 0 ? has : -EOPNOTSUPP);
+	}
+}
+
 static void try_btf(struct feature *feature)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -159,6 +177,8 @@ void features_probe(struct features *features, bool all)
 		try_rung(&features->sleepable, features->best, BPF_F_SLEEPABLE);
 	else
 		snprintf(features->sleepable.why, sizeof(features->sleepable.why), "no uprobe to try it with");
+	features->unwinding.name = "unwinding by .eh_frame";
 	try_task_storage(&features->task_storage);
+	try_unwinding(&features->unwinding);
 	try_btf(&features->btf);
 }

@@ -28,6 +28,7 @@ struct features {
 	struct feature sleepable;    /* uprobe programs may fault pages in */
 	struct feature task_storage; /* memory per thread, in uprobe programs */
 	struct feature btf;          /* the kernel describes its types */
+	struct feature unwinding;    /* programs can follow unwind rows */
 	enum rung best;              /* RUNG_END: none works */
 };
 

@@ -18,6 +18,7 @@
 struct known_id {
 	struct module_id id;
 	struct module *module; /* NULL: not an ELF file */
+	struct timespec changed; /* its file, when it was opened */
 	UT_hash_handle hh;
 };
 
@@ -26,6 +27,7 @@ struct known_file {
 	struct elf_file *file;
 	struct module module;
 	UT_hash_handle hh;
+	UT_hash_handle hh_object;
 };
 
 struct modules {
@@ -33,17 +35,21 @@ struct modules {
 	struct symcache *cache;
 	struct known_id *ids;
 	struct known_file *files;
+	struct known_file *objects; /* by number */
+	struct unwind_tables *tables;
 	unsigned int sources;
 	uint64_t failed;
 };
 
-struct modules *modules_new(struct session *session, struct symcache *cache, unsigned int sources)
+struct modules *modules_new(struct session *session, struct symcache *cache, struct unwind_tables *tables,
+			    unsigned int sources)
 {
 	struct modules *modules = calloc(1, sizeof(*modules));
 
 	if (modules) {
 		modules->session = session;
 		modules->cache = cache;
+		modules->tables = tables;
 		modules->sources = sources;
 	}
 	return modules;
@@ -56,6 +62,7 @@ void modules_free(struct modules *modules)
 
 	if (!modules)
 		return;
+	HASH_CLEAR(hh_object, modules->objects);
 	HASH_ITER(hh, modules->ids, id, next_id) {
 		HASH_DEL(modules->ids, id);
 		free(id);
@@ -64,6 +71,7 @@ void modules_free(struct modules *modules)
 		HASH_DEL(modules->files, file);
 		session_detach(file->module.everywhere);
 		probe_set_release(&file->module.set);
+		free(file->module.path);
 		free(file);
 	}
 	free(modules);
@@ -81,11 +89,20 @@ static void keep_sources(struct probe_set *set, unsigned int sources)
 	set->count = kept;
 }
 
-int modules_opened(struct modules *modules, int fd, struct module **module)
+/* Give @known's file its number. */
+static void number(struct modules *modules, struct known_file *known, int fd)
+{
+	if (modules->tables)
+		known->module.object = unwind_tables_add(modules->tables, fd);
+	if (known->module.object)
+		HASH_ADD(hh_object, modules->objects, module.object, sizeof(known->module.object), known);
+}
+
+int modules_opened(struct modules *modules, int fd, const char *path, int root, struct module **module)
 {
 	struct elf_file *file;
 	struct known_file *known;
-	int err = symcache_add(modules->cache, fd, &file);
+	int err = symcache_add(modules->cache, fd, path, root, &file);
 
 	*module = NULL;
 	if (err)
@@ -107,6 +124,8 @@ int modules_opened(struct modules *modules, int fd, struct module **module)
 	}
 	keep_sources(&known->module.set, modules->sources);
 	HASH_ADD_PTR(modules->files, file, known);
+	known->module.path = path ? strdup(path) : NULL;
+	number(modules, known, fd);
 	if (known->module.set.note[0])
 		log_debug("%s: %s", known->module.set.allocator, known->module.set.note);
 	*module = &known->module;
@@ -128,7 +147,20 @@ static int open_by_name(const struct module_id *id, const char *path)
 	return fd;
 }
 
-static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path)
+/* A mapped file, and the root of the process that maps it. */
+struct opened {
+	int fd;
+	int root; /* or -1 */
+};
+
+static void opened_close(struct opened *opened)
+{
+	fd_closep(&opened->fd);
+	fd_closep(&opened->root);
+}
+
+static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path,
+			   struct opened *opened)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	struct stat st;
@@ -136,6 +168,7 @@ static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start
 
 	if (fd)
 		return fd;
+	opened->root = proc_open_root(&proc);
 	fd = proc_open_mapping(&proc, start, end);
 	if (fd >= 0 || fd == -ENOTSUP)
 		return fd;
@@ -147,17 +180,46 @@ static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start
 	return fd;
 }
 
-static int open_mapped(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path)
+static int open_mapped(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path,
+		       struct opened *opened)
 {
-	int fd = open_in_process(pid, id, start, end, path);
+	opened->fd = open_in_process(pid, id, start, end, path, opened);
+	if (opened->fd < 0 && opened->fd != -ENOTSUP)
+		opened->fd = open_by_name(id, path);
+	return opened->fd < 0 ? opened->fd : 0;
+}
 
-	return fd >= 0 || fd == -ENOTSUP ? fd : open_by_name(id, path);
+/* Whether the file that @known was made from has been written to since. */
+static bool changed(const struct known_id *known)
+{
+	struct stat st;
+
+	return known->module && known->module->file->fd >= 0 && !fstat(known->module->file->fd, &st) &&
+	       (st.st_mtim.tv_sec != known->changed.tv_sec || st.st_mtim.tv_nsec != known->changed.tv_nsec);
+}
+
+static void remember(struct modules *modules, const struct module_id *key, struct module *module, int fd)
+{
+	struct known_id *known;
+	struct stat st;
+
+	HASH_FIND(hh, modules->ids, key, sizeof(*key), known);
+	if (!known) {
+		known = calloc(1, sizeof(*known));
+		if (!known)
+			return; /* it is found again by its file */
+		known->id = *key;
+		HASH_ADD(hh, modules->ids, id, sizeof(known->id), known);
+	}
+	known->module = module;
+	if (!fstat(fd, &st))
+		known->changed = st.st_mtim;
 }
 
 int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start, uint64_t end,
 		   const char *path, struct module **module)
 {
-	__cleanup(fd_closep) int fd = -1;
+	__cleanup(opened_close) struct opened opened = { -1, -1 };
 	struct module_id key;
 	struct known_id *known;
 	int err;
@@ -171,27 +233,57 @@ int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *i
 	key.ino = id->ino;
 	key.ino_generation = id->ino_generation;
 	HASH_FIND(hh, modules->ids, &key, sizeof(key), known);
-	if (known) {
+	if (known && !changed(known)) {
 		*module = known->module;
 		return 0;
 	}
-	fd = open_mapped(pid, id, start, end, path);
-	if (fd == -ENOTSUP)
+	err = open_mapped(pid, id, start, end, path, &opened);
+	if (err == -ENOTSUP)
 		return 0;
-	if (fd < 0) {
-		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path, strerror(-fd));
-		return fd; /* not remembered: the next process that maps it may still have it */
+	if (err) {
+		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path, strerror(-err));
+		return err; /* not remembered: the next process that maps it may still have it */
 	}
-	err = modules_opened(modules, fd, module);
+	err = modules_opened(modules, opened.fd, path, opened.root, module);
+	if (!err)
+		remember(modules, &key, *module, opened.fd);
+	return err;
+}
+
+int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, const char *path,
+		  struct module **module)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	__cleanup(opened_close) struct opened opened = { -1, -1 };
+	int err = proc_open(&proc, pid);
+
+	*module = NULL;
 	if (err)
 		return err;
-	known = calloc(1, sizeof(*known));
-	if (!known)
-		return 0; /* it is found again by its file */
-	known->id = key;
-	known->module = *module;
-	HASH_ADD(hh, modules->ids, id, sizeof(known->id), known);
-	return 0;
+	opened.root = proc_open_root(&proc);
+	opened.fd = proc_open_mapping(&proc, start, end);
+	if (opened.fd < 0)
+		return opened.fd;
+	err = modules_opened(modules, opened.fd, path, opened.root, module);
+	if (!err && *module && (*module)->object)
+		unwind_tables_identify(modules->tables, (*module)->object, opened.fd);
+	return err;
+}
+
+struct module *modules_by_object(const struct modules *modules, uint32_t object)
+{
+	struct known_file *known;
+
+	HASH_FIND(hh_object, modules->objects, &object, sizeof(object), known);
+	return known ? &known->module : NULL;
+}
+
+struct module *modules_by_file(const struct modules *modules, const struct elf_file *file)
+{
+	struct known_file *known;
+
+	HASH_FIND_PTR(modules->files, &file, known);
+	return known ? &known->module : NULL;
 }
 
 static struct session_probes *put(struct modules *modules, struct module *module, pid_t pid)

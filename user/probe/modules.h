@@ -13,18 +13,26 @@
 #include "../symbol/symcache.h"
 #include "allocators.h"
 #include "session.h"
+#include "unwind_tables.h"
 
 struct module {
 	struct elf_file *file;  /* borrowed from the symbol cache */
 	struct probe_set set;   /* where it allocates; count 0: nowhere */
 	struct session_probes *everywhere; /* probes for all processes, or NULL */
 	bool failed;            /* probes could not be put */
+	uint32_t object;        /* its number in the unwind tables, 0: none */
+	bool rows_read;         /* its unwind rows were looked for */
+	char *path;             /* as the first process that mapped it sees it, or NULL */
 };
 
 struct modules;
 
-/* @sources: which of enum hb_source are traced, a bit 1 << source each. NULL if memory is short. */
-struct modules *modules_new(struct session *session, struct symcache *cache, unsigned int sources);
+/*
+ * @tables: NULL where no unwind rows are followed. @sources: which of enum hb_source are traced, a bit
+ * 1 << source each. NULL if memory is short.
+ */
+struct modules *modules_new(struct session *session, struct symcache *cache, struct unwind_tables *tables,
+			    unsigned int sources);
 void modules_free(struct modules *modules);
 
 /* How the kernel names a file in a mapping; all zero: not known. */
@@ -42,8 +50,23 @@ struct module_id {
 int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start, uint64_t end,
 		   const char *path, struct module **module);
 
-/* The module behind an open file. 0 with *@module, borrowed, NULL if it is no ELF file of ours; or negative errno. */
-int modules_opened(struct modules *modules, int fd, struct module **module);
+/*
+ * The module behind an open file, called @path, of a process whose root directory is @root (-1: not
+ * known; its debug file is looked for there). 0 with *@module, borrowed, NULL if it is no ELF file of
+ * ours; or negative errno.
+ */
+int modules_opened(struct modules *modules, int fd, const char *path, int root, struct module **module);
+
+/*
+ * The kernel asks for what @pid maps at [start, end): it does not know the file, or knows it under
+ * another name. 0 or negative errno.
+ */
+int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, const char *path,
+		  struct module **module);
+
+/* The module whose number in the unwind tables is @object, or whose file is @file; NULL: none. */
+struct module *modules_by_object(const struct modules *modules, uint32_t object);
+struct module *modules_by_file(const struct modules *modules, const struct elf_file *file);
 
 /* Put @module's probes for every process. True if they are there now and were not before. */
 bool modules_probe_everywhere(struct modules *modules, struct module *module);

@@ -85,8 +85,10 @@ static struct module *preload_file(struct target *target, const char *path)
 	__cleanup(fd_closep) int fd = file_open_regular(path);
 	struct module *module;
 
-	if (fd < 0 || modules_opened(target->modules, fd, &module))
+	if (fd < 0 || modules_opened(target->modules, fd, path, -1, &module))
 		return NULL;
+	if (module)
+		target_read_rows(target, module);
 	if (module && module->set.count && modules_probe_everywhere(target->modules, module))
 		log_debug("%s: %s, %zu probes", path, module->set.allocator, module->set.count);
 	return module;

@@ -25,7 +25,7 @@ static int map_walk(const struct bpf_map *map, void (*each)(void *ctx, const voi
 	bool first = true;
 	int err = 0;
 
-	if (value_size >= sizeof(struct hb_stack))
+	if (value_size >= 512)
 		cap = BATCH_ROWS / 16;
 	for (;;) {
 		__cleanup(freep) void *keys = malloc(cap * key_size);
@@ -119,8 +119,8 @@ int session_stack(struct session *session, uint64_t key, struct hb_stack *stack)
 {
 	if (key == HB_STACK_NONE || bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_stacks), &key, stack))
 		return -ENOENT;
-	if (stack->count > HB_FRAMES_MAX)
-		stack->count = HB_FRAMES_MAX;
+	if (stack->count > session->options.max_frames)
+		stack->count = session->options.max_frames;
 	return 0;
 }
 

@@ -13,17 +13,38 @@
 #include "../base/cleanup.h"
 #include "../base/log.h"
 #include "attach.h"
+#include "heldby_pointers.skel.h" /* for its bytes only */
 #include "session_private.h"
+
+#define VERIFIER_LINES 24 /* of a program's log: the last say what was refused */
+
+/* What follows @text's last @count lines. */
+static char *last_lines(char *text, unsigned int count)
+{
+	char *at = text + strlen(text);
+
+	while (at > text && count) {
+		at--;
+		if (*at == '\n' && at[1])
+			count--;
+	}
+	return *at == '\n' ? at + 1 : at;
+}
 
 /* libbpf's lines, one level lower than its own idea of them. */
 static int libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	enum log_level ours = level == LIBBPF_DEBUG ? LOG_LEVEL_TRACE : LOG_LEVEL_DEBUG;
-	char line[1024];
+	__cleanup(freep) char *text = NULL;
+	char *rest, *line;
 
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = '\0';
-	log_print(ours, "%s", line);
+	if (ours > log_level() || vasprintf(&text, format, args) < 0)
+		return 0;
+	rest = last_lines(text, VERIFIER_LINES);
+	while ((line = strsep(&rest, "\n"))) {
+		if (*line)
+			log_print(ours, "%s", line);
+	}
 	return 0;
 }
 
@@ -51,7 +72,7 @@ static void choose_programs(struct session *session)
 /* A ring that holds @events: a power of two, and no less than a page (kernel/bpf/ringbuf.c). */
 static uint32_t ring_bytes(uint32_t events)
 {
-	uint64_t wanted = (uint64_t)events * (sizeof(struct hb_ev_process) + BPF_RINGBUF_HDR_SZ);
+	uint64_t wanted = (uint64_t)events * (sizeof(struct hb_ev_object) + BPF_RINGBUF_HDR_SZ);
 	uint64_t bytes = 65536; /* the largest page of the architectures we know */
 
 	while (bytes < wanted && bytes < 1u << 30)
@@ -62,16 +83,25 @@ static uint32_t ring_bytes(uint32_t events)
 static void set_knobs(struct session *session, const struct session_options *options)
 {
 	struct heldby_bpf *bpf = session->bpf;
+	uint32_t chunks = session->pointers_why ? 1 : (options->unwind_bytes + sizeof(struct hb_chunk) - 1) /
+						       sizeof(struct hb_chunk);
 
 	bpf->rodata->hb_min_size = options->min_size;
 	bpf->rodata->hb_by_thread = options->by_thread;
 	bpf->rodata->hb_session = session->rung == RUNG_SESSION;
 	bpf->rodata->hb_can_fault = session->sleepable;
+	bpf->rodata->hb_unwind = !session->pointers_why;
+	bpf->rodata->hb_frames_max = options->max_frames;
 	bpf_map__set_max_entries(bpf->maps.hb_live, options->max_blocks);
 	bpf_map__set_max_entries(bpf->maps.hb_sites, options->max_sites);
 	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
 	bpf_map__set_max_entries(bpf->maps.hb_procs, options->max_processes);
 	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
+	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
+	bpf_map__set_max_entries(bpf->maps.hb_chunks, chunks);
+	/* Text has about one row in 60 bytes: a chunk's rows are those of some twenty pages. */
+	if (chunks * 256 > bpf_map__max_entries(bpf->maps.hb_pages))
+		bpf_map__set_max_entries(bpf->maps.hb_pages, chunks * 256);
 	session->options = *options;
 }
 
@@ -95,15 +125,46 @@ static int choose_rung(struct session *session, const struct session_options *op
 		return -EOPNOTSUPP;
 	}
 	session->sleepable = features.sleepable.works;
+	if (options->pointers_only)
+		session->pointers_why = "frame pointers only, as asked for by --unwind";
+	else if (!features.unwinding.works)
+		session->pointers_why = "frame pointers only: this kernel has no bpf_loop and bpf_find_vma (5.17)";
 	return 0;
+}
+
+/* The programs, with the unwinder or without it: the same maps and programs by name. */
+static struct heldby_bpf *open_programs(bool pointers_only)
+{
+	struct heldby_bpf *bpf = calloc(1, sizeof(*bpf));
+
+	if (!bpf)
+		return NULL;
+	if (heldby_bpf__create_skeleton(bpf))
+		goto fail;
+	if (pointers_only)
+		bpf->skeleton->data = (void *)heldby_pointers_bpf__elf_bytes(&bpf->skeleton->data_sz);
+	if (!bpf_object__open_skeleton(bpf->skeleton, NULL))
+		return bpf;
+fail:
+	heldby_bpf__destroy(bpf);
+	return NULL;
+}
+
+static int load_programs(struct session *session, const struct session_options *options)
+{
+	session->bpf = open_programs(session->pointers_why != NULL);
+	if (!session->bpf)
+		return -errno;
+	choose_programs(session);
+	set_knobs(session, options);
+	return heldby_bpf__load(session->bpf);
 }
 
 static int received(void *ctx, void *data, size_t bytes)
 {
 	struct session *session = ctx;
 
-	if (bytes >= sizeof(struct hb_ev_process))
-		session->each(session->each_ctx, data);
+	session->each(session->each_ctx, data, bytes);
 	return 0;
 }
 
@@ -121,15 +182,13 @@ int session_open(struct session **out, const struct session_options *options, ch
 	if (err)
 		goto fail;
 	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
-	session->bpf = heldby_bpf__open();
-	if (!session->bpf) {
-		err = -errno;
-		goto fail;
+	err = load_programs(session, options);
+	if (err && err != -ENOMEM && !session->pointers_why) {
+		session->pointers_why = "frame pointers only: this kernel refused the unwinder (-vv shows why)";
+		heldby_bpf__destroy(session->bpf);
+		err = load_programs(session, options);
 	}
-	choose_programs(session);
-	set_knobs(session, options);
-	err = heldby_bpf__load(session->bpf);
-	if (err == -ENOMEM || err == -E2BIG)
+	if (err == -ENOMEM)
 		snprintf(why, size, "the kernel gave no memory for the tables; try a smaller --max-blocks");
 	if (err)
 		goto fail;
@@ -186,6 +245,11 @@ bool session_sleepable(const struct session *session)
 	return session->sleepable;
 }
 
+const char *session_pointers_why(const struct session *session)
+{
+	return session->pointers_why;
+}
+
 int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags)
 {
 	struct hb_proc proc = { .gen = gen, .flags = flags };
@@ -205,7 +269,7 @@ int session_event_fd(const struct session *session)
 	return ring_buffer__epoll_fd(session->ring);
 }
 
-int session_events(struct session *session, void (*each)(void *ctx, const struct hb_ev_process *event), void *ctx)
+int session_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx)
 {
 	session->each = each;
 	session->each_ctx = ctx;

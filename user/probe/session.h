@@ -22,6 +22,9 @@ struct session_options {
 	bool by_thread;      /* sites split by thread */
 	uint32_t max_blocks, max_sites, max_stacks, max_processes; /* rows */
 	uint32_t max_events; /* events about processes that may wait */
+	uint32_t max_frames; /* of a stack, at most HB_FRAMES_LIMIT */
+	uint64_t unwind_bytes; /* for unwind rows */
+	bool pointers_only;  /* frame pointers, even where unwind rows could be followed */
 	enum rung rung;      /* RUNG_END: the best */
 };
 
@@ -37,6 +40,8 @@ void session_close(struct session *session);
 enum rung session_rung(const struct session *session);
 const char *session_rung_name(const struct session *session);
 bool session_sleepable(const struct session *session);
+/* Why stacks are walked by frame pointers only; NULL: by unwind rows. */
+const char *session_pointers_why(const struct session *session);
 
 /* The probes in one file, for one process or for all. */
 struct session_probes;
@@ -54,10 +59,9 @@ void session_detach(struct session_probes *probes);
 int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags);
 void session_untrace(struct session *session, uint32_t tgid);
 
-/* Descriptor that polls readable when events wait, and their delivery in order. */
+/* Descriptor that polls readable when events wait, and their delivery in order: a struct hb_ev_*. */
 int session_event_fd(const struct session *session);
-int session_events(struct session *session,
-		   void (*each)(void *ctx, const struct hb_ev_process *event), void *ctx);
+int session_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx);
 
 /* Every site, in a malloc'ed array (totals only, nothing walked). 0 or negative errno. */
 int session_sites(struct session *session, struct board_site **sites, size_t *count);

@@ -13,10 +13,11 @@ struct session {
 	struct session_options options;
 	enum rung rung;
 	bool sleepable;
+	const char *pointers_why; /* no unwind rows are followed */
 	struct {
 		uint64_t blocks, sites, stacks;
 	} purged; /* rows removed by session_purge() */
-	void (*each)(void *ctx, const struct hb_ev_process *event);
+	void (*each)(void *ctx, const void *event, size_t bytes);
 	void *each_ctx;
 };
 

@@ -8,6 +8,7 @@
 
 #include "../base/cleanup.h"
 #include "../base/log.h"
+#include "../remote/jitfiles.h"
 #include "../remote/maps.h"
 #include "../remote/procfs.h"
 #include "events.h"
@@ -50,6 +51,7 @@ static void process_free(struct process *process)
 	detach_own(process);
 	image_release(&process->now);
 	image_release(&process->next);
+	jit_free(process->jit);
 	free(process->allocators);
 	free(process->cgroup);
 	free(process);
@@ -156,6 +158,36 @@ static void probe_own(struct target *target, struct process *process, struct mod
 		target->late++;
 }
 
+static void put_probes(struct target *target, struct process *process, struct image *image, struct module *module,
+		       const char *path)
+{
+	if (!module->set.count && !module->set.runtime[0])
+		return;
+	if (!add_module(image, module) || !module->set.count)
+		return;
+	if (!target->follow) {
+		probe_own(target, process, module);
+	} else if (modules_probe_everywhere(target->modules, module)) {
+		log_debug("%s: probed after process %u had mapped it", path, process->pid);
+		target->late++;
+	}
+}
+
+/* Executable memory that is no ELF file: JIT code, or the mark of a file that describes it. */
+static void made_code(struct process *process, const struct map_event *event)
+{
+	const bool dump = jitfiles_is_dump(event->path);
+
+	if (*event->path && !dump)
+		return;
+	if (!process->jit)
+		process->jit = jit_new();
+	if (dump)
+		jit_dump(process->jit, process->pid, event->start, event->end);
+	else
+		jit_look(process->jit, process->pid);
+}
+
 static void add_mapping(struct target *target, struct process *process, const struct map_event *event)
 {
 	struct module_id id = {
@@ -165,23 +197,22 @@ static void add_mapping(struct target *target, struct process *process, const st
 		.ino_generation = event->ino_generation,
 	};
 	struct image *image = process->execing ? &process->next : &process->now;
+	struct elf_file *file;
 	struct module *module;
 
 	if (modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path, &module)) {
 		image->unread = true;
 		target->unread++;
 	}
-	addrmap_add(&image->map, event->start, event->end, event->offset, event->path, module ? module->file : NULL);
-	if (!module || (!module->set.count && !module->set.runtime[0]))
+	file = module ? module->file : NULL;
+	target_mapped(target, process, image, event->start, event->end, event->offset, file);
+	addrmap_add(&image->map, event->start, event->end, event->offset, event->path, file);
+	if (!module) {
+		made_code(process, event);
 		return;
-	if (!add_module(image, module) || !module->set.count)
-		return;
-	if (!target->follow) {
-		probe_own(target, process, module);
-	} else if (modules_probe_everywhere(target->modules, module)) {
-		log_debug("%s: probed after process %u had mapped it", event->path, process->pid);
-		target->late++;
 	}
+	put_probes(target, process, image, module, event->path);
+	target_read_rows(target, module); /* after the probes: what allocates must be seen first */
 }
 
 /* A record from mapwatch. Processes that are not traced are of no interest. */
@@ -207,6 +238,8 @@ static void ended(struct target *target, struct process *process)
 	process->exited = true;
 	detach_own(process);
 	if (process->gen) {
+		if (target->tables)
+			unwind_tables_forget(target->tables, process->gen);
 		target->ended++;
 		target->alive--;
 	}
@@ -241,6 +274,7 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	if (!parent)
 		return;
 	addrmap_copy(&child->now.map, &parent->now.map);
+	child->space_changed = target->spaces_changed = true;
 	for (size_t i = 0; i < parent->now.modules_count; i++)
 		add_module(&child->now, parent->now.modules[i]);
 }
@@ -249,6 +283,9 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 static void inherit(struct process *to, struct process *from)
 {
 	to->now = from->next;
+	to->space_changed = true;
+	to->jit = from->execing ? from->jit : NULL; /* what mapwatch said of the new image came first */
+	from->jit = from->execing ? NULL : from->jit;
 	from->next = (struct image){ 0 };
 	addrmap_init(&from->next.map);
 	from->execing = false;
@@ -333,12 +370,20 @@ void target_events(struct target *target)
 		queue_fill(target->queue, target->session, target->watch);
 		queued = queue_ready(target->queue, &count);
 		for (size_t i = 0; i < count; i++) {
-			if (queued[i].is_process)
+			switch (queued[i].kind) {
+			case QUEUED_PROCESS:
 				on_process(target, &queued[i].process);
-			else
+				break;
+			case QUEUED_OBJECT:
+				target_object(target, &queued[i].object);
+				break;
+			case QUEUED_MAP:
 				on_mapping(target, &queued[i].map);
+				break;
+			}
 		}
 		queue_done(target->queue);
+		target_spaces(target);
 	} while (queue_waits(target->queue));
 }
 
@@ -385,6 +430,7 @@ int target_attach(struct target *target, pid_t pid)
 	err = read_mappings(target, process);
 	if (!err && !process->now.map.count)
 		err = -ENOEXEC;
+	target_spaces(target);
 	/* Only now do its calls count: all probes are in place, so nothing is half seen. */
 	if (!err)
 		err = session_trace(target->session, pid, gen, HB_PROC_TRACED | (target->follow ? HB_PROC_FOLLOW : 0));
@@ -440,8 +486,13 @@ int target_new(struct target **out, struct session *session, unsigned int source
 	target->symbols = symcache_new();
 	target->board = board_new();
 	target->queue = queue_new();
-	if (target->symbols && target->board && target->queue)
-		target->modules = modules_new(session, target->symbols, sources);
+	target->fetches = target->symbols && !symcache_fetch(target->symbols);
+	target->worker = worker_new(); /* if there is none, we wait ourselves */
+	if (target->symbols && target->board && target->queue) {
+		err = session_pointers_why(session) ? 0 : unwind_tables_new(&target->tables, session);
+		if (!err)
+			target->modules = modules_new(session, target->symbols, target->tables, sources);
+	}
 	if (target->modules)
 		err = mapwatch_open(&target->watch);
 	if (err) {

@@ -77,6 +77,21 @@ int target_processes(struct target *target, struct process_info **processes, siz
 /* How the board asks for frames and containers. Frames live until the next target_read(). */
 struct board_names target_names(struct target *target);
 
+/*
+ * Run @job on a thread of its own and wait for it; what the kernel says meanwhile is taken in. @job may
+ * read the board and ask for names, and nothing else here is called until it is done.
+ */
+void target_aside(struct target *target, void (*job)(void *arg), void *arg);
+
+/*
+ * Debug files may be under way from a debuginfod server: wait at most @timeout_ms for them. Whether names
+ * may be better now. For target_aside().
+ */
+bool target_names_wait(struct target *target, unsigned int timeout_ms);
+
+/* How full the unwind tables are; all 0 where there are none. */
+void target_unwind_fill(const struct target *target, struct unwind_fill *fill);
+
 /* Live blocks, as the kernel's counters have it. */
 uint64_t target_live_blocks(struct target *target);
 

@@ -310,9 +310,17 @@ int proc_open_mapping(const struct proc *proc, uint64_t start, uint64_t end)
 	return reopen_regular(path_fd);
 }
 
-int proc_open_in_root(const struct proc *proc, const char *path)
+int proc_open_root(const struct proc *proc)
 {
-	__cleanup(fd_closep) int root = -1;
+	int root = openat(proc->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return root;
+}
+
+int file_open_in_root(int root, const char *path)
+{
 	__cleanup(fd_closep) int path_fd = -1;
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC,
@@ -320,15 +328,19 @@ int proc_open_in_root(const struct proc *proc, const char *path)
 	};
 	int tries = 16; /* EAGAIN: somebody renames or mounts just now */
 
-	root = openat(proc->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
 	do {
 		path_fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 	} while (path_fd < 0 && errno == EAGAIN && --tries);
 	if (path_fd < 0)
 		return -errno;
 	return reopen_regular(path_fd);
+}
+
+int proc_open_in_root(const struct proc *proc, const char *path)
+{
+	__cleanup(fd_closep) int root = proc_open_root(proc);
+
+	return root < 0 ? root : file_open_in_root(root, path);
 }
 
 int file_open_regular(const char *path)

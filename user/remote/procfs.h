@@ -71,8 +71,20 @@ bool cgroup_container_id(const char *cgroup, char id[65]);
  */
 int proc_open_mapping(const struct proc *proc, uint64_t start, uint64_t end);
 
-/* Open @path inside the process's root, following no symbolic links out of it and none of procfs's
- * magic ones (openat2 RESOLVE_IN_ROOT). Only a regular file, never blocking. */
+/*
+ * The process's root directory, for file_open_in_root(): a descriptor good for nothing else (O_PATH),
+ * which lives on when the process ends. -ESRCH, or what open gave.
+ */
+int proc_open_root(const struct proc *proc);
+
+/*
+ * Open @path inside the directory @root, following no symbolic links out of it and none of procfs's
+ * magic ones (openat2 RESOLVE_IN_ROOT). Only a regular file, never blocking. The descriptor, or negative
+ * errno (-ENOTSUP for anything but a regular file).
+ */
+int file_open_in_root(int root, const char *path);
+
+/* The same inside the process's root. */
 int proc_open_in_root(const struct proc *proc, const char *path);
 
 /* Open @path in our own mount namespace, only a regular file, never blocking. */

@@ -149,6 +149,13 @@ const struct addrmap_entry *addrmap_find(const struct addrmap *map, uint64_t add
 	return at < map->count && map->entries[at].start <= address ? &map->entries[at] : NULL;
 }
 
+const struct addrmap_entry *addrmap_overlap(const struct addrmap *map, uint64_t start, uint64_t end)
+{
+	size_t at = entry_after(map, start);
+
+	return at < map->count && map->entries[at].start < end ? &map->entries[at] : NULL;
+}
+
 /* Whether there is a module to name: "[heap]" and the like are memory, "[vdso]" is code. */
 static bool has_module(const struct addrmap_entry *entry)
 {
@@ -174,9 +181,9 @@ size_t addrmap_symbolize(const struct addrmap *map, struct symcache *cache,
 		if (!entry)
 			return 1;
 		if (has_module(entry))
-			symcache_frame(cache, entry->file, entry->path,
-				       entry->offset + (addresses[i] - entry->start), 0,
-				       &frames[i]);
+			symcache_frames(cache, entry->file, entry->path,
+					entry->offset + (addresses[i] - entry->start), false,
+					&frames[i], 1);
 	}
 	return i;
 }

@@ -38,6 +38,9 @@ int addrmap_copy(struct addrmap *to, const struct addrmap *from);
 /* The mapping around @address, or NULL. */
 const struct addrmap_entry *addrmap_find(const struct addrmap *map, uint64_t address);
 
+/* The first mapping that shares an address with [start, end), or NULL. */
+const struct addrmap_entry *addrmap_overlap(const struct addrmap *map, uint64_t start, uint64_t end);
+
 /*
  * Name a stack: @count return addresses, innermost first, into as many frames at @frames.
  * Stops at the first address that lies in no mapping (garbage from a register that held no frame

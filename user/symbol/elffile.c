@@ -43,7 +43,7 @@ int elf_pread(const struct elf_file *file, uint64_t offset, void *buf, size_t by
 	return 0;
 }
 
-static int header_read(const struct elf_file *file, Elf64_Ehdr *header)
+static int header_read(const struct elf_file *file, Elf64_Ehdr *header, bool unlinked)
 {
 	int err = elf_pread(file, 0, header, sizeof(*header));
 
@@ -52,7 +52,7 @@ static int header_read(const struct elf_file *file, Elf64_Ehdr *header)
 	if (memcmp(header->e_ident, ELFMAG, SELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header->e_ident[EI_DATA] != NATIVE_DATA || header->e_ident[EI_VERSION] != EV_CURRENT)
 		return -ENOEXEC;
-	if (header->e_type != ET_EXEC && header->e_type != ET_DYN)
+	if (header->e_type != ET_EXEC && header->e_type != ET_DYN && !(unlinked && header->e_type == ET_REL))
 		return -ENOEXEC;
 	if (header->e_phnum > HEADERS_MAX ||
 	    (header->e_phnum && header->e_phentsize != sizeof(Elf64_Phdr)))
@@ -189,7 +189,7 @@ static int segments_read(struct elf_file *file, const Elf64_Ehdr *header)
 	return err;
 }
 
-static int file_read(struct elf_file *file)
+static int file_read(struct elf_file *file, bool unlinked)
 {
 	struct stat stat;
 	Elf64_Ehdr header;
@@ -202,7 +202,7 @@ static int file_read(struct elf_file *file)
 	file->dev = stat.st_dev;
 	file->ino = stat.st_ino;
 	file->size = (uint64_t)stat.st_size;
-	err = header_read(file, &header);
+	err = header_read(file, &header, unlinked);
 	if (err)
 		return err;
 	file->machine = header.e_machine;
@@ -213,7 +213,7 @@ static int file_read(struct elf_file *file)
 	return err;
 }
 
-int elffile_open(struct elf_file **out, int fd)
+static int file_open(struct elf_file **out, int fd, bool unlinked)
 {
 	struct elf_file *file = calloc(1, sizeof(*file));
 	int err;
@@ -221,7 +221,7 @@ int elffile_open(struct elf_file **out, int fd)
 	if (!file)
 		return -ENOMEM;
 	file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	err = file->fd < 0 ? -errno : file_read(file);
+	err = file->fd < 0 ? -errno : file_read(file, unlinked);
 	if (err) {
 		elffile_free(file);
 		return err;
@@ -230,11 +230,29 @@ int elffile_open(struct elf_file **out, int fd)
 	return 0;
 }
 
+int elffile_open(struct elf_file **file, int fd)
+{
+	return file_open(file, fd, false);
+}
+
+int elffile_open_common(struct elf_file **file, int fd)
+{
+	return file_open(file, fd, true);
+}
+
 void elffile_close(struct elf_file *file)
 {
 	if (file->fd >= 0)
 		close(file->fd);
 	file->fd = -1;
+	if (file->debug)
+		elffile_close(file->debug);
+}
+
+void elffile_set_debug(struct elf_file *file, struct elf_file *debug)
+{
+	elffile_free(file->debug);
+	file->debug = debug;
 }
 
 void elffile_free(struct elf_file *file)
@@ -242,6 +260,7 @@ void elffile_free(struct elf_file *file)
 	if (!file)
 		return;
 	elffile_close(file);
+	elffile_free(file->debug); /* which has none itself */
 	elf_index_release(file);
 	free(file);
 }

@@ -44,6 +44,7 @@ struct elf_file {
 	char build_id[2 * ELFFILE_BUILD_ID_MAX + 1]; /* hex, or "" */
 	struct elf_segment segments[ELFFILE_SEGMENTS_MAX]; /* PT_LOAD only */
 	size_t segments_count;
+	struct elf_file *debug; /* the separate debug file, owned, or NULL */
 	/* Function index, sorted by vaddr; filled by elffile_index(). */
 	struct elf_symbol *symbols;
 	size_t symbols_count;
@@ -51,6 +52,9 @@ struct elf_file {
 	int index_error;   /* why the index is empty, negative errno */
 	char *names;       /* owns the symbols' names */
 	struct elf_lookup *lookup; /* by address and by name, elfindex.c */
+	struct elf_symbol *stubs;  /* of the PLT, sorted by vaddr, named by what they call; elfstubs.c */
+	size_t stubs_count;
+	char *stub_names;  /* owns the stubs' names */
 	uint64_t dynamic_vaddr, dynamic_bytes; /* PT_DYNAMIC */
 };
 
@@ -59,17 +63,29 @@ struct elf_file {
  * native-endian ELF file is taken. 0, -ENOEXEC (not ELF, or not ours), -ENOMEM, or what read gave.
  */
 int elffile_open(struct elf_file **file, int fd);
+/* The same for what several debug files have in common, which dwz puts into a file that was never linked. */
+int elffile_open_common(struct elf_file **file, int fd);
 void elffile_free(struct elf_file *file);
 
-/* Close the descriptor; what was read stays. elffile_index() and elffile_read() then fail. */
+/*
+ * Close the descriptor, and the debug file's; what was read stays. elffile_index() and elffile_read()
+ * then fail.
+ */
 void elffile_close(struct elf_file *file);
 
 /*
- * Read .symtab and .dynsym, merge, sort. FUNC, GNU_IFUNC and NOTYPE symbols in executable
- * segments; a file without sections still has its dynamic symbols. Of several names at one
- * address the best comes first: global, fewer leading underscores, shorter. Idempotent. 0 or
- * negative errno (the index is then empty but usable): -EFBIG beyond the caps, -EBADF if the
- * file was closed before.
+ * Give @file the separate debug file that belongs to it (debugfile_open() checked that); takes @debug
+ * over. Before elffile_index(), which takes its symbols in.
+ */
+void elffile_set_debug(struct elf_file *file, struct elf_file *debug);
+
+/*
+ * Read .symtab, .dynsym, the debug file's .symtab, or, if there is no .symtab in either, the one
+ * inside .gnu_debugdata; merge, sort. FUNC, GNU_IFUNC and NOTYPE symbols in executable segments; a
+ * file without sections still has its dynamic symbols. Of several names at one address the best
+ * comes first: global, fewer leading underscores, shorter. DWARF is not read, however much there is
+ * of it. Idempotent. 0 or negative errno (the index is then empty but usable): -EFBIG beyond the
+ * caps, -EBADF if the file was closed before.
  */
 int elffile_index(struct elf_file *file);
 
@@ -90,6 +106,12 @@ const struct elf_symbol *elffile_symbol(const struct elf_file *file, const char 
  * index.
  */
 bool elffile_exports(const struct elf_file *file, const char *name);
+
+/*
+ * The stub of the procedure linkage table around @vaddr, by the name of the function that it jumps
+ * to, or NULL. Needs the index.
+ */
+const struct elf_symbol *elffile_stub(const struct elf_file *file, uint64_t vaddr);
 
 /* File offset <-> virtual address, through the PT_LOAD that holds it. false: in none. */
 bool elffile_vaddr(const struct elf_file *file, uint64_t offset, uint64_t *vaddr);

@@ -149,13 +149,6 @@ static int candidates_collect(struct candidates *all, const struct elf_file *fil
 	size_t t, i;
 	int err;
 
-	/*
-	 * Names may share their tails, so together they can be longer than the strings they stand
-	 * in; much longer only if somebody wants to keep us busy.
-	 */
-	for (t = 0; t < tables->tables_count; t++)
-		all->name_bytes_max += 4 * (uint64_t)tables->tables[t].strings_bytes;
-	all->name_bytes_max += 1 << 20;
 	for (t = 0; t < tables->tables_count; t++) {
 		for (i = 0; i < tables->tables[t].count; i++) {
 			err = candidate_add(all, file, tables, &tables->tables[t], i);
@@ -164,6 +157,22 @@ static int candidates_collect(struct candidates *all, const struct elf_file *fil
 		}
 	}
 	return 0;
+}
+
+/*
+ * Names may share their tails, so together they can be longer than the strings they stand in; much
+ * longer only if somebody wants to keep us busy.
+ */
+static uint64_t name_bytes_max(const struct elf_sources *sources)
+{
+	uint64_t bytes = 1 << 20;
+	size_t s, t;
+
+	for (s = 0; s < sources->count; s++) {
+		for (t = 0; t < sources->tables[s].tables_count; t++)
+			bytes += 4 * (uint64_t)sources->tables[s].tables[t].strings_bytes;
+	}
+	return bytes;
 }
 
 static int names_compare(const struct candidate *a, const struct candidate *b)
@@ -280,12 +289,14 @@ static int ranges_build(struct elf_lookup *lookup, const struct candidates *all)
 static int index_build(struct elf_file *file)
 {
 	struct candidates all = { 0 };
-	struct elf_tables tables;
+	struct elf_sources sources;
+	size_t i;
 	int err;
 
-	err = elf_tables_read(file, &tables);
-	if (tables.tables_count)
-		err = candidates_collect(&all, file, &tables);
+	err = elf_sources_read(file, &sources);
+	all.name_bytes_max = name_bytes_max(&sources);
+	for (i = 0; i < sources.count && !err; i++)
+		err = candidates_collect(&all, file, &sources.tables[i]);
 	if (!err) {
 		if (all.count)
 			qsort(all.rows, all.count, sizeof(*all.rows), candidates_compare);
@@ -295,8 +306,10 @@ static int index_build(struct elf_file *file)
 	file->lookup = err ? NULL : calloc(1, sizeof(*file->lookup));
 	if (!err)
 		err = file->lookup ? ranges_build(file->lookup, &all) : -ENOMEM;
+	if (!err)
+		err = elf_stubs_read(file, &sources.tables[0]);
 	free(all.rows);
-	elf_tables_release(&tables);
+	elf_sources_release(&sources);
 	return err;
 }
 
@@ -309,10 +322,12 @@ void elf_index_release(struct elf_file *file)
 	free(file->lookup);
 	free(file->symbols);
 	free(file->names);
+	free(file->stubs);
+	free(file->stub_names);
 	file->lookup = NULL;
-	file->symbols = NULL;
-	file->names = NULL;
-	file->symbols_count = 0;
+	file->symbols = file->stubs = NULL;
+	file->names = file->stub_names = NULL;
+	file->symbols_count = file->stubs_count = 0;
 }
 
 int elffile_index(struct elf_file *file)

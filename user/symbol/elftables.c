@@ -1,55 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where the symbols stand: sections, through libelf. */
+/* Where the symbols stand: sections, in up to three files. */
 #include <errno.h>
 #include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "debugfile.h"
 #include "elfparts.h"
-
-/* Whether the section table lies in the file and has a bearable number of rows. */
-static int sections_check(const struct elf_file *file)
-{
-	Elf64_Ehdr header;
-	Elf64_Shdr first;
-	uint64_t count;
-	int err;
-
-	err = elf_pread(file, 0, &header, sizeof(header));
-	if (err)
-		return err;
-	if (!header.e_shoff || header.e_shentsize != sizeof(Elf64_Shdr))
-		return -ENOEXEC;
-	err = elf_pread(file, header.e_shoff, &first, sizeof(first));
-	if (err)
-		return err;
-	count = header.e_shnum ? header.e_shnum : first.sh_size;
-	if (count > ELF_SECTIONS_MAX || header.e_shoff > file->size ||
-	    count * sizeof(first) > file->size - header.e_shoff)
-		return -ENOEXEC;
-	return 0;
-}
-
-int elf_sections_begin(const struct elf_file *file, Elf **elf)
-{
-	int err = sections_check(file);
-	size_t count;
-
-	if (err)
-		return err;
-	if (elf_version(EV_CURRENT) == EV_NONE)
-		return -ENOEXEC;
-	/* Not ELF_C_READ_MMAP: a file that shrinks under us must be an error, not a SIGBUS. */
-	*elf = elf_begin(file->fd, ELF_C_READ, NULL);
-	if (!*elf)
-		return -ENOEXEC;
-	if (elf_kind(*elf) != ELF_K_ELF || elf_getshdrnum(*elf, &count) ||
-	    count > ELF_SECTIONS_MAX) {
-		elf_end(*elf);
-		return -ENOEXEC;
-	}
-	return 0;
-}
 
 /* The bytes of a section, if they are plain, lie in the file and fit what is left of the cap. */
 static Elf_Data *section_data(const struct elf_file *file, struct elf_tables *tables,
@@ -135,6 +92,8 @@ static int section_table_read(const struct elf_file *file, struct elf_tables *ta
 			to->end = header.sh_addr + header.sh_size;
 			to->exec = header.sh_flags & SHF_EXECINSTR;
 		}
+		if (header.sh_type == SHT_NOBITS && file->has_dynamic && header.sh_addr == file->dynamic_vaddr)
+			tables->separate = true;
 		if (header.sh_type == SHT_SYMTAB && !seen_symtab)
 			seen_symtab = true;
 		else if (header.sh_type == SHT_DYNSYM && !seen_dynsym)
@@ -148,13 +107,14 @@ static int section_table_read(const struct elf_file *file, struct elf_tables *ta
 	return err;
 }
 
-int elf_tables_read(const struct elf_file *file, struct elf_tables *tables)
+int elf_tables_read(const struct elf_file *file, struct elf_tables *tables, uint64_t bytes)
 {
 	bool dynamic = false;
 	size_t i;
 	int err;
 
 	memset(tables, 0, sizeof(*tables));
+	tables->bytes = bytes;
 	err = elf_sections_begin(file, &tables->elf);
 	if (err == -ENOEXEC || err == -EIO)
 		err = 0; /* no sections is no error */
@@ -162,7 +122,7 @@ int elf_tables_read(const struct elf_file *file, struct elf_tables *tables)
 		err = section_table_read(file, tables);
 	for (i = 0; i < tables->tables_count; i++)
 		dynamic |= tables->tables[i].dynamic;
-	if (!dynamic && file->has_dynamic && tables->tables_count < 2) {
+	if (!dynamic && file->has_dynamic && !tables->separate && tables->tables_count < 2) {
 		int now = elf_dynamic_read(file, tables);
 
 		err = now ? (err ? err : now) : 0;
@@ -180,4 +140,51 @@ void elf_tables_release(struct elf_tables *tables)
 	if (tables->elf)
 		elf_end(tables->elf);
 	memset(tables, 0, sizeof(*tables));
+}
+
+static bool has_symtab(const struct elf_sources *sources)
+{
+	size_t s, t;
+
+	for (s = 0; s < sources->count; s++) {
+		for (t = 0; t < sources->tables[s].tables_count; t++) {
+			if (!sources->tables[s].tables[t].dynamic)
+				return true;
+		}
+	}
+	return false;
+}
+
+static int source_read(const struct elf_file *file, struct elf_sources *sources, int err)
+{
+	uint64_t bytes = sources->count ? sources->tables[sources->count - 1].bytes : 0;
+	int now = elf_tables_read(file, &sources->tables[sources->count], bytes);
+
+	sources->count++;
+	return err ? err : now;
+}
+
+int elf_sources_read(const struct elf_file *file, struct elf_sources *sources)
+{
+	size_t i, found = 0;
+	int err;
+
+	memset(sources, 0, sizeof(*sources));
+	err = source_read(file, sources, 0);
+	if (file->debug && file->debug->fd >= 0)
+		err = source_read(file->debug, sources, err);
+	if (!has_symtab(sources) && !debugfile_mini(file, &sources->mini))
+		err = source_read(sources->mini, sources, err);
+	for (i = 0; i < sources->count; i++)
+		found += sources->tables[i].tables_count;
+	return found ? 0 : err;
+}
+
+void elf_sources_release(struct elf_sources *sources)
+{
+	size_t i;
+
+	for (i = 0; i < sources->count; i++)
+		elf_tables_release(&sources->tables[i]);
+	elffile_free(sources->mini);
 }

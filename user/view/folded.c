@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* "comm-pid;outermost;...;innermost BYTES", one line per row: what flamegraph.pl reads. */
+/*
+ * "comm-pid;outermost;...;innermost BYTES", one line per row: what flamegraph.pl reads. An inlined
+ * frame is a frame of its own and ends in "_[i]", as stackcollapse-perf.pl marks it and flamegraph.pl
+ * --color=java paints it. A stack that was cut off has "[cut: why]" as its outermost frame: such
+ * stacks stand together, and are not taken for whole ones that begin in the middle.
+ */
 #include "view.h"
 
 #include <errno.h>
@@ -31,10 +36,17 @@ static int put_frame(FILE *out, const struct report *report, const struct frame 
 	int err;
 
 	fputc(';', out);
-	if (frame->function && *frame->function)
-		return put_name(out, frame->function);
-	if (!frame->module) {
-		fprintf(out, "0x%" PRIx64, frame->address);
+	if (frame->function && *frame->function) {
+		err = put_name(out, frame->function);
+		if (frame->inlined)
+			fputs("_[i]", out);
+		return err;
+	}
+	if (!frame->module || words_is_jit(frame)) {
+		if (frame->address)
+			fprintf(out, "0x%" PRIx64, frame->address);
+		else
+			fputs("[unknown]", out);
 		return 0;
 	}
 	err = put_name(out, words_basename(frame->module));
@@ -64,12 +76,28 @@ static bool has_stacks(const struct report *report)
 	       report->group == GROUP_MODULE;
 }
 
+/* The pseudo frame of a walk that did not reach the outermost one. */
+static int put_cut(FILE *out, const struct report *report, const struct board_row *row)
+{
+	const char *stopped = row->frames_count ? row->frames[row->frames_count - 1].stopped : NULL;
+	int err;
+
+	if (!stopped || report->group != GROUP_SITE)
+		return 0;
+	fputs(";[cut: ", out);
+	err = put_name(out, stopped);
+	fputc(']', out);
+	return err;
+}
+
 static int put_row(FILE *out, const struct report *report, const struct report_owners *owners,
 		   const struct board_row *row)
 {
 	size_t i;
 	int err = put_root(out, owners, row);
 
+	if (!err)
+		err = put_cut(out, report, row);
 	for (i = row->frames_count; i > 0 && !err; i--)
 		err = put_frame(out, report, &row->frames[i - 1]);
 	if (err)

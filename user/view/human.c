@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/text.h"
+#include "../model/unwinding.h"
 #include "words.h"
 
 static void print_filters(struct human *h)
@@ -102,6 +103,50 @@ static void print_losses(struct human *h)
 	}
 }
 
+/* "99.98%": rounded down, and never 0 or all where some, or not all, are meant. */
+static const char *share(uint64_t part, uint64_t whole, char out[16])
+{
+	unsigned int hundredths = (unsigned int)((double)part / whole * 10000);
+
+	if (part == whole)
+		snprintf(out, 16, "100%%");
+	else if (hundredths)
+		snprintf(out, 16, "%u.%02u%%", (hundredths > 9999 ? 9999 : hundredths) / 100,
+			 (hundredths > 9999 ? 9999 : hundredths) % 100);
+	else
+		snprintf(out, 16, part ? "<0.01%%" : "0%%");
+	return out;
+}
+
+/* "Stacks: 99.98% complete of 12,345 walked; 0.01% too deep" */
+static void print_stacks(struct human *h)
+{
+	const struct report_stacks *stacks = &h->report->stacks;
+	const char *note = h->report->unwinding_note, *gap = "; ";
+	uint64_t walks = report_walks(stacks);
+	char text[16], number[32];
+	size_t i;
+
+	if (!walks && !note)
+		return;
+	fputs("Stacks: ", h->out);
+	if (walks && !note)
+		fprintf(h->out, "%s complete of ", share(stacks->ended[HB_END_COMPLETE], walks, text));
+	fprintf(h->out, "%s walked%s", words_number(walks, number), note ? " by frame pointers" : "");
+	for (i = HB_END_COMPLETE + 1; i < HB_END_LAST; i++) {
+		if (!stacks->ended[i] || (note && i == HB_END_POINTERS))
+			continue;
+		fprintf(h->out, "%s%s %s", gap, share(stacks->ended[i], walks, text), unwinding_words(i));
+		gap = ", ";
+	}
+	fputc('\n', h->out);
+	if (note) {
+		fputs("  ", h->out);
+		human_text(h, COLOR_WARN, note, 0);
+		fputc('\n', h->out);
+	}
+}
+
 static void print_tables(struct human *h)
 {
 	const struct report *report = h->report;
@@ -143,6 +188,7 @@ static void print_all(struct human *h)
 	human_rows(h);
 	fputc('\n', h->out);
 	print_losses(h);
+	print_stacks(h);
 	print_tables(h);
 }
 

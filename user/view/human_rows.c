@@ -165,19 +165,74 @@ static void print_module(struct human *h, const struct frame *frame, enum human_
 	}
 }
 
-/* Columns left for a function's name in front of its module; 0: do not cut. */
+/* The source file as it is shown; NULL: not known. */
+static const char *source_name(const struct human *h, const struct frame *frame)
+{
+	if (!frame->file || !*frame->file)
+		return NULL;
+	return h->style->verbose ? frame->file : words_basename(frame->file);
+}
+
+/* " at rows.c:118 (inlined)" */
+static void print_place(struct human *h, const struct frame *frame)
+{
+	const char *source = source_name(h, frame);
+
+	if (source) {
+		human_print(h, COLOR_DIM, " at ");
+		human_text(h, COLOR_DIM, source, module_columns(h));
+	}
+	if (source && frame->line)
+		human_print(h, COLOR_DIM, ":%u", frame->line);
+	if (frame->inlined)
+		human_print(h, COLOR_DIM, " (inlined)");
+}
+
+static unsigned int cut_columns(const char *text, unsigned int most)
+{
+	size_t length = strlen(text);
+
+	return length < most ? (unsigned int)length : most;
+}
+
+/* Columns that print_place() takes; a character of several bytes counts too much. */
+static unsigned int place_columns(const struct human *h, const struct frame *frame)
+{
+	const char *source = source_name(h, frame);
+	char line[16] = "";
+	unsigned int columns = 0;
+
+	if (source && frame->line)
+		snprintf(line, sizeof(line), ":%u", frame->line);
+	if (source)
+		columns += strlen(" at ") + cut_columns(source, module_columns(h)) + strlen(line);
+	return columns + (frame->inlined ? strlen(" (inlined)") : 0);
+}
+
+/* Columns left for a function's name in front of what follows it; 0: do not cut. */
 static unsigned int function_columns(const struct human *h, const struct frame *frame)
 {
 	unsigned int most = module_columns(h), taken = STACK_INDENT;
-	size_t module = frame->module ? strlen(words_basename(frame->module)) : 0;
 
 	if (!most)
 		return 0;
-	if (module)
-		taken += 2 + (module < most ? module : most);
+	taken += place_columns(h, frame);
+	if (frame->module)
+		taken += 2 + cut_columns(words_basename(frame->module), most);
 	if (taken + FUNCTION_MIN > h->style->width)
 		return FUNCTION_MIN;
 	return h->style->width - taken;
+}
+
+/* What is said of a frame that lies in no file. */
+static void print_address(struct human *h, const struct frame *frame, bool named)
+{
+	if (!named && frame->address)
+		fprintf(h->out, "0x%" PRIx64 "  ", frame->address);
+	if (frame->module)
+		human_text(h, named ? COLOR_DIM : COLOR_NONE, frame->module, 0);
+	else if (!named)
+		fputs("(in no known file)", h->out);
 }
 
 static void print_frame(struct human *h, const struct frame *frame)
@@ -185,15 +240,32 @@ static void print_frame(struct human *h, const struct frame *frame)
 	bool named = frame->function && *frame->function;
 
 	fprintf(h->out, "%*s", STACK_INDENT, "");
-	if (named)
+	if (named) {
 		human_text(h, COLOR_NONE, frame->function, function_columns(h, frame));
-	if (named && frame->module)
-		fputs("  ", h->out);
-	if (frame->module)
+		print_place(h, frame);
+		if (frame->module)
+			fputs("  ", h->out);
+	}
+	if (!frame->module || words_is_jit(frame))
+		print_address(h, frame, named);
+	else
 		print_module(h, frame, named ? COLOR_DIM : COLOR_NONE,
 			     h->report->group != GROUP_MODULE && (!named || h->style->verbose));
-	else if (!named)
-		human_print(h, COLOR_NONE, "0x%" PRIx64 "  (in no known file)", frame->address);
+	if (!named)
+		print_place(h, frame);
+	fputc('\n', h->out);
+}
+
+/* A walk that did not reach the outermost frame says why; rows of several stacks cannot. */
+static void print_stopped(struct human *h, const struct board_row *row)
+{
+	const char *stopped = row->frames_count ? row->frames[row->frames_count - 1].stopped : NULL;
+
+	if (!stopped || h->report->group != GROUP_SITE)
+		return;
+	human_print(h, COLOR_DIM, "%*s(stack ends here: ", STACK_INDENT, "");
+	human_text(h, COLOR_DIM, stopped, 0);
+	human_print(h, COLOR_DIM, ")");
 	fputc('\n', h->out);
 }
 
@@ -221,6 +293,7 @@ static void print_stack(struct human *h, const struct board_row *row)
 			    "", more, more == 1 ? "" : "s");
 		fputc('\n', h->out);
 	}
+	print_stopped(h, row);
 }
 
 /* What the table left out, in one sentence each. */

@@ -13,6 +13,11 @@ const char *words_basename(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+bool words_is_jit(const struct frame *frame)
+{
+	return frame->module && !strcmp(frame->module, "[jit]");
+}
+
 char *words_number(uint64_t number, char out[32])
 {
 	char digits[32];

@@ -3,11 +3,17 @@
 #ifndef HB_VIEW_WORDS_H
 #define HB_VIEW_WORDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../model/frame.h"
+
 /* What follows the last '/' of @path, or all of it if nothing does. */
 const char *words_basename(const char *path);
+
+/* Whether @frame is in code of no file, where only its address says something. */
+bool words_is_jit(const struct frame *frame);
 
 /* "1,610,612,736"; @out holds 32 bytes; returned. */
 char *words_number(uint64_t number, char out[32]);

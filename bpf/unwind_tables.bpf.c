@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Owns the unwind tables: from an address to its frame, and to the rule that finds its caller's. Rows are
+ * made by user space of .eh_frame. For kernels without bpf_loop() and bpf_find_vma() (before 5.17)
+ * everything is compiled once more with HB_POINTERS_ONLY: the same maps and programs, without the walk.
+ */
+#include "core.bpf.h"
+#include "compat.bpf.h"
+
+/* What the rows of all files say, each rule once. 256 KiB; more become HB_RULE_UNSUPPORTED in user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HB_RULES_MAX);
+	__type(key, __u32);
+	__type(value, struct hb_rule);
+} hb_rules SEC(".maps");
+
+/* The rows, 64 KiB in each. Written by user space through a mapping. Full: HB_OBJECT_FULL. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 256); /* --unwind-memory */
+	__type(key, __u32);
+	__type(value, struct hb_chunk);
+} hb_chunks SEC(".maps");
+
+/* Where the rows of each page are. 8 bytes for 64 KiB of a file; full: HB_OBJECT_FULL. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << 16); /* --unwind-memory */
+	__type(key, __u32);
+	__type(value, struct hb_page);
+} hb_pages SEC(".maps");
+
+/* By number. 24 bytes and overhead, as they come; full: no rows for the file, said by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, __u32);
+	__type(value, struct hb_object);
+} hb_objects SEC(".maps");
+
+/* A file's number, by how the kernel knows it. Full: count HB_CNT_OBJECTS_FULL. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct hb_inode_key);
+	__type(value, struct hb_inode);
+} hb_inodes SEC(".maps");
+
+/* By generation, written by user space. 4 KiB for each traced process; full: HB_END_BUSY shows more often. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 12);
+	__type(key, __u32);
+	__type(value, struct hb_space);
+} hb_spaces SEC(".maps");
+
+/* What was found out about an address of a process. */
+struct pc_key {
+	u64 pc;       /* and above bit 60: HB_PC_* */
+	u32 mappings; /* process_mappings() */
+	u32 flushes;
+};
+
+#define PC_EXACT (1ULL << 63)
+#define PC_FIRST (1ULL << 62)
+
+struct pc {
+	u64 frame;
+	struct hb_rule rule;
+};
+
+/* 100 bytes each, all at the start. Full: the least used goes, and is found out again. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct pc_key);
+	__type(value, struct pc);
+} hb_pcs SEC(".maps");
+
+/* User space adds one where code of a process of that generation was replaced by other code. */
+__u32 hb_flushes[HB_FLUSHES];
+
+#ifndef HB_POINTERS_ONLY
+#define NO_RULE         0xffffffffu
+#define VM_EXEC_FLAG    0x4UL /* VM_EXEC, include/linux/mm.h */
+#ifndef EBUSY
+#define EBUSY 16 /* include/uapi/asm-generic/errno-base.h */
+#endif
+
+/* For bpf_find_vma(): where its answer goes. */
+struct answer {
+	struct hb_mapping *mapping;
+};
+
+static long on_vma(struct task_struct *task, struct vm_area_struct *vma, struct answer *answer)
+{
+	struct file *file = BPF_CORE_READ(vma, vm_file);
+	struct hb_mapping *found = answer->mapping;
+
+	found->start = BPF_CORE_READ(vma, vm_start);
+	found->end = BPF_CORE_READ(vma, vm_end);
+	found->offset = BPF_CORE_READ(vma, vm_pgoff) * 4096;
+	found->exec = !!(BPF_CORE_READ(vma, vm_flags) & VM_EXEC_FLAG);
+	found->file = !!file;
+	found->vdso = 0;
+	found->object = 0;
+	if (file) {
+		struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+		found->key.inode = (u64)inode;
+		found->key.ino = BPF_CORE_READ(inode, i_ino);
+		found->key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		found->key.generation = BPF_CORE_READ(inode, i_generation);
+	} else {
+		found->vdso = found->start == (u64)BPF_CORE_READ(vma, vm_mm, context.vdso);
+	}
+	return 0;
+}
+
+/*
+ * The last of @count rows from @first on whose offset is not above @low, in chunk @index. Free of
+ * branches, or the verifier would follow each of 2^14 ways (from 6.18 on also after an arithmetic
+ * shift); the empty asm keeps clang from making branches of it again, and from dropping the mask that
+ * the verifier wants.
+ */
+static __always_inline u32 search(u32 index, u32 first, u32 row_count, u32 low)
+{
+	struct hb_chunk *chunk = bpf_map_lookup_elem(&hb_chunks, &index);
+	u64 at = first, end = (u64)first + row_count;
+
+	if (!chunk)
+		return NO_RULE;
+#define TRY(power)                                                                             \
+	do {                                                                                   \
+		u64 next = at + (1 << (power)), place = next;                                  \
+		u64 inside, below, take;                                                       \
+                                                                                               \
+		asm volatile("" : "+r"(place));                                                \
+		place &= HB_CHUNK_ROWS - 1;                                                    \
+		inside = next - end;                                                           \
+		below = chunk->rows[place].offset - (u64)low - 1;                              \
+		asm volatile("" : "+r"(inside), "+r"(below));                                  \
+		take = (inside & below) >> 63; /* 1: both are below 0 */                       \
+		asm volatile("" : "+r"(take));                                                 \
+		at += take << (power);                                                         \
+	} while (0)
+	TRY(13);
+	TRY(12);
+	TRY(11);
+	TRY(10);
+	TRY(9);
+	TRY(8);
+	TRY(7);
+	TRY(6);
+	TRY(5);
+	TRY(4);
+	TRY(3);
+	TRY(2);
+	TRY(1);
+	TRY(0);
+#undef TRY
+	asm volatile("" : "+r"(at));
+	return chunk->rows[at & (HB_CHUNK_ROWS - 1)].rule;
+}
+
+/* The rule of an offset in page @index. NO_RULE: the page's rows were replaced meanwhile. */
+__noinline u32 unwind_row(u32 index, u32 low)
+{
+	struct hb_page *page = bpf_map_lookup_elem(&hb_pages, &index);
+	struct hb_page before;
+	u64 whole;
+	u32 rule;
+
+	if (!page)
+		return HB_RULE_NONE;
+	whole = *(volatile u64 *)page; /* in one piece */
+	before = *(struct hb_page *)&whole;
+	if (!before.count)
+		return HB_RULE_NONE;
+	rule = search(before.chunk, before.first, before.count, low);
+	asm volatile("" ::: "memory");
+	if (*(volatile u64 *)page != whole)
+		return NO_RULE;
+	return rule;
+}
+
+static __always_inline void no_rule(struct hb_walk *walk, u8 why)
+{
+	walk->rule = (struct hb_rule){ .cfa = HB_CFA_NONE, .pad = why };
+}
+
+static __always_inline void ask(struct hb_walk *walk, const struct hb_mapping *found, u32 object)
+{
+	struct hb_ev_object event = {
+		.kind = HB_EV_OBJECT,
+		.tgid = bpf_get_current_pid_tgid() >> 32,
+		.time_ns = bpf_ktime_get_ns(),
+		.gen = walk->gen,
+		.object = object,
+		.start = found->start,
+		.end = found->end,
+		.offset = found->offset,
+		.key = found->key,
+	};
+
+	emit_object(&event);
+}
+
+/* The rule at @offset of @object into @walk. Returns whether it holds from now on. */
+static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_mapping *found, u32 object, u64 offset)
+{
+	struct hb_object *info = bpf_map_lookup_elem(&hb_objects, &object);
+	u32 index, base, pages;
+	struct hb_rule *rule;
+	u64 now_ns, page;
+
+	no_rule(walk, HB_END_PENDING);
+	if (!info || info->state == HB_OBJECT_PENDING)
+		return false;
+	base = info->page_base;
+	pages = info->pages;
+	now_ns = bpf_ktime_get_ns();
+	info->used_ns = now_ns;
+	if (info->state == HB_OBJECT_NO_ROWS) {
+		no_rule(walk, HB_END_NO_ROWS);
+		return true;
+	}
+	if (info->state != HB_OBJECT_READY) {
+		no_rule(walk, HB_END_FULL);
+		if (HB_ASKED(now_ns) - info->asked >= HB_ASK_EVERY) {
+			info->asked = HB_ASKED(now_ns);
+			ask(walk, found, object);
+		}
+		return false;
+	}
+	no_rule(walk, HB_END_NO_ROWS);
+	page = offset >> HB_PAGE_SHIFT;
+	index = page < pages ? unwind_row(base + page, offset & ((1 << HB_PAGE_SHIFT) - 1)) : HB_RULE_NONE;
+	/* The rows may have been dropped meanwhile, their pages be another's, and @info anything. */
+	info = bpf_map_lookup_elem(&hb_objects, &object);
+	if (index == NO_RULE || !info || info->state != HB_OBJECT_READY || info->page_base != base ||
+	    info->pages != pages) {
+		no_rule(walk, HB_END_FULL);
+		return false;
+	}
+	rule = bpf_map_lookup_elem(&hb_rules, &index);
+	if (!rule)
+		return false;
+	walk->rule = *rule;
+	if (rule->cfa == HB_CFA_NONE)
+		walk->rule.pad = HB_END_NO_ROWS;
+	return true;
+}
+
+/* The number of the file behind a mapping; 0: not known yet, and asked for. */
+static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mapping *found)
+{
+	struct hb_inode *known, fresh;
+
+	if (found->vdso)
+		return HB_OBJECT_VDSO;
+	if (found->object)
+		return found->object;
+	known = bpf_map_lookup_elem(&hb_inodes, &found->key);
+	if (known && known->object)
+		return known->object;
+	fresh.object = 0;
+	fresh.asked = HB_ASKED(bpf_ktime_get_ns());
+	if (known) {
+		if (fresh.asked - known->asked < HB_ASK_EVERY)
+			return 0;
+		known->asked = fresh.asked;
+		ask(walk, found, 0);
+	} else if (!bpf_map_update_elem(&hb_inodes, &found->key, &fresh, BPF_NOEXIST)) {
+		ask(walk, found, 0);
+	} else if (!bpf_map_lookup_elem(&hb_inodes, &found->key)) {
+		count(HB_CNT_OBJECTS_FULL);
+	}
+	return 0;
+}
+
+/* The last range of @gen that does not begin above @pc. */
+__noinline u32 unwind_range(u32 gen, u64 pc)
+{
+	struct hb_space *space = bpf_map_lookup_elem(&hb_spaces, &gen);
+	u32 low = 0;
+
+	if (!space)
+		return 0;
+	for (u32 step = HB_RANGES_MAX / 2; step; step /= 2) {
+		u32 next = low + step;
+
+		if (next < space->count && space->ranges[next & (HB_RANGES_MAX - 1)].start <= pc)
+			low = next;
+	}
+	return low;
+}
+
+/* The kernel's list is locked: what user space knew of it some moments ago. */
+static __always_inline bool range_of(struct hb_walk *walk, u64 pc)
+{
+	struct hb_mapping *found = &walk->mapping;
+	u32 gen = walk->gen, at = unwind_range(gen, pc);
+	struct hb_space *space = bpf_map_lookup_elem(&hb_spaces, &gen);
+	struct hb_range *range;
+
+	if (!space || !space->count)
+		return false;
+	range = &space->ranges[at & (HB_RANGES_MAX - 1)];
+	if (pc < range->start || pc >= range->end)
+		return false;
+	found->start = range->start;
+	found->end = range->end;
+	found->offset = range->offset;
+	found->object = range->object;
+	found->exec = 1;
+	found->file = range->object != 0;
+	found->vdso = 0;
+	return true;
+}
+
+/* The mapping around @address into @walk. 0; -EBUSY: the kernel's list is locked; or another errno: none. */
+__noinline int unwind_mapping(struct hb_walk *walk, u64 address)
+{
+	struct answer answer;
+	long err;
+
+	if (!walk)
+		return -EBUSY;
+	answer.mapping = &walk->mapping;
+	err = bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0);
+	if (err == -EBUSY)
+		err = bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0);
+	return err;
+}
+
+/* Find out what lies at walk->pc: its frame, and the rule for its caller. */
+static __always_inline enum hb_found find_out(struct hb_walk *walk)
+{
+	u64 at = walk->pc - !walk->first; /* a call can be the last instruction of its function, or its page */
+	const struct hb_mapping *found = &walk->mapping;
+	int err = unwind_mapping(walk, at);
+	bool holds;
+	u64 offset;
+	u32 object;
+
+	walk->frame = walk->pc | (walk->exact ? HB_FRAME_EXACT : 0);
+	if (err == -EBUSY && (!range_of(walk, at) || !found->object)) {
+		no_rule(walk, HB_END_BUSY);
+		return HB_FOUND_FOR_NOW;
+	}
+	if ((err && err != -EBUSY) || !found->exec) {
+		no_rule(walk, HB_END_UNMAPPED);
+		return HB_FOUND_NOTHING;
+	}
+	if (!found->file && !found->vdso) {
+		no_rule(walk, HB_END_ANONYMOUS);
+		return HB_FOUND;
+	}
+	object = object_of(walk, found);
+	offset = found->offset + (walk->pc - found->start);
+	if (found->vdso)
+		offset = walk->pc - found->start;
+	if (!object || offset >> 36) {
+		no_rule(walk, HB_END_PENDING);
+		return HB_FOUND_FOR_NOW;
+	}
+	walk->frame = HB_FRAME_IN_OBJECT(object, offset) | (walk->exact ? HB_FRAME_EXACT : 0);
+	holds = object_rule(walk, found, object, offset - !walk->first);
+	if (walk->rule.cfa == HB_CFA_SIGNAL)
+		walk->frame |= HB_FRAME_EXACT; /* nobody calls a signal trampoline: handlers return to its start */
+	return holds && !err ? HB_FOUND : HB_FOUND_FOR_NOW;
+}
+
+/* The same from memory, if it is there. Global, as others here: verified once, whatever called it. */
+__noinline int unwind_find(struct hb_walk *walk)
+{
+	struct pc_key key;
+	enum hb_found found;
+	struct pc *known;
+	struct pc fresh;
+
+	if (!walk)
+		return HB_FOUND_NOTHING;
+	key.pc = walk->pc | (walk->exact ? PC_EXACT : 0) | (walk->first ? PC_FIRST : 0);
+	key.mappings = walk->mappings;
+	key.flushes = walk->flushes;
+	/* 0: the process is not traced any more, and its calls still under way share that number. */
+	known = walk->mappings ? bpf_map_lookup_elem(&hb_pcs, &key) : NULL;
+	if (known) {
+		walk->frame = known->frame;
+		walk->rule = known->rule;
+		return HB_FOUND;
+	}
+	found = find_out(walk);
+	if (found == HB_FOUND && walk->mappings) {
+		fresh.frame = walk->frame;
+		fresh.rule = walk->rule;
+		bpf_map_update_elem(&hb_pcs, &key, &fresh, BPF_ANY);
+	}
+	return found;
+}
+
+__hidden void unwind_begin(struct hb_walk *walk)
+{
+	walk->mappings = process_mappings();
+	walk->flushes = hb_flushes[walk->gen & (HB_FLUSHES - 1)];
+}
+
+__hidden bool unwind_number(u64 address, u32 object)
+{
+	struct hb_inode inode = { .object = object };
+	struct hb_mapping found = { 0 };
+	struct answer answer = { .mapping = &found };
+
+	if (bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0) || !found.file)
+		return false;
+	return !bpf_map_update_elem(&hb_inodes, &found.key, &inode, BPF_ANY);
+}
+
+#endif /* HB_POINTERS_ONLY */
