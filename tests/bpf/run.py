@@ -23,12 +23,14 @@ import cases_rungs
 import cases_namespaces
 import cases_containers
 import cases_real
+import cases_unwind
+import cases_unwind_names
 from harness import Failure, Place, Skip, Test
 from registry import TESTS
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
            cases_rungs,
-           cases_namespaces, cases_containers, cases_real)
+           cases_namespaces, cases_containers, cases_real, cases_unwind, cases_unwind_names)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
