@@ -58,6 +58,19 @@ static __always_inline void compat_args(struct pt_regs *ctx, u64 args[8])
 }
 
 #if !defined(HB_NATIVE)
+/*
+ * To be called in every uprobe program. From "bpf: Enable private stack for eligible subprogs" (6.13)
+ * on, frames of a program may lie on a stack of their CPU, for it is taken that no two threads run it
+ * there at once. Uprobe programs have no such guard: they are preempted, or sleep, and another thread's
+ * run overwrites their frames. A tail call anywhere keeps a program on its thread's stack; this one
+ * is never made, and the verifier drops it.
+ */
+static __always_inline void compat_own_stack(void *ctx)
+{
+	if (hb_never)
+		bpf_tail_call(ctx, NULL, 0);
+}
+
 /* The return trampoline that the kernel puts in place of return addresses; 0: this process has none. */
 static __always_inline u64 compat_trampoline(void)
 {
@@ -110,6 +123,11 @@ static __always_inline bool compat_on_altstack(u64 sp)
 	u64 start = BPF_CORE_READ(task, sas_ss_sp);
 
 	return sp > start && sp - start <= BPF_CORE_READ(task, sas_ss_size);
+}
+#else
+static __always_inline void compat_own_stack(void *ctx)
+{
+	(void)ctx;
 }
 #endif
 

@@ -26,6 +26,8 @@ extern const volatile __u32 hb_can_fault; /* programs are sleepable: pages may b
 extern const volatile __u32 hb_unwind;    /* stacks by unwind rows; else by frame pointers alone */
 extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB_FRAMES_LIMIT */
 
+extern const volatile __u32 hb_never;     /* 0: what it guards is dropped by the verifier */
+
 /* emit.bpf.c */
 __hidden void count(u32 counter);
 __hidden void count_add(u32 counter, u64 value);

@@ -237,6 +237,7 @@ static __always_inline int leave_by_return(struct pt_regs *ctx)
 SEC("uprobe")
 int hb_malloc_enter(struct pt_regs *ctx)
 {
+	compat_own_stack(ctx);
 	call_enter(ctx);
 	return 0;
 }
@@ -244,6 +245,7 @@ int hb_malloc_enter(struct pt_regs *ctx)
 SEC("uretprobe")
 int hb_malloc_exit(struct pt_regs *ctx)
 {
+	compat_own_stack(ctx);
 	return leave_by_return(ctx);
 }
 
@@ -254,6 +256,7 @@ int hb_malloc_exit(struct pt_regs *ctx)
 SEC("uprobe")
 int hb_malloc_sess(struct pt_regs *ctx)
 {
+	compat_own_stack(ctx);
 	if (PT_REGS_IP(ctx) != bpf_get_func_ip(ctx))
 		return leave_by_return(ctx);
 	return call_enter(ctx) ? 0 : 1;
@@ -270,6 +273,7 @@ int hb_malloc_ret(struct pt_regs *ctx)
 		.slot = compat_entry_slot(ctx), /* somebody's return probe may be waiting there */
 	};
 
+	compat_own_stack(ctx);
 	call_leave(compat_entry_slot(ctx), true, PT_REGS_RC(ctx), &resume);
 	return 0;
 }
@@ -284,6 +288,7 @@ int hb_free_enter(struct pt_regs *ctx)
 	u64 args[8];
 	u32 gen;
 
+	compat_own_stack(ctx);
 	compat_args(ctx, args);
 	key.addr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
 	if (!key.addr)

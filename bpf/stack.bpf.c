@@ -47,7 +47,7 @@ __noinline bool stack_after_call(u64 address)
 	u64 bytes;
 	const u8 *before = (const u8 *)&bytes;
 
-	if (stack_read_u64(address - 8, &bytes))
+	if (bpf_probe_read_user(&bytes, sizeof(bytes), (void *)(address - 8)))
 		return false;
 #if defined(__TARGET_ARCH_x86)
 	if (before[3] == 0xe8) /* call rel32 */

@@ -57,7 +57,8 @@ static __always_inline long by_pointer(struct hb_walk *walk)
 		return stop(walk, walk->why);
 	if (!walk->fp_valid || walk->fp < walk->sp || walk->fp - walk->sp > POINTER_BYTES_MAX || (walk->fp & 7))
 		return stop(walk, walk->why);
-	if (stack_read_pair(walk->fp, record))
+	/* Without faulting anything in: the process chooses the address, and may never answer the fault. */
+	if (bpf_probe_read_user(record, sizeof(record), (void *)walk->fp))
 		return stop(walk, walk->why);
 	walk->by_pointer = 1;
 	return move(walk, walk->fp + 16, record[0], record[1], walk->fp + 8);
@@ -231,9 +232,9 @@ static long one_step(u32 index, struct step *step)
 	found = unwind_find(walk);
 	if (found == HB_FOUND_NOTHING && n)
 		return stop(walk, walk->by_pointer ? walk->why : HB_END_UNMAPPED);
-	/* A register that is no frame pointer shows so; only JIT code returns to where no call is. */
+	/* A register that is no frame pointer shows so; only JIT code and handlers return to where no call is. */
 	if (walk->by_pointer && !(walk->rule.cfa == HB_CFA_NONE && walk->rule.pad == HB_END_ANONYMOUS) &&
-	    !stack_after_call(walk->pc))
+	    walk->rule.cfa != HB_CFA_SIGNAL && !stack_after_call(walk->pc))
 		return stop(walk, walk->why);
 	step->stack->frames[n] = walk->frame;
 	walk->count = n + 1;
