@@ -218,8 +218,11 @@ enum hb_found {
 __hidden void unwind_begin(struct hb_walk *walk);
 /* What lies at walk->pc: walk->frame, and walk->rule for its caller. enum hb_found. */
 int unwind_find(struct hb_walk *walk);
-/* The file that the current process maps at @address has number @object. false: none is mapped, or no room. */
-__hidden bool unwind_number(u64 address, u32 object);
+/*
+ * The file that the current process maps at @address has number @object; 0 asks for the one it has.
+ * Returns it; 0: it has none, no file is mapped there, or there is no room.
+ */
+__hidden u32 unwind_number(u64 address, u32 object);
 
 /* unwind_native.bpf.c */
 /* Walk by unwind rows, from what @walk says of the first frame, into @stack. */

@@ -4,7 +4,8 @@
 
 /*
  * Run by user space on a mapping of its own, at the address in the context: only the kernel knows how it
- * names a file, so it looks at the mapping and gives the file behind it the number.
+ * names a file, so it looks at the mapping and gives the file behind it the number, or tells the one that
+ * it has.
  */
 struct file_number {
 	u64 address;

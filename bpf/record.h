@@ -208,8 +208,8 @@ struct hb_inode_key {
 _Static_assert(sizeof(struct hb_inode_key) == 24, "layout is shared with user space");
 
 struct hb_inode {
-	__u32 object; /* its number; 0: not known yet */
-	__u32 asked;  /* when it was last asked for, in HB_ASKED units */
+	__u32 object; /* its number */
+	__u32 asked;  /* when user space was last asked to look at it, in HB_ASKED units */
 };
 _Static_assert(sizeof(struct hb_inode) == 8, "layout is shared with user space");
 
@@ -290,7 +290,7 @@ struct hb_ev_object {
 	__u32 tgid;
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 gen;
-	__u32 object;  /* whose rows were dropped; 0: the file at [start, end) is not known */
+	__u32 object;  /* the number of the file at [start, end): not known to user space, or without its rows */
 	__u64 start, end, offset; /* its mapping */
 	struct hb_inode_key key;
 };

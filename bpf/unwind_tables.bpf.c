@@ -41,7 +41,7 @@ struct {
 	__type(value, struct hb_object);
 } hb_objects SEC(".maps");
 
-/* A file's number, by how the kernel knows it. Full: count HB_CNT_OBJECTS_FULL. */
+/* A file's number, by how the kernel knows it. Full: count HB_CNT_OBJECTS_FULL, and frames are addresses. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -49,6 +49,9 @@ struct {
 	__type(key, struct hb_inode_key);
 	__type(value, struct hb_inode);
 } hb_inodes SEC(".maps");
+
+/* The number given out last; user space gives out numbers, too, and starts behind the vdso's. */
+__u32 hb_last_object = HB_OBJECT_VDSO;
 
 /* By generation, written by user space. 4 KiB for each traced process; full: HB_END_BUSY shows more often. */
 struct {
@@ -257,7 +260,7 @@ static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_ma
 	return true;
 }
 
-/* The number of the file behind a mapping; 0: not known yet, and asked for. */
+/* The number of the file behind a mapping, given out here if need be and told to user space; 0: no room. */
 static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mapping *found)
 {
 	struct hb_inode *known, fresh;
@@ -267,21 +270,31 @@ static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mappi
 	if (found->object)
 		return found->object;
 	known = bpf_map_lookup_elem(&hb_inodes, &found->key);
-	if (known && known->object)
-		return known->object;
-	fresh.object = 0;
-	fresh.asked = HB_ASKED(bpf_ktime_get_ns());
-	if (known) {
-		if (fresh.asked - known->asked < HB_ASK_EVERY)
+	if (!known) {
+		/* A number at once: by its address alone it might be taken for what is mapped there later. */
+		fresh.object = __sync_fetch_and_add(&hb_last_object, 1) + 1;
+		fresh.asked = HB_ASKED(bpf_ktime_get_ns());
+		if (fresh.object > HB_OBJECT_MAX)
 			return 0;
-		known->asked = fresh.asked;
-		ask(walk, found, 0);
-	} else if (!bpf_map_update_elem(&hb_inodes, &found->key, &fresh, BPF_NOEXIST)) {
-		ask(walk, found, 0);
-	} else if (!bpf_map_lookup_elem(&hb_inodes, &found->key)) {
-		count(HB_CNT_OBJECTS_FULL);
+		if (!bpf_map_update_elem(&hb_inodes, &found->key, &fresh, BPF_NOEXIST)) {
+			ask(walk, found, fresh.object);
+			return fresh.object;
+		}
+		known = bpf_map_lookup_elem(&hb_inodes, &found->key);
+		if (!known) {
+			count(HB_CNT_OBJECTS_FULL);
+			return 0;
+		}
 	}
-	return 0;
+	fresh.object = known->object;
+	if (!bpf_map_lookup_elem(&hb_objects, &fresh.object)) {
+		fresh.asked = HB_ASKED(bpf_ktime_get_ns());
+		if (fresh.asked - known->asked >= HB_ASK_EVERY) {
+			known->asked = fresh.asked;
+			ask(walk, found, fresh.object);
+		}
+	}
+	return fresh.object;
 }
 
 /* The last range of @gen that does not begin above @pc. */
@@ -412,15 +425,19 @@ __hidden void unwind_begin(struct hb_walk *walk)
 	walk->flushes = hb_flushes[walk->gen & (HB_FLUSHES - 1)];
 }
 
-__hidden bool unwind_number(u64 address, u32 object)
+__hidden u32 unwind_number(u64 address, u32 object)
 {
-	struct hb_inode inode = { .object = object };
+	struct hb_inode inode = { .object = object }, *known;
 	struct hb_mapping found = { 0 };
 	struct answer answer = { .mapping = &found };
 
 	if (bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0) || !found.file)
-		return false;
-	return !bpf_map_update_elem(&hb_inodes, &found.key, &inode, BPF_ANY);
+		return 0;
+	if (!object) {
+		known = bpf_map_lookup_elem(&hb_inodes, &found.key);
+		return known ? known->object : 0;
+	}
+	return bpf_map_update_elem(&hb_inodes, &found.key, &inode, BPF_ANY) ? 0 : object;
 }
 
 #endif /* HB_POINTERS_ONLY */

@@ -17,7 +17,7 @@ CXX = [("operator new in its forms is exact", "new"),
 
 @each("{0} in C++", CXX)
 def cxx(case, _, mode):
-    exact(case.run([case.load("cxx"), mode]), news=True)
+    exact(case.run([case.load("cxx"), mode]))
 
 
 @each("{0} in C++ under {2}", [(*row, name) for name in LIBRARIES for row in CXX])
@@ -26,7 +26,7 @@ def cxx_preloaded(case, _, mode, name):
     status, _ = case.run_bare([case.load("cxx"), mode], env)
     if status:
         raise Skip(f"{name} ends the program with {status} untraced too")
-    exact(case.run([case.load("cxx"), mode], env=env), news=mode == "new" and name != "tcmalloc")
+    exact(case.run([case.load("cxx"), mode], env=env))
 
 
 @test("an allocator loaded by dlopen is exact beside libc's")

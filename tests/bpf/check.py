@@ -83,34 +83,13 @@ def consistent(document, allow=()):
     return wrong
 
 
-def is_new(site):
-    """
-    Made by operator new, as far as frame pointers tell: its own frame keeps none, so that the
-    caller is missing and the one behind it, main, is next; or nothing is.
-    """
-    names = [frame.get("function", "?") for frame in site["frames"]]
-    return names[0].startswith(("operator new", "mi_new", "take_new", "main"))
-
-
-def together(functions):
-    """Takes the callsites of operator new out of @functions and returns their sum."""
-    sums = zero()
-    for function in [name for name in functions if name.startswith("take_new")]:
-        add(sums, functions.pop(function))
-    return sums
-
-
-def same_sums(document, truths, whole=False, news=False):
+def same_sums(document, truths, whole=False):
     """
     Every callsite of every process to the byte; with @whole also the process itself, for
-    programs in which nothing else allocates; with @news the callsites of operator new are added
-    up, for where their frames cannot be told apart.
+    programs in which nothing else allocates.
     """
     wrong = [] if truths else ["the program wrote no truth"]
     for pid, (functions, total) in truths_by_pid(truths).items():
-        if news:
-            got = sums_of(site for site in sites_of(document, pid) if is_new(site))
-            wrong += differences(f"operator new of {pid}", got, together(functions))
         for function, expected in functions.items():
             got = sums_of(sites_of(document, pid, function))
             wrong += differences(f"{function} of {pid}", got, expected)
@@ -144,12 +123,12 @@ def hold(wrong, outcome=None):
     raise Failure(*lines)
 
 
-def exact(outcome, whole=False, allow=(), news=False):
+def exact(outcome, whole=False, allow=()):
     """The usual verdict on a run."""
     wrong = consistent(outcome.document, allow)
     if outcome.document.get("final") is not True:
         wrong.append("the document is not final")
-    hold(wrong + same_sums(outcome.document, outcome.truths, whole, news), outcome)
+    hold(wrong + same_sums(outcome.document, outcome.truths, whole), outcome)
 
 
 def facts(outcome, name):

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -30,12 +32,20 @@ struct known_file {
 	UT_hash_handle hh_object;
 };
 
+/* A number that the kernel side gave a file before we had one for it. */
+struct other_number {
+	uint32_t object;
+	struct module *module;
+	UT_hash_handle hh;
+};
+
 struct modules {
 	struct session *session;
 	struct symcache *cache;
 	struct known_id *ids;
 	struct known_file *files;
 	struct known_file *objects; /* by number */
+	struct other_number *others;
 	struct unwind_tables *tables;
 	unsigned int sources;
 	uint64_t failed;
@@ -57,12 +67,17 @@ struct modules *modules_new(struct session *session, struct symcache *cache, str
 
 void modules_free(struct modules *modules)
 {
+	struct other_number *other, *next_other;
 	struct known_id *id, *next_id;
 	struct known_file *file, *next_file;
 
 	if (!modules)
 		return;
 	HASH_CLEAR(hh_object, modules->objects);
+	HASH_ITER(hh, modules->others, other, next_other) {
+		HASH_DEL(modules->others, other);
+		free(other);
+	}
 	HASH_ITER(hh, modules->ids, id, next_id) {
 		HASH_DEL(modules->ids, id);
 		free(id);
@@ -159,21 +174,35 @@ static void opened_close(struct opened *opened)
 	fd_closep(&opened->root);
 }
 
+/*
+ * Whether @fd is the file that the kernel maps as inode @ino. An overlay shows numbers of its own, and maps
+ * the files beneath it: there the place where it was found has to do.
+ */
+static bool is_inode(int fd, uint64_t ino)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	return st.st_ino == ino || (!fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC);
+}
+
 static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path,
 			   struct opened *opened)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	struct stat st;
 	int fd = proc_open(&proc, pid);
 
 	if (fd)
 		return fd;
 	opened->root = proc_open_root(&proc);
 	fd = proc_open_mapping(&proc, start, end);
-	if (fd >= 0 || fd == -ENOTSUP)
+	if (fd == -ENOTSUP || (fd >= 0 && is_inode(fd, id->ino)))
 		return fd;
+	fd_closep(&fd); /* another file lies there by now */
 	fd = proc_open_in_root(&proc, path);
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != id->ino)) {
+	if (fd >= 0 && !is_inode(fd, id->ino)) {
 		close(fd);
 		return -ESTALE;
 	}
@@ -250,8 +279,24 @@ int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *i
 	return err;
 }
 
-int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, const char *path,
-		  struct module **module)
+/* The kernel side numbered the file before we did: frames have gone out under that number. */
+static void also(struct modules *modules, uint32_t object, struct module *module)
+{
+	struct other_number *other;
+
+	HASH_FIND(hh, modules->others, &object, sizeof(object), other);
+	if (other || object == module->object)
+		return;
+	other = calloc(1, sizeof(*other));
+	if (!other)
+		return;
+	other->object = object;
+	other->module = module;
+	HASH_ADD(hh, modules->others, object, sizeof(other->object), other);
+}
+
+int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, uint64_t ino, uint32_t object,
+		  const char *path, struct module **module)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	__cleanup(opened_close) struct opened opened = { -1, -1 };
@@ -264,18 +309,26 @@ int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t e
 	opened.fd = proc_open_mapping(&proc, start, end);
 	if (opened.fd < 0)
 		return opened.fd;
+	if (!is_inode(opened.fd, ino))
+		return -ESTALE; /* another file lies there by now */
 	err = modules_opened(modules, opened.fd, path, opened.root, module);
-	if (!err && *module && (*module)->object)
+	if (!err && *module && (*module)->object) {
 		unwind_tables_identify(modules->tables, (*module)->object, opened.fd);
+		also(modules, object, *module);
+	}
 	return err;
 }
 
 struct module *modules_by_object(const struct modules *modules, uint32_t object)
 {
+	struct other_number *other;
 	struct known_file *known;
 
 	HASH_FIND(hh_object, modules->objects, &object, sizeof(object), known);
-	return known ? &known->module : NULL;
+	if (known)
+		return &known->module;
+	HASH_FIND(hh, modules->others, &object, sizeof(object), other);
+	return other ? other->module : NULL;
 }
 
 struct module *modules_by_file(const struct modules *modules, const struct elf_file *file)

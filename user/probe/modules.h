@@ -58,11 +58,11 @@ int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *i
 int modules_opened(struct modules *modules, int fd, const char *path, int root, struct module **module);
 
 /*
- * The kernel asks for what @pid maps at [start, end): it does not know the file, or knows it under
- * another name. 0 or negative errno.
+ * The kernel side has given number @object to the file, of inode @ino, that @pid maps at [start, end). 0 or
+ * negative errno.
  */
-int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, const char *path,
-		  struct module **module);
+int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, uint64_t ino, uint32_t object,
+		  const char *path, struct module **module);
 
 /* The module whose number in the unwind tables is @object, or whose file is @file; NULL: none. */
 struct module *modules_by_object(const struct modules *modules, uint32_t object);

@@ -77,12 +77,13 @@ void target_object(struct target *target, const struct hb_ev_object *event)
 
 	if (!target->tables || !process)
 		return;
-	if (event->object) {
+	if (modules_by_object(target->modules, event->object)) {
 		read_again(target, event);
 		return;
 	}
 	entry = addrmap_find(&process->now.map, event->start);
-	err = modules_asked(target->modules, event->tgid, event->start, event->end, entry ? entry->path : "", &module);
+	err = modules_asked(target->modules, event->tgid, event->start, event->end, event->key.ino, event->object,
+			    entry ? entry->path : "", &module);
 	if (err)
 		log_debug("process %u: the file at %#llx cannot be read: %s", event->tgid,
 			  (unsigned long long)event->start, strerror(-err));

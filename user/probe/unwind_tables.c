@@ -51,7 +51,6 @@ struct unwind_tables {
 	uint32_t rules_count;
 	struct object *objects;
 	struct row_set *sets;
-	uint32_t last_number;
 	uint64_t dropped, refused, without;
 	bool warned;
 };
@@ -232,7 +231,7 @@ static struct object *object_new(struct unwind_tables *tables, uint32_t number)
 }
 
 /* The kernel alone knows how it names a file: let it look at a mapping of ours. */
-bool unwind_tables_identify(struct unwind_tables *tables, uint32_t number, int fd)
+uint32_t unwind_tables_identify(struct unwind_tables *tables, uint32_t number, int fd)
 {
 	struct {
 		uint64_t address;
@@ -247,20 +246,22 @@ bool unwind_tables_identify(struct unwind_tables *tables, uint32_t number, int f
 	int err;
 
 	if (mapped == MAP_FAILED)
-		return false;
+		return 0;
 	request.address = (uint64_t)mapped;
 	err = bpf_prog_test_run_opts(bpf_program__fd(tables->session->bpf->progs.hb_file_number), &options);
 	munmap(mapped, page);
-	return !err && request.given;
+	return err ? 0 : request.given;
 }
 
 uint32_t unwind_tables_add(struct unwind_tables *tables, int fd)
 {
-	uint32_t number = tables->last_number + 1;
+	uint32_t number = unwind_tables_identify(tables, 0, fd); /* frames have gone out under it */
 
+	if (number && !object_find(tables, number) && object_new(tables, number))
+		return number;
+	number = __atomic_add_fetch(&tables->session->bpf->data->hb_last_object, 1, __ATOMIC_SEQ_CST);
 	if (number > HB_OBJECT_MAX || !object_new(tables, number))
 		return 0;
-	tables->last_number = number;
 	if (!unwind_tables_identify(tables, number, fd))
 		log_debug("object %u: the kernel did not tell its name", number);
 	return number;
@@ -379,7 +380,6 @@ static int read_vdso(struct unwind_tables *tables)
 
 	if (!object)
 		return -ENOMEM;
-	tables->last_number = HB_OBJECT_VDSO;
 	if (image)
 		err = cfi_read_image(&table, image, vdso_bytes(image));
 	take_in(tables, object, &table, err, "[vdso]");

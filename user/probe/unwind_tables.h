@@ -24,8 +24,11 @@ void unwind_tables_free(struct unwind_tables *tables);
  */
 uint32_t unwind_tables_add(struct unwind_tables *tables, int fd);
 
-/* Tell the kernel side that @fd is (also) the file with number @object. false: it could not be. */
-bool unwind_tables_identify(struct unwind_tables *tables, uint32_t object, int fd);
+/*
+ * Tell the kernel side that @fd is (also) the file with number @object; 0 asks for the number that the
+ * kernel side gave it. Returns it; 0: it has none, or could not be told.
+ */
+uint32_t unwind_tables_identify(struct unwind_tables *tables, uint32_t object, int fd);
 
 /*
  * Read the rows of @object from @fd, which is read through a descriptor of its own, and publish them.

@@ -168,6 +168,10 @@ static size_t name(struct symcache *cache, struct cached_file *row, uint64_t vad
 	struct level levels[SYMCACHE_FRAMES_MAX] = { { .line = 0 } };
 	size_t count = row && cap ? levels_at(cache, row, vaddr, levels) : 1;
 
+	/* Nothing lies before it: "returned" to at its first byte, as __start_context is. */
+	if (row && cap && count == 1 && !levels[0].function && !like->exact)
+		count = levels_at(cache, row, vaddr + 1, levels);
+
 	return cap ? frames_fill(levels, count, like, frames, cap) : 0;
 }
 
