@@ -117,6 +117,9 @@ struct hb_mapping {
 	u8 exec, file, vdso, pad;
 };
 
+/* Words of the stack that a walk reads in one go: a read costs more than what it copies. */
+#define HB_WINDOW_WORDS 64
+
 /* A walk under way. In task storage: it is too large for the stack, and verified faster there. */
 struct hb_walk {
 	u64 pc, sp, fp, lr;
@@ -138,12 +141,14 @@ struct hb_walk {
 	u8 end;           /* enum hb_end, once it has ended */
 	u8 why;           /* enum hb_end to give if pc turns out to be none */
 	u8 pad;
+	u64 window_at;    /* address of the first word below; WINDOW_NONE: none was read */
+	u64 window[HB_WINDOW_WORDS];
 };
 
 /* The stack being walked has room for HB_FRAMES_MAX frames here; deeper ones go to hb_deep. */
 #define HB_SCRATCH_WORDS (1 + HB_FRAMES_MAX)
 
-/* Per thread, in task storage: 1.8 KB for each thread that allocates. */
+/* Per thread, in task storage: 2.3 KB for each thread that allocates. */
 struct hb_task {
 	u32 depth;      /* slots in use */
 	u32 pad;
@@ -193,7 +198,6 @@ u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
 __hidden u64 stack_store(struct hb_task *task, u64 key);
 /* Read user memory, faulting its page in if that is allowed here. 0 or negative errno. */
 __hidden long stack_read_u64(u64 address, u64 *value);
-__hidden long stack_read_pair(u64 address, u64 pair[2]);
 /* Whether the bytes in front of @address are a call. */
 bool stack_after_call(u64 address);
 

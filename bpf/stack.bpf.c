@@ -33,15 +33,6 @@ __hidden long stack_read_u64(u64 address, u64 *value)
 	return err;
 }
 
-__hidden long stack_read_pair(u64 address, u64 pair[2])
-{
-	long err = bpf_probe_read_user(pair, 2 * sizeof(*pair), (void *)address);
-
-	if (err && hb_can_fault)
-		err = bpf_copy_from_user(pair, 2 * sizeof(*pair), (void *)address);
-	return err;
-}
-
 __noinline bool stack_after_call(u64 address)
 {
 	u64 bytes;

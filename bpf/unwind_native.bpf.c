@@ -17,6 +17,31 @@ static __always_inline long stop(struct hb_walk *walk, u8 end)
 	return 1;
 }
 
+#define WINDOW_NONE (~0ULL << 32) /* far from any stack */
+
+/*
+ * A word of the stack, from the window if it lies there. A walk goes up: the window begins at what is
+ * asked for. Where a window cannot be read (the stack ends, or a page is not there) the word is read
+ * alone.
+ */
+static __always_inline long read_up(struct hb_walk *walk, u64 address, u64 *value)
+{
+	u64 at = address - walk->window_at;
+
+	if (at & 7)
+		return stack_read_u64(address, value);
+	if (at >= sizeof(walk->window)) {
+		walk->window_at = address;
+		at = 0;
+		if (bpf_probe_read_user(walk->window, sizeof(walk->window), (void *)address)) {
+			walk->window_at = WINDOW_NONE;
+			return stack_read_u64(address, value);
+		}
+	}
+	*value = walk->window[(at >> 3) & (HB_WINDOW_WORDS - 1)];
+	return 0;
+}
+
 static __always_inline u64 true_address(u64 address)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -126,7 +151,6 @@ static __always_inline long by_cfa(struct hb_walk *walk, u64 cfa)
 {
 	const bool in_register = RA_IN_REGISTER(walk);
 	u64 fp = walk->fp, ra = walk->lr, slot = in_register ? 0 : cfa + RA_OFFSET(&walk->rule);
-	u64 pair[2];
 
 	if (in_register) {
 		if (!walk->lr_valid || cfa < walk->sp)
@@ -137,20 +161,18 @@ static __always_inline long by_cfa(struct hb_walk *walk, u64 cfa)
 	if ((cfa & 7) || cfa - walk->sp > CFA_BYTES_MAX)
 		return stop(walk, HB_END_BAD_CFA);
 	if (!in_register && walk->rule.fp == HB_SAVED_AT_CFA && walk->rule.fp_offset == RA_OFFSET(&walk->rule) - 8) {
-		/* Side by side, as nearly always. */
-		if (stack_read_pair(slot - 8, pair))
+		/* Side by side, as nearly always: from below. */
+		if (read_up(walk, slot - 8, &fp) || read_up(walk, slot, &ra))
 			return stop(walk, HB_END_FAULT);
-		fp = pair[0];
-		ra = pair[1];
 		walk->fp_valid = 1;
 	} else {
-		if (!in_register && stack_read_u64(slot, &ra))
+		if (!in_register && read_up(walk, slot, &ra))
 			return stop(walk, HB_END_FAULT);
 		switch (walk->rule.fp) {
 		case HB_SAVED_SAME:
 			break;
 		case HB_SAVED_AT_CFA:
-			if (stack_read_u64(cfa + walk->rule.fp_offset, &fp))
+			if (read_up(walk, cfa + walk->rule.fp_offset, &fp))
 				return stop(walk, HB_END_FAULT);
 			walk->fp_valid = 1;
 			break;
@@ -255,6 +277,7 @@ __hidden void unwind_native(struct hb_walk *walk, struct hb_stack *stack)
 	walk->by_pointer = 0;
 	walk->why = HB_END_UNMAPPED;
 	walk->end = HB_END_DEPTH;
+	walk->window_at = WINDOW_NONE;
 	bpf_loop(HB_FRAMES_LIMIT + 1, one_step, &step, 0);
 }
 
