@@ -27,7 +27,8 @@ BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wex
 DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libdw-dev liblzma-dev \
 	libiberty-dev libzydis-dev libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
-	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless
+	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless xz-utils \
+	libc6-dbg redis-server
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)
@@ -37,7 +38,8 @@ SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c 
 	user/probe/*.c user/cmd/*.c)
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
-.PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget install clean
+.PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget bench
+.PHONY: install clean
 all: $(BUILD)/heldby
 
 help:
@@ -48,7 +50,7 @@ help:
 	@echo 'check        unit and golden tests, with address and undefined sanitizers'
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
-	@echo 'check-unwind stacks of real programs beside those of another unwinder (root); SAMPLES=10000, ONLY=program'
+	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
 	@echo 'bench        what tracing costs, by depth of the stack'

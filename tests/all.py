@@ -31,6 +31,7 @@ def suites():
     yield "fuzz", ["make", "--no-print-directory", "fuzz-check"]
     yield "budget", [sys.executable, "tests/bpf/budget.py"]
     yield "bpf", ["make", "--no-print-directory", "check-bpf"]
+    yield "unwind", ["make", "--no-print-directory", "check-unwind", "SAMPLES=6000"]
 
 
 def run(command):

@@ -140,4 +140,3 @@ $(B)/floor: tests/bench/floor.c $(filter $(BUILD)/user/base/%.o $(BUILD)/user/re
 
 bench: all $(B)/churn $(B)/floor
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
-.PHONY: bench

@@ -8,7 +8,7 @@
 
 #include "../../user/symbol/lines.h"
 
-#define ASKED 64 /* places in each segment */
+#define ASKED 16 /* places in each segment */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

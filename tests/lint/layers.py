@@ -28,6 +28,7 @@ MAY = {
 DOORS = [
     (r"(bpf/.*|linux/bpf\.h|linux/perf_event\.h|.*\.skel\.h)$", {"probe"}, "libbpf and the skeleton"),
     (r"(libelf|gelf|dwarf|demangle)\.h$|(elfutils|libdw|libiberty)/", {"symbol"}, "libelf, libdw and demanglers"),
+    (r"(zlib|lzma)\.h$", {"symbol"}, "what unpacks"),
     (r"Zydis/", {"probe"}, "the disassembler"),
     (r"microhttpd\.h$", {"serve"}, "the HTTP library"),
     (r"(sys/socket|sys/un|netdb)\.h$|(arpa|netinet)/", {"serve"}, "sockets"),

@@ -27,6 +27,8 @@ PARSERS = {
     "user/symbol/cfi.c": "cfi",
     "user/symbol/perfmap.c": "perfmap",
     "user/symbol/jitdump.c": "jitdump",
+    "user/symbol/debugfile.c": "debugfile",
+    "user/symbol/lines.c": "lines",
     "user/remote/maps.c": "maps",
     "user/remote/procfs.c": "procfs",
     "user/probe/allocators.c": "allocators",

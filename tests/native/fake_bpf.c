@@ -20,8 +20,8 @@ __u32 hb_can_fault;
 __u32 hb_unwind;
 __u32 hb_frames_max;
 
-/* Globals of bpf/, 0 after load. */
-extern __u32 hb_last_gen, hb_last_mappings, hb_flushes[HB_FLUSHES];
+/* Globals of bpf/. */
+extern __u32 hb_last_gen, hb_last_mappings, hb_last_object, hb_flushes[HB_FLUSHES];
 
 #define MAPS_MAX 20
 #define BUCKETS	 (1u << 14)
@@ -425,6 +425,7 @@ void fake_reset(void)
 	event_count = 0;
 	hb_last_gen = 0;
 	hb_last_mappings = 0;
+	hb_last_object = HB_OBJECT_VDSO;
 	memset(hb_flushes, 0, sizeof(hb_flushes));
 	fake_knobs(0, 0, 0, 0);
 	fake_unwinding(0, HB_FRAMES_MAX);

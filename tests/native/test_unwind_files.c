@@ -12,6 +12,8 @@ struct file_number { /* bpf/probe_file.bpf.c */
 
 int hb_file_number(struct file_number *request);
 
+extern u32 hb_last_object;
+
 static const struct hb_object *object_at(u32 object)
 {
 	return fake_find("hb_objects", &object);
@@ -138,7 +140,24 @@ static void when_a_file_was_last_needed_is_written_down(void **state)
 
 /* --- numbers of files ------------------------------------------------------------------------------ */
 
-static void an_unknown_file_is_asked_for_now_and_then(void **state)
+/* The library is mapped, and nobody knows it. */
+static u64 with_unknown_library(void)
+{
+	u64 address = with_library();
+	struct hb_inode_key key = tables_key(library.file);
+
+	fake_drop("hb_inodes", &key);
+	fake_drop("hb_objects", &library.object);
+	return address;
+}
+
+/* The word of @address in the library if its number is @object. */
+static u64 word_under(u32 object, u64 address)
+{
+	return HB_FRAME_IN_OBJECT(object, address - LIBRARY + 0x10000);
+}
+
+static void a_file_met_first_by_the_kernel_side_gets_a_number_and_is_told(void **state)
 {
 	const struct hb_ev_object *event;
 	struct hb_inode_key key;
@@ -146,44 +165,51 @@ static void an_unknown_file_is_asked_for_now_and_then(void **state)
 	u64 address, first_ns = 1000000000000000;
 
 	begin();
-	address = with_library();
+	address = with_unknown_library();
 	key = tables_key(library.file);
-	fake_drop("hb_inodes", &key);
 	fake_clock(first_ns);
 	for (u32 i = 0; i < 3; i++) {
 		walk(address, STACK, 0);
-		assert_walked(PENDING, address);
+		assert_walked(PENDING, word_under(HB_OBJECT_VDSO + 1, address));
 	}
-	/* Another process that maps it has nothing to ask either. */
+	assert_int_equal(hb_last_object, HB_OBJECT_VDSO + 1);
+	/* Another process that maps it has nothing to tell. */
 	process_put(PID + 1, GEN + 1, HB_PROC_TRACED);
 	other = thread_new(PID + 1, NULL);
 	fake_map(other->task->mm, LIBRARY, LIBRARY + 0x40000, 0x10000, FAKE_EXEC, library.file);
 	fake_current(other->task);
 	assert_non_null(pending_task_create());
 	walk_gen(GEN + 1, address, STACK, 0);
+	assert_int_equal(walked()->frames[0], word_under(HB_OBJECT_VDSO + 1, address));
 	assert_int_equal(fake_events(), 1);
 	event = fake_event(0);
 	assert_int_equal(event->kind, HB_EV_OBJECT);
 	assert_int_equal(event->tgid, PID);
 	assert_int_equal(event->gen, GEN);
-	assert_int_equal(event->object, 0);
+	assert_int_equal(event->object, HB_OBJECT_VDSO + 1);
 	assert_int_equal(event->start, LIBRARY);
 	assert_int_equal(event->end, LIBRARY + 0x40000);
 	assert_int_equal(event->offset, 0x10000);
 	assert_memory_equal(&event->key, &key, sizeof(key));
 
+	/* User space does not answer: the process may have ended before it could look. */
 	fake_clock(first_ns + ASK_NS);
 	walk_gen(GEN + 1, address, STACK, 0);
 	walk_gen(GEN + 1, address, STACK, 0);
 	assert_int_equal(fake_events(), 2);
 	event = fake_event(1);
 	assert_int_equal(event->tgid, PID + 1);
-	/* It gets its number. */
+	assert_int_equal(event->object, HB_OBJECT_VDSO + 1);
+	/* It answers. */
 	fake_current(walker->task);
-	tables_inode(library.file, LIBRARY_OBJECT);
+	tables_object(HB_OBJECT_VDSO + 1, 0, 0, HB_OBJECT_PENDING);
+	fake_clock(first_ns + 3 * ASK_NS);
+	walk(address, STACK, 0);
+	assert_int_equal(fake_events(), 2);
+	tables_object(HB_OBJECT_VDSO + 1, library.page_base, library.pages, HB_OBJECT_READY);
 	put(STACK + 8, outermost);
 	walk(address, STACK, 0);
-	assert_walked(COMPLETE, code_word(&library, address), word(outermost));
+	assert_walked(COMPLETE, word_under(HB_OBJECT_VDSO + 1, address), word(outermost));
 }
 
 static void walk_again(void *arg)
@@ -191,53 +217,76 @@ static void walk_again(void *arg)
 	u64 address = *(u64 *)arg;
 
 	walk(address, STACK, 0);
+	assert_int_equal(walked()->count, 1);
 }
 
-static void two_cpus_that_meet_an_unknown_file_ask_once(void **state)
+static void two_cpus_that_meet_a_file_give_it_one_number(void **state)
 {
-	struct hb_inode_key key;
-	u64 address;
+	u64 address, first;
 
 	begin();
-	address = with_library();
-	key = tables_key(library.file);
-	fake_drop("hb_inodes", &key);
+	address = with_unknown_library();
 	fake_hook("hb_inodes", FAKE_UPDATE, walk_again, &address);
 	walk(address, STACK, 0);
+	first = walked()->frames[0];
 	assert_int_equal(fake_events(), 1);
+	assert_int_equal(HB_FRAME_OBJECT_ID(first), ((const struct hb_ev_object *)fake_event(0))->object);
+	assert_int_equal(HB_FRAME_OBJECT_ID(first), inode_of(library.file)->object);
+	walk(address, STACK, 0);
+	assert_int_equal(walked()->frames[0], first);
 	assert_int_equal(counter(HB_CNT_OBJECTS_FULL), 0);
 }
 
 static void without_room_for_its_number_a_file_is_counted(void **state)
 {
-	struct hb_inode_key key;
 	u64 address;
 
 	begin();
-	address = with_library();
-	key = tables_key(library.file);
-	fake_drop("hb_inodes", &key);
+	address = with_unknown_library();
 	fake_limit("hb_inodes", 1); /* the program's */
-	walk(address, STACK, 0);
-	assert_walked(PENDING, address);
-	assert_int_equal(counter(HB_CNT_OBJECTS_FULL), 1);
+	for (u32 i = 0; i < 100; i++) {
+		walk(address, STACK, 0);
+		assert_walked(PENDING, address);
+		assert_int_equal(counter(HB_CNT_OBJECTS_FULL), i + 1);
+	}
 	assert_int_equal(fake_events(), 0);
+	assert_int_equal(hb_last_object, HB_OBJECT_VDSO); /* numbers are not used up by what has no room */
 	walk(outermost, STACK, 0);
 	assert_walked(COMPLETE, word(outermost));
 }
 
-static void a_question_that_the_ring_has_no_room_for_is_asked_again(void **state)
+static void numbers_end_and_do_not_begin_again(void **state)
 {
-	struct hb_inode_key key;
+	u64 address;
+
+	begin();
+	address = with_unknown_library();
+	hb_last_object = HB_OBJECT_MAX - 1;
+	walk(address, STACK, 0);
+	assert_walked(PENDING, word_under(HB_OBJECT_MAX, address));
+	fake_map_gone(mm, LIBRARY);
+	fake_map(mm, LIBRARY, library.end, library.offset, FAKE_EXEC, fake_file(1, 2, 3));
+	for (u32 i = 0; i < 10; i++) {
+		walk(address, STACK, 0);
+		assert_walked(PENDING, address);
+	}
+	assert_int_equal(hb_last_object, HB_OBJECT_MAX);
+	hb_last_object = ~0u;
+	walk(address, STACK, 0);
+	assert_walked(PENDING, address);
+	assert_int_equal(fake_events(), 1);
+}
+
+static void what_the_ring_has_no_room_for_is_told_later(void **state)
+{
 	u64 address, first_ns = 1000000000000000;
 
 	begin();
-	address = with_library();
-	key = tables_key(library.file);
-	fake_drop("hb_inodes", &key);
+	address = with_unknown_library();
 	fake_clock(first_ns);
 	fake_fail("hb_ring", FAKE_OUTPUT, 0, 1, -ENOSPC);
 	walk(address, STACK, 0);
+	assert_walked(PENDING, word_under(HB_OBJECT_VDSO + 1, address));
 	assert_int_equal(counter(HB_CNT_RING_FULL), 1);
 	assert_int_equal(fake_events(), 0);
 	fake_clock(first_ns + ASK_NS);
@@ -245,11 +294,11 @@ static void a_question_that_the_ring_has_no_room_for_is_asked_again(void **state
 	assert_int_equal(fake_events(), 1);
 }
 
-static void expect_unknown(u64 address, u32 asked)
+static void expect_new(u64 address, u32 number)
 {
 	walk(address, STACK, 0);
-	assert_walked(PENDING, address);
-	assert_int_equal(fake_events(), asked);
+	assert_walked(PENDING, word_under(number, address));
+	assert_int_equal(fake_events(), number - HB_OBJECT_VDSO);
 }
 
 static void files_are_told_apart_by_all_that_names_them(void **state)
@@ -262,18 +311,18 @@ static void files_are_told_apart_by_all_that_names_them(void **state)
 	address = with_library();
 	inode = library.file->f_inode;
 	inode->i_ino++;
-	expect_unknown(address, 1);
+	expect_new(address, 2);
 	inode->i_ino--;
 	inode->i_generation++;
-	expect_unknown(address, 2);
+	expect_new(address, 3);
 	inode->i_generation--;
 	inode->i_sb->s_dev++;
-	expect_unknown(address, 3);
+	expect_new(address, 4);
 	inode->i_sb->s_dev--;
 	twin = fake_file(inode->i_ino, inode->i_sb->s_dev, inode->i_generation); /* in another btrfs subvolume */
 	fake_map_gone(mm, LIBRARY);
 	fake_map(mm, LIBRARY, library.end, library.offset, FAKE_EXEC, twin);
-	expect_unknown(address, 4);
+	expect_new(address, 5);
 	fake_map_gone(mm, LIBRARY);
 	fake_map(mm, LIBRARY, library.end, library.offset, FAKE_EXEC, library.file);
 	put(STACK + 8, outermost);
@@ -281,39 +330,38 @@ static void files_are_told_apart_by_all_that_names_them(void **state)
 	assert_walked(COMPLETE, code_word(&library, address), word(outermost));
 }
 
+static u32 file_number(u64 address, u32 object)
+{
+	struct file_number request = { .address = address, .object = object, .given = 77 };
+
+	assert_int_equal(hb_file_number(&request), 0);
+	return request.given;
+}
+
 static void a_file_gets_its_number_by_a_mapping_of_our_own(void **state)
 {
-	struct file_number request = { .address = 0x7000, .object = 99, .given = 5 };
 	struct file *file;
 
 	begin();
 	file = fake_file(123, 4, 5);
 	fake_map(mm, 0x7000, 0x8000, 0, 0, file);
-	fake_map(mm, 0x9000, 0xa000, 0, 0, NULL);
-	assert_int_equal(hb_file_number(&request), 0);
-	assert_int_equal(request.given, 1);
+	assert_int_equal(file_number(0x7000, 0), 0); /* it has none */
+	assert_int_equal(file_number(0x7fff, 99), 99);
 	assert_int_equal(inode_of(file)->object, 99);
-	request.object = 100; /* a file that is read anew */
-	hb_file_number(&request);
+	assert_int_equal(file_number(0x7000, 0), 99);
+	assert_int_equal(file_number(0x7000, 100), 100); /* a file that is read anew */
 	assert_int_equal(inode_of(file)->object, 100);
+	assert_int_equal(hb_last_object, HB_OBJECT_VDSO); /* these are user space's */
 
-	request.address = 0x9000;
-	hb_file_number(&request);
-	assert_int_equal(request.given, 0);
-	request.address = 0xb000;
-	request.given = 1;
-	hb_file_number(&request);
-	assert_int_equal(request.given, 0);
+	fake_map(mm, 0x9000, 0xa000, 0, 0, NULL);
+	assert_int_equal(file_number(0x9000, 101), 0);
+	assert_int_equal(file_number(0xb000, 101), 0);
 	fake_limit("hb_inodes", 2);
 	fake_map(mm, 0xb000, 0xc000, 0, 0, fake_file(124, 4, 5));
-	request.given = 1;
-	hb_file_number(&request);
-	assert_int_equal(request.given, 0);
-	request.address = 0x7000;
+	assert_int_equal(file_number(0xb000, 101), 0);
 	fake_find_vma_busy(0, 5);
-	request.given = 1;
-	hb_file_number(&request);
-	assert_int_equal(request.given, 0);
+	assert_int_equal(file_number(0x7000, 101), 0);
+	assert_int_equal(inode_of(file)->object, 100);
 }
 
 int main(void)
@@ -324,10 +372,11 @@ int main(void)
 		ONCE(a_file_without_rows_is_followed_by_frame_pointers),
 		ONCE(what_is_not_at_hand_is_not_guessed_by_frame_pointers),
 		ONCE(when_a_file_was_last_needed_is_written_down),
-		ONCE(an_unknown_file_is_asked_for_now_and_then),
-		ONCE(two_cpus_that_meet_an_unknown_file_ask_once),
+		ONCE(a_file_met_first_by_the_kernel_side_gets_a_number_and_is_told),
+		ONCE(two_cpus_that_meet_a_file_give_it_one_number),
 		ONCE(without_room_for_its_number_a_file_is_counted),
-		ONCE(a_question_that_the_ring_has_no_room_for_is_asked_again),
+		ONCE(numbers_end_and_do_not_begin_again),
+		ONCE(what_the_ring_has_no_room_for_is_told_later),
 		ONCE(files_are_told_apart_by_all_that_names_them),
 		ONCE(a_file_gets_its_number_by_a_mapping_of_our_own),
 	};

@@ -119,6 +119,26 @@ static void while_the_list_is_locked_what_user_space_knows_is_used(void **state)
 	assert_walked(UNMAPPED, address);
 }
 
+static void what_was_used_while_it_was_locked_is_not_used_later_in_the_walk(void **state)
+{
+	struct hb_range range;
+	u64 address;
+
+	begin();
+	address = with_library();
+	range = (struct hb_range){ LIBRARY, library.end, .offset = 0x10000, .object = LIBRARY_OBJECT };
+	tables_space(GEN, &range, 1);
+	put(STACK + 8, outermost);
+	fake_find_vma_busy(0, 2); /* for the first frame */
+	walk(address, STACK, 0);
+	assert_walked(COMPLETE, code_word(&library, address), word(outermost));
+	fake_map(mm, LIBRARY + 0x100000, LIBRARY + 0x101000, 0, FAKE_EXEC, NULL);
+	put(STACK + 8, LIBRARY + 0x100010);
+	fake_find_vma_busy(0, 2);
+	walk(address, STACK, 0);
+	assert_walked(ANONYMOUS, code_word(&library, address), LIBRARY + 0x100010);
+}
+
 static void a_range_of_no_file_that_is_known_says_nothing(void **state)
 {
 	struct hb_range range;
@@ -176,6 +196,7 @@ int main(void)
 		ONCE(an_offset_that_no_frame_holds_is_left_an_address),
 		ONCE(a_list_that_is_locked_for_a_moment_is_asked_twice),
 		ONCE(while_the_list_is_locked_what_user_space_knows_is_used),
+		ONCE(what_was_used_while_it_was_locked_is_not_used_later_in_the_walk),
 		ONCE(a_range_of_no_file_that_is_known_says_nothing),
 		ONCE(each_of_128_ranges_is_found_from_end_to_end),
 	};

@@ -100,7 +100,10 @@ static void pages_of_any_number_of_rows_are_searched_to_their_borders(void **sta
 
 static void a_page_without_rows_has_no_rule(void **state)
 {
+	const struct hb_row others[] = { { .offset = 0, .rule = 9 }, { .offset = 4, .rule = 9 } };
+
 	begin();
+	tables_rows(CHUNK, 5, others, 2);
 	assert_int_equal(unwind_row(PAGE_INDEX, 0), HB_RULE_NONE);
 	tables_page(PAGE_INDEX, CHUNK, 5, 0, 3);
 	assert_int_equal(unwind_row(PAGE_INDEX, 0x1234), HB_RULE_NONE);
@@ -240,6 +243,25 @@ static void dropped(void *arg)
 	tables_drop(&library);
 }
 
+/* Only what is said of the file changes: its state, where its pages are, how many. */
+static void dropped_in_place(void *arg)
+{
+	(void)arg;
+	tables_object(library.object, library.page_base, library.pages, HB_OBJECT_DROPPED);
+}
+
+static void moved(void *arg)
+{
+	(void)arg;
+	tables_object(library.object, library.page_base + 100, library.pages, HB_OBJECT_READY);
+}
+
+static void shortened(void *arg)
+{
+	(void)arg;
+	tables_object(library.object, library.page_base, library.pages - 1, HB_OBJECT_READY);
+}
+
 static void rows_that_are_dropped_while_they_are_looked_up_are_not_believed(void **state)
 {
 	static const struct {
@@ -249,6 +271,8 @@ static void rows_that_are_dropped_while_they_are_looked_up_are_not_believed(void
 		{ "hb_objects", dropped },	      { "hb_pages", dropped },
 		{ "hb_chunks", dropped },	      { "hb_objects", dropped_for_another },
 		{ "hb_pages", dropped_for_another }, { "hb_chunks", dropped_for_another },
+		{ "hb_pages", dropped_in_place },     { "hb_pages", moved },
+		{ "hb_pages", shortened },
 	};
 	u64 address;
 

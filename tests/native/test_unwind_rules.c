@@ -134,7 +134,7 @@ static void a_handler_without_rows_returns_to_the_restorer_as_well(void **state)
 	begin();
 	handler = function(RULE_NONE);
 	restorer = code_function(&program, RULE_SIGNAL) + 1; /* behind no call */
-	interrupted = function(RULE_SP(0x10));
+	interrupted = code_function(&program, RULE_SP(0x10)) + 0x33; /* nor this */
 	put(STACK + 0x20, 0);
 	put(STACK + 0x28, restorer);
 	put_signal(STACK + 0x30, 0, STACK + 0x800, interrupted);
@@ -142,6 +142,9 @@ static void a_handler_without_rows_returns_to_the_restorer_as_well(void **state)
 	walk(handler, STACK, STACK + 0x20);
 	assert_walked(COMPLETE, word(handler), restorer_word(restorer), word(interrupted) | HB_FRAME_EXACT,
 		      word(outermost));
+	put_signal(STACK + 0x30, 0, STACK + 0x800, 0xfff);
+	walk(handler, STACK, STACK + 0x20);
+	assert_walked(BAD_CFA, word(handler), restorer_word(restorer));
 }
 
 static void what_was_interrupted_at_its_first_instruction_has_its_own_rule(void **state)
@@ -272,6 +275,7 @@ static void a_frame_pointer_that_was_saved_is_found(void **state)
 	check_saved(RULE(SP, 0x40, AT_CFA, -0x38, 0), STACK + 8);
 	check_saved(RULE(SP, 0x40, AT_CFA, -24, 0), STACK + 0x28);
 	check_saved(RULE(SP, 0x40, AT_CFA, 0x10, 0), STACK + 0x50);
+	check_saved(RULE(SP, 0x40, AT_CFA, 0, 0), STACK + 0x40);
 	check_saved(RULE(SP, 0x40, AT_FP, 0x10, 0), STACK + 0x30);
 	check_saved(RULE(FP, 0x20, AT_FP, 0, 0), STACK + 0x20);
 	check_saved(RULE(FP, 0x20, AT_CFA, -0x10, 0), STACK + 0x30);
@@ -356,7 +360,7 @@ static void a_signal_brings_all_registers_back(void **state)
 
 static void where_there_is_no_rule_a_frame_pointer_leads_on(void **state)
 {
-	u64 bare, caller;
+	u64 bare, caller, no_call;
 
 	begin();
 	bare = function(RULE_NONE);
@@ -366,6 +370,11 @@ static void where_there_is_no_rule_a_frame_pointer_leads_on(void **state)
 	put(STACK + 0x68, outermost); /* the caller's stack pointer: just above the record */
 	walk(bare, STACK, STACK + 0x40);
 	assert_walked(COMPLETE, word(bare), word(caller), word(outermost));
+	/* Only what the pointer itself has found must be behind a call. */
+	no_call = code_function(&program, RULE_STOP) + 0x33;
+	put(STACK + 0x68, no_call);
+	walk(bare, STACK, STACK + 0x40);
+	assert_walked(COMPLETE, word(bare), word(caller), word(no_call));
 	/* Right at the stack pointer, and a whole megabyte up. */
 	put(STACK, 0);
 	put(STACK + 8, caller);
@@ -381,7 +390,7 @@ static void where_there_is_no_rule_a_frame_pointer_leads_on(void **state)
 static void where_there_is_no_rule_a_register_that_is_none_ends_the_stack(void **state)
 {
 	static const u64 registers[] = {
-		0, 1, 8, STACK - 8, STACK + 0x41, STACK + 0x44, STACK + (1 << 20) + 8, ~0ULL, ~7ULL,
+		0, 1, 8, STACK - 8, STACK + 0x81, STACK + 0x94, STACK + (1 << 20) + 8, ~0ULL, ~7ULL,
 		0xffffffff81000000ULL, 1ULL << 63, STACK + 0x9000, /* nothing there */
 	};
 	u64 bare, caller, data;
@@ -391,6 +400,9 @@ static void where_there_is_no_rule_a_register_that_is_none_ends_the_stack(void *
 	caller = function(RULE_SP(0x20));
 	put(STACK + 0x40, 0);
 	put(STACK + 0x48, caller);
+	put(STACK + 0x89, caller);
+	put(STACK + 0x9c, caller);
+	put(STACK, caller);
 	put(STACK + (1 << 20) + 0x10, caller);
 	for (u32 i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
 		walk(bare, STACK, registers[i]);
@@ -401,7 +413,7 @@ static void where_there_is_no_rule_a_register_that_is_none_ends_the_stack(void *
 	fake_map(mm, data, data + 0x1000, 0, 0, fake_file(1, 2, 3));
 	code_call(mm, data + 0x100);
 	static const u64 found[] = { 1, 0xfff, 0x00fffffffffff001ULL, ~0ULL, LIBRARY + 0x100, LIBRARY + 0x8000,
-				     STACK + 0x100, PROGRAM + 0x4242 };
+				     STACK + 0x100, PROGRAM + 0x4242, PROGRAM + 0x15 };
 
 	for (u32 i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
 		put(STACK + 0x48, found[i]);

@@ -172,6 +172,7 @@ struct image_parts {
 	struct bytes eh_frame, debug_frame, symbols;
 	uint64_t debug_flags; /* SHF_COMPRESSED */
 	bool no_sections;     /* PT_GNU_EH_FRAME instead */
+	bool no_bits;         /* .eh_frame is only a header, as in a debug file */
 	uint64_t entry;
 };
 
@@ -229,7 +230,8 @@ static inline void image_sections(const struct image_parts *parts, struct bytes 
 		[SEC_TEXT] = { .sh_name = image_name(".text"), .sh_type = SHT_PROGBITS,
 			       .sh_flags = SHF_ALLOC | SHF_EXECINSTR, .sh_addr = TEXT_VADDR,
 			       .sh_offset = TEXT_OFFSET, .sh_size = TEXT_BYTES },
-		[SEC_EH] = { .sh_name = image_name(".eh_frame"), .sh_type = SHT_PROGBITS, .sh_flags = SHF_ALLOC,
+		[SEC_EH] = { .sh_name = image_name(".eh_frame"), .sh_flags = SHF_ALLOC,
+			     .sh_type = parts->no_bits ? SHT_NOBITS : SHT_PROGBITS,
 			     .sh_addr = FRAME_VADDR, .sh_offset = FRAME_OFFSET, .sh_size = parts->eh_frame.count },
 		[SEC_DEBUG] = { .sh_name = image_name(".debug_frame"), .sh_type = SHT_PROGBITS,
 				.sh_flags = parts->debug_flags, .sh_offset = debug,

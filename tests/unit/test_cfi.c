@@ -333,6 +333,25 @@ static void debug_frame_is_not_asked_when_eh_frame_describes_the_text(void **sta
 	assert_false(cfi_sparse(&table));
 	assert_int_equal(table.fdes, 8);
 	cfi_release(&table);
+
+	parts = (struct image_parts){ 0 }; /* fewer than 8, whatever they describe */
+	put_plain_cie(&parts.eh_frame);
+	for (i = 0; i < 7; i++)
+		put_function(&parts.eh_frame, cie, T + i * TEXT_BYTES / 7, TEXT_BYTES / 7 + 1, 16);
+	assert_int_equal(parts_read(&parts, &table), 0);
+	assert_int_equal(table.covered_bytes, TEXT_BYTES);
+	assert_true(cfi_sparse(&table));
+	cfi_release(&table);
+}
+
+static void a_section_that_is_only_a_header_is_not_read(void **state)
+{
+	struct image_parts parts = { .no_bits = true };
+
+	(void)state;
+	put_function(&parts.eh_frame, put_plain_cie(&parts.eh_frame), T, 0x10, 16);
+	put_debug(&parts.debug_frame, T + 0x100, 1);
+	EXPECT(&parts, 0, { O + 0x100, FP(16) }, { O + 0x110, NONE });
 }
 
 static void a_compressed_debug_frame_is_unpacked(void **state)
@@ -562,6 +581,7 @@ int main(void)
 		cmocka_unit_test(a_file_reads_like_its_image_until_it_is_closed),
 		cmocka_unit_test(debug_frame_fills_only_the_gaps_of_eh_frame),
 		cmocka_unit_test(debug_frame_is_not_asked_when_eh_frame_describes_the_text),
+		cmocka_unit_test(a_section_that_is_only_a_header_is_not_read),
 		cmocka_unit_test(a_compressed_debug_frame_is_unpacked),
 		cmocka_unit_test(a_debug_file_gives_its_rows_at_the_offsets_of_the_file_it_belongs_to),
 		cmocka_unit_test(a_broken_debug_frame_leaves_the_rows_of_eh_frame),

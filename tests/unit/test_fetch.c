@@ -100,8 +100,8 @@ static void build(const char *id)
 	files_write("prog.c", "static __attribute__((noinline)) int hidden(int x) {\n"
 			      "	__asm__ volatile(\"\");\n	return x + 1; }\n"
 			      "int main(int argc, char **argv) { (void)argv; return hidden(argc); }\n");
-	assert_true(files_run("gcc -g -O1 -Wl,--build-id=0x" ID " -o whole \"$PWD\"/prog.c && strip -o prog whole && "
-			      "gcc -g -O1 -Wl,--build-id=0x%s -o served \"$PWD\"/prog.c && "
+	assert_true(files_run("gcc -g -O0 -Wl,--build-id=0x" ID " -o whole \"$PWD\"/prog.c && strip -o prog whole && "
+			      "gcc -g -O0 -Wl,--build-id=0x%s -o served \"$PWD\"/prog.c && "
 			      "objcopy --only-keep-debug served srv/buildid/" ID "/debuginfo", id));
 }
 

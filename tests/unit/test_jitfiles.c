@@ -159,13 +159,13 @@ static void the_pid_is_the_one_that_the_process_sees(void **state)
 {
 	struct world *world = world_or_skip(state);
 	struct proc inner;
-	pid_t helper, pid;
+	pid_t parent, pid;
 	int out[2];
 
-	/* unshare(CLONE_NEWPID) concerns all later children: not ours, a helper's. */
+	/* unshare(CLONE_NEWPID) concerns all later children: they shall not be ours. */
 	assert_int_equal(pipe(out), 0);
-	helper = fork();
-	if (!helper) {
+	parent = fork();
+	if (!parent) {
 		pid = start_process(world->dir, true);
 		if (write(out[1], &pid, sizeof(pid)) == sizeof(pid))
 			pause();
@@ -178,7 +178,7 @@ static void the_pid_is_the_one_that_the_process_sees(void **state)
 	assert_int_equal(jitfiles_open_map(&world->proc), -ENOENT);
 	proc_close(&inner);
 	kill(pid, SIGKILL);
-	end_process(helper);
+	end_process(parent);
 	close(out[0]);
 	close(out[1]);
 }

@@ -162,6 +162,34 @@ static void names_are_mangled_where_the_language_mangles(void **state)
 	opened_release(&opened);
 }
 
+static void what_has_no_mangled_name_is_called_by_its_scopes(void **state)
+{
+	static const char *const compilers[] = { "g++", "clang++-14" };
+	struct line_level levels[4];
+	struct opened opened;
+	size_t i;
+
+	(void)state;
+	files_write("scopes.cc",
+		    "namespace a { namespace { struct B { int x; template <class T> struct C {\n"
+		    "	inline __attribute__((always_inline)) T in(T y) {\n"
+		    "	__asm__ volatile(\".globl mark\\nmark: nop\" : : : \"memory\");\n"
+		    "	return y + 1; } }; }; } }\n"
+		    "int out(int y) { a::B::C<int> c; return c.in(y); }\n");
+	for (i = 0; i < 2; i++) {
+		files_need(compilers[i]);
+		assert_true(files_run("%s -g -O2 -shared -fPIC -o scopes.so \"$PWD\"/scopes.cc", compilers[i]));
+		opened_init(&opened, "scopes.so", NULL);
+		assert_int_equal(lines_find(opened.lines, opened.mark, levels, 4), 2);
+		if (i == 0)
+			expect_level(&levels[0], "a::(anonymous namespace)::B::C<int>::in", "scopes.cc", 3);
+		else
+			expect_level(&levels[0], "_ZN1a12_GLOBAL__N_11B1CIiE2inEi", "scopes.cc", 3);
+		expect_level(&levels[1], "_Z3outi", "scopes.cc", 5);
+		opened_release(&opened);
+	}
+}
+
 static void with_little_room_the_innermost_and_the_function_stay(void **state)
 {
 	struct line_level levels[3];
@@ -377,6 +405,7 @@ int main(void)
 		TEST(inlined_calls_are_told_innermost_first_in_every_dialect),
 		TEST(whole_program_optimisation_refers_from_unit_to_unit),
 		TEST(names_are_mangled_where_the_language_mangles),
+		TEST(what_has_no_mangled_name_is_called_by_its_scopes),
 		TEST(with_little_room_the_innermost_and_the_function_stay),
 		TEST(of_calls_nested_beyond_the_cap_the_innermost_and_the_function_stay),
 		TEST(what_dwz_moved_out_is_found_in_its_common_file),

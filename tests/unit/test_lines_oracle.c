@@ -82,9 +82,18 @@ static const char *name_of(Dwarf_Die *die)
 	return NULL;
 }
 
+/* Where there is no mangled name ours has the scopes before the plain one. */
 static bool same_name(const char *ours, const char *theirs)
 {
-	return ours && theirs ? !strcmp(ours, theirs) : !ours && !theirs;
+	size_t length, plain;
+
+	if (!ours || !theirs)
+		return !ours && !theirs;
+	length = strlen(ours);
+	plain = strlen(theirs);
+	if (length > plain + 2 && strncmp(ours, "_Z", 2))
+		return !strncmp(ours + length - plain - 2, "::", 2) && !strcmp(ours + length - plain, theirs);
+	return !strcmp(ours, theirs);
 }
 
 /* Ours is tidied, and begins at the folder of compilation where theirs is relative. */
@@ -117,7 +126,8 @@ static const char *call_place(Dwarf_Die *unit, Dwarf_Die *call, int *line)
 	Dwarf_Word file, at;
 
 	*line = 0;
-	if (dwarf_getsrcfiles(unit, &files, NULL) || dwarf_formudata(dwarf_attr(call, DW_AT_call_line, &attribute), &at) ||
+	if (dwarf_getsrcfiles(unit, &files, NULL) ||
+	    dwarf_formudata(dwarf_attr(call, DW_AT_call_line, &attribute), &at) ||
 	    dwarf_formudata(dwarf_attr(call, DW_AT_call_file, &attribute), &file))
 		return NULL;
 	*line = (int)at;

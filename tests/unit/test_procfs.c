@@ -352,7 +352,7 @@ static void a_path_is_looked_up_inside_the_root_and_never_leaves_it(void **state
 	char dir[] = "/tmp/heldby-procfs-XXXXXX", outside[64], path[128];
 	struct proc proc;
 	pid_t pid;
-	int at;
+	int at, root;
 	size_t i;
 
 	(void)state;
@@ -382,8 +382,15 @@ static void a_path_is_looked_up_inside_the_root_and_never_leaves_it(void **state
 	assert_int_equal(proc_open_in_root(&proc, "/loop"), -ELOOP);
 	assert_int_equal(proc_open_in_root(&proc, "/dir"), -ENOTSUP);
 	assert_int_equal(proc_open_in_root(&proc, "/fifo"), -ENOTSUP); /* and did not wait */
+	root = proc_open_root(&proc);
+	assert_true(root >= 0);
 	child_end(pid);
+	assert_int_equal(proc_open_root(&proc), -ESRCH);
 	proc_close(&proc);
+	expect_text(file_open_in_root(root, "/upwards"), "in the root"); /* though the process is gone */
+	assert_int_equal(file_open_in_root(root, "/outside"), -ENOENT);
+	assert_int_equal(file_open_in_root(root, "/fifo"), -ENOTSUP);
+	close(root);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		remove(path);

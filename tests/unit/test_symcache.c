@@ -167,8 +167,9 @@ static void build(void)
 		    "	return x * y; }\n"
 		    "	__attribute__((noinline)) int middle(int y) { return in(y) + 1; } }; }\n"
 		    "int outer(int y) { a::A a = { y }; puts(\"\"); return a.middle(y) + 1; }\n");
-	assert_true(files_run("g++ -g -O2 -shared -fPIC -fvisibility=hidden -Wl,--build-id=0xabcdef -Wl,-z,lazy -o lib/a.so \"$PWD\"/lib/a.cc "
-			      "&& objcopy --only-keep-debug lib/a.so usr/lib/debug/lib/a.dbg && "
+	assert_true(files_run("g++ -g -O2 -shared -fPIC -fvisibility=hidden -Wl,--build-id=0xabcdef -Wl,-z,lazy "
+			      "-o lib/a.so \"$PWD\"/lib/a.cc && "
+			      "objcopy --only-keep-debug lib/a.so usr/lib/debug/lib/a.dbg && "
 			      "strip -o lib/stripped.so lib/a.so && "
 			      "objcopy --add-gnu-debuglink=usr/lib/debug/lib/a.dbg lib/stripped.so"));
 }
