@@ -11,6 +11,7 @@ PYTHON  ?= /usr/bin/python3
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' "$(1)" "$(2)")
 
+# Another architecture: ARCH=aarch64 SYSROOT=DIR CC="aarch64-linux-gnu-gcc --sysroot=DIR" CXX=...
 ARCH     := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
 
@@ -21,14 +22,17 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN) -I$(BUILD) -MMD 
 LIBS     := -lbpf -lelf -ldw -liberty -lZydis -ljson-c -lsystemd -llzma -lz -lpthread -ldl
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
-	-Wno-unused-parameter -Wno-missing-prototypes -I/usr/include/$(ARCH)-linux-gnu
+	-Wno-unused-parameter -Wno-missing-prototypes -I$(SYSROOT)/usr/include/$(ARCH)-linux-gnu
 
 # What a fresh Debian 12 needs to build, and what the tests run against.
-DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libdw-dev liblzma-dev \
-	libiberty-dev libzydis-dev libjson-c-dev libsystemd-dev uthash-dev zlib1g-dev libc6-dev python3
+DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev libdw-dev \
+	libdebuginfod-dev liblzma-dev libiberty-dev libzydis-dev libjson-c-dev libsystemd-dev uthash-dev \
+	zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless xz-utils \
 	libc6-dbg redis-server
+# What check-vm boots kernels with, where they can be had.
+DEPS_VM    := qemu-system-x86 qemu-system-arm busybox-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)
@@ -39,7 +43,7 @@ SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c 
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
 .PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget bench
-.PHONY: install clean
+.PHONY: check-vm install clean
 all: $(BUILD)/heldby
 
 help:
@@ -51,6 +55,7 @@ help:
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
 	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
+	@echo 'check-vm     tests of the kernel side under other kernels, in emulated machines; ONLY="6.1-x86_64 ..."'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
 	@echo 'bench        what tracing costs, by depth of the stack'

@@ -129,6 +129,7 @@ struct hb_walk {
 	u64 frame;        /* the record of pc */
 	struct hb_rule rule; /* and how its caller is found */
 	struct hb_mapping mapping; /* around pc, if it had to be found out */
+	struct hb_ev_object asked; /* what user space is asked of it */
 	u32 gen;
 	u32 mappings;     /* process_mappings() */
 	u32 flushes;

@@ -17,7 +17,7 @@ static __always_inline long stop(struct hb_walk *walk, u8 end)
 	return 1;
 }
 
-#define WINDOW_NONE (~0ULL << 32) /* far from any stack */
+#define WINDOW_NONE (~0ULL << 32) /* above STACK_TEXT_MAX: nothing is taken from there */
 
 /*
  * A word of the stack, from the window if it lies there. A walk goes up: the window begins at what is
@@ -28,7 +28,7 @@ static __always_inline long read_up(struct hb_walk *walk, u64 address, u64 *valu
 {
 	u64 at = address - walk->window_at;
 
-	if (at & 7)
+	if ((at & 7) || address > STACK_TEXT_MAX)
 		return stack_read_u64(address, value);
 	if (at >= sizeof(walk->window)) {
 		walk->window_at = address;

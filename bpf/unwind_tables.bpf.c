@@ -197,21 +197,21 @@ static __always_inline void no_rule(struct hb_walk *walk, u8 why)
 	walk->rule = (struct hb_rule){ .cfa = HB_CFA_NONE, .pad = why };
 }
 
+/* Not on the stack: older kernels (6.1) round each function's up to 32 bytes, and 512 are all there is. */
 static __always_inline void ask(struct hb_walk *walk, const struct hb_mapping *found, u32 object)
 {
-	struct hb_ev_object event = {
-		.kind = HB_EV_OBJECT,
-		.tgid = bpf_get_current_pid_tgid() >> 32,
-		.time_ns = bpf_ktime_get_ns(),
-		.gen = walk->gen,
-		.object = object,
-		.start = found->start,
-		.end = found->end,
-		.offset = found->offset,
-		.key = found->key,
-	};
+	struct hb_ev_object *event = &walk->asked;
 
-	emit_object(&event);
+	event->kind = HB_EV_OBJECT;
+	event->tgid = bpf_get_current_pid_tgid() >> 32;
+	event->time_ns = bpf_ktime_get_ns();
+	event->gen = walk->gen;
+	event->object = object;
+	event->start = found->start;
+	event->end = found->end;
+	event->offset = found->offset;
+	event->key = found->key;
+	emit_object(event);
 }
 
 /* The rule at @offset of @object into @walk. Returns whether it holds from now on. */
@@ -263,25 +263,29 @@ static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_ma
 /* The number of the file behind a mapping, given out here if need be and told to user space; 0: no room. */
 static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mapping *found)
 {
+	struct hb_inode_key key = found->key; /* a copy: older kernels (6.1) take keys from the stack or a map only */
 	struct hb_inode *known, fresh;
 
 	if (found->vdso)
 		return HB_OBJECT_VDSO;
 	if (found->object)
 		return found->object;
-	known = bpf_map_lookup_elem(&hb_inodes, &found->key);
+	known = bpf_map_lookup_elem(&hb_inodes, &key);
 	if (!known) {
 		/* A number at once: by its address alone it might be taken for what is mapped there later. */
+		if (hb_last_object >= HB_OBJECT_MAX)
+			return 0; /* before drawing one: it must not come around */
 		fresh.object = __sync_fetch_and_add(&hb_last_object, 1) + 1;
-		fresh.asked = HB_ASKED(bpf_ktime_get_ns());
 		if (fresh.object > HB_OBJECT_MAX)
 			return 0;
-		if (!bpf_map_update_elem(&hb_inodes, &found->key, &fresh, BPF_NOEXIST)) {
+		fresh.asked = HB_ASKED(bpf_ktime_get_ns());
+		if (!bpf_map_update_elem(&hb_inodes, &key, &fresh, BPF_NOEXIST)) {
 			ask(walk, found, fresh.object);
 			return fresh.object;
 		}
-		known = bpf_map_lookup_elem(&hb_inodes, &found->key);
+		known = bpf_map_lookup_elem(&hb_inodes, &key);
 		if (!known) {
+			__sync_val_compare_and_swap(&hb_last_object, fresh.object, fresh.object - 1);
 			count(HB_CNT_OBJECTS_FULL);
 			return 0;
 		}

@@ -111,10 +111,17 @@ $(U)/throwing: tests/unwind/throwing.cc
 $(U)/programs: $(wildcard tests/unwind/programs/*)
 	$(Q)rm -rf $@ && cp -r tests/unwind/programs $@
 
-check-unwind: $(U)/differ $(U)/throwing $(U)/programs
+U_ALL    := $(U)/differ $(U)/throwing $(U)/programs
+check-unwind: $(U_ALL)
 	$(Q)$(U)/differ --samples $(SAMPLES) $(if $(ONLY),--program $(ONLY))
 
 -include $(U_OBJS:.o=.d)
+
+# Each kernel in an emulated machine of its own. EXTRA: one more program and its arguments.
+check-vm: all
+	-$(call apt,$(DEPS_VM))
+	$(Q)$(PYTHON) tests/vm/vm.py --build $(BUILD) --libraries '$(filter %-dev,$(DEPS_BUILD))' \
+		$(if $(EXTRA),--extra '$(EXTRA)') $(ONLY)
 
 budget: all
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bpf/budget.py $(if $(UPDATE),--update)
@@ -124,7 +131,7 @@ lint: all
 
 .PHONY: fuzz-check
 test: deps
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE) $(U_ALL)
 	$(Q)$(PYTHON) tests/all.py
 
 # --- what tracing costs: no test, for nothing here passes or fails ------------------------------

@@ -6,6 +6,8 @@ from harness import Failure
 SUMS = ("allocated_bytes", "allocated_count", "freed_bytes", "freed_count",
         "outstanding_bytes", "outstanding_count")
 LOSSES = ("lost_count", "dropped_count", "missed_count")
+# Parts of missed_count that this kernel is known to cause and heldby can only tell: run.py --preempted.
+EXCUSED = []
 
 
 def zero():
@@ -76,8 +78,9 @@ def consistent(document, allow=()):
                        if site["pid"] == pid and site["source"] != "pages")
         if held != of_sites:
             wrong.append(f"process {pid} holds {held}, its sites {of_sites}")
+    excused = {"missed_count": sum(document["losses"].get("detail", {}).get(name, 0) for name in EXCUSED)}
     for name in LOSSES:
-        if name not in allow and document["losses"][name]:
+        if name not in allow and document["losses"][name] != excused.get(name, 0):
             wrong.append(f"{name} is {document['losses'][name]}: "
                          f"{document['losses'].get('detail')}")
     return wrong

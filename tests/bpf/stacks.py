@@ -43,8 +43,8 @@ START = [libc("__libc_start_call_main"), libc("__libc_start_main_impl", "__libc_
 START_STATIC = ["__libc_start_call_main", ("__libc_start_main_impl", "__libc_start_main"), "_start"]
 # How glibc calls a thread.
 THREAD = [libc("start_thread"), libc("clone3", "__clone3", "clone", "__clone")]
-# What a handler returns to.
-RESTORE = libc("__restore_rt")
+# What a handler returns to: libc's, or the kernel's own.
+RESTORE = libc("__restore_rt") if os.uname().machine == "x86_64" else System("[vdso]", "__kernel_rt_sigreturn")
 
 
 def has_debug_file(build_id):
@@ -67,8 +67,8 @@ def told(path):
     stacks = {}
     for line in read_lines(path):
         frames = line["frames"] + [("", 0, 0)]
-        places = tuple((module, offset, bool(exact or above[2])) for (module, offset, exact), above in
-                       zip(frames, frames[1:]))
+        places = tuple(("[vdso]" if module.startswith("linux-vdso") else module, offset, bool(exact or above[2]))
+                       for (module, offset, exact), above in zip(frames, frames[1:]))
         stacks.setdefault(line["bytes"], collections.Counter())[places] += 1
     return stacks
 

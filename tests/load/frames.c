@@ -45,7 +45,6 @@ LOAD_CALL void *array_take(size_t bytes)
 	return load_took(&truth_array_take, malloc(bytes), bytes);
 }
 
-#ifdef __x86_64__
 void *asm_take(size_t bytes);
 void *tail_first(size_t bytes);
 
@@ -53,6 +52,7 @@ void *tail_first(size_t bytes);
  * asm_take has a frame pointer, but not a word of unwind information. tail_first jumps to its
  * callee: no frame of it is left, and none may be shown.
  */
+#ifdef __x86_64__
 __asm__(".text\n"
 	".globl asm_take\n"
 	".type asm_take, @function\n"
@@ -69,17 +69,33 @@ __asm__(".text\n"
 	"	inc %rdi\n"
 	"	jmp tail_second\n"
 	".size tail_first, . - tail_first\n");
+#elif defined(__aarch64__)
+__asm__(".text\n"
+	".globl asm_take\n"
+	".type asm_take, %function\n"
+	"asm_take:\n"
+	"	stp x29, x30, [sp, #-16]!\n"
+	"	mov x29, sp\n"
+	"	bl malloc\n"
+	"	ldp x29, x30, [sp], #16\n"
+	"	ret\n"
+	".size asm_take, . - asm_take\n"
+	".globl tail_first\n"
+	".type tail_first, %function\n"
+	"tail_first:\n"
+	"	add x0, x0, #1\n"
+	"	b tail_second\n"
+	".size tail_first, . - tail_first\n");
+#else
+#error "no assembly for this machine"
 #endif
 
 LOAD_CALL void stand_under(const char *mode)
 {
-#ifdef __x86_64__
 	if (!strcmp(mode, "asm"))
 		load_took(&truth_asm_take, asm_take(555), 555);
 	else
 		tail_first(444);
-#endif
-	(void)mode;
 	KEEP_FRAME();
 }
 

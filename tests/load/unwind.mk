@@ -17,7 +17,7 @@ UNWIND_OBJS := $(LOAD_OUT)/unwind.o $(LOAD_OUT)/load.o
 UNWIND_PLAIN := unwind_plain unwind_signal unwind_threads
 UNWIND_NAMES := $(UNWIND_PLAIN) unwind_plain-static unwind_plain-static-pie unwind_throw unwind_throw-static \
 	unwind_reload libunwind_first.so libunwind_second.so unwind_lazy libunwind_ifunc.so unwind_inline returns
-ifeq ($(shell uname -m),x86_64)
+ifeq ($(firstword $(subst -, ,$(shell $(LOAD_CC) -dumpmachine))),x86_64)
 UNWIND_NAMES += unwind_bare unwind_step unwind_step-ibt
 endif
 ifneq ($(call load_has,$(LOAD_RUSTC)),)

@@ -110,8 +110,8 @@ static void under_a_signal_handler_is_what_it_interrupted(void **state)
 	put(STACK + 0x608, caller);
 	put(STACK + 0x610, outermost);
 	walk(handler, STACK, 0xbad0);
-	assert_walked(COMPLETE, word(handler), restorer_word(restorer), word(interrupted) | HB_FRAME_EXACT, word(caller),
-		      word(outermost));
+	assert_walked(COMPLETE, word(handler), restorer_word(restorer), word(interrupted) | HB_FRAME_EXACT,
+		      word(caller), word(outermost));
 }
 
 static void a_handler_on_another_stack_goes_back_to_a_lower_one(void **state)
@@ -162,7 +162,8 @@ static void what_was_interrupted_at_its_first_instruction_has_its_own_rule(void 
 	put(STACK + 0x408, outermost);
 	put(STACK + 0x4f8, outermost); /* where the rule of the byte before leads */
 	walk(restorer, STACK, 0);
-	assert_walked(COMPLETE, restorer_word(restorer), word(interrupted) | HB_FRAME_EXACT, word(alone), word(outermost));
+	assert_walked(COMPLETE, restorer_word(restorer), word(interrupted) | HB_FRAME_EXACT, word(alone),
+		      word(outermost));
 
 	/* The same address as one that is returned to means the call before it. */
 	walk(alone, STACK + 0x400 - 8, 0);
@@ -276,6 +277,7 @@ static void a_frame_pointer_that_was_saved_is_found(void **state)
 	check_saved(RULE(SP, 0x40, AT_CFA, -24, 0), STACK + 0x28);
 	check_saved(RULE(SP, 0x40, AT_CFA, 0x10, 0), STACK + 0x50);
 	check_saved(RULE(SP, 0x40, AT_CFA, 0, 0), STACK + 0x40);
+	check_saved(RULE(SP, 0x40, AT_CFA, 0x14, 0), STACK + 0x54); /* no compiler puts it so */
 	check_saved(RULE(SP, 0x40, AT_FP, 0x10, 0), STACK + 0x30);
 	check_saved(RULE(FP, 0x20, AT_FP, 0, 0), STACK + 0x20);
 	check_saved(RULE(FP, 0x20, AT_CFA, -0x10, 0), STACK + 0x30);
@@ -420,6 +422,9 @@ static void where_there_is_no_rule_a_register_that_is_none_ends_the_stack(void *
 		walk(bare, STACK, STACK + 0x40);
 		assert_walked(NO_ROWS, word(bare));
 	}
+	put(STACK + 0x48, bare + 5); /* no rule there either */
+	walk(bare, STACK, STACK + 0x40);
+	assert_walked(NO_ROWS, word(bare));
 }
 
 static void zeroes_at_a_register_that_is_no_frame_pointer_are_no_end(void **state)
@@ -496,6 +501,28 @@ static void a_stack_pointer_from_nowhere_ends_the_stack(void **state)
 	}
 }
 
+static void what_another_walk_read_is_not_this_ones_stack(void **state)
+{
+	u64 restorer, pc;
+
+	begin();
+	restorer = code_function(&program, RULE_SIGNAL) + 1;
+	pc = function(RULE_SP(8));
+	put(STACK, outermost);
+	for (u32 i = 1; i < 64; i++)
+		put(STACK + 8 * i, outermost);
+	walk(pc, STACK, 0); /* reads them all */
+	assert_walked(COMPLETE, word(pc), word(outermost));
+	for (u32 i = 1; i < 16; i++) {
+		put_signal(STACK + 0x400, 0, 0ULL - i * (1ULL << 32), pc); /* addresses of the kernel's */
+		walk(restorer, STACK + 0x400, 0);
+		assert_walked(FAULT, restorer_word(restorer), word(pc) | HB_FRAME_EXACT);
+	}
+	put(STACK, 0x10000); /* the same stack, with another word in it */
+	walk(pc, STACK, 0);
+	assert_walked(UNMAPPED, word(pc));
+}
+
 static void a_stored_cfa_that_is_garbage_ends_the_stack(void **state)
 {
 	static const u64 stored[] = { 0, 1, STACK, STACK - 8, STACK + 12, ~0ULL, 1ULL << 63 };
@@ -562,6 +589,7 @@ int main(void)
 		ONCE(a_cfa_must_lie_above_the_stack_pointer),
 		ONCE(a_return_address_that_can_be_none_ends_the_stack),
 		ONCE(a_stack_pointer_from_nowhere_ends_the_stack),
+		ONCE(what_another_walk_read_is_not_this_ones_stack),
 		ONCE(a_stored_cfa_that_is_garbage_ends_the_stack),
 		ONCE(a_kind_of_rule_that_is_not_known_is_not_followed),
 	};

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../user/symbol/symcache.h"
@@ -347,6 +348,45 @@ static void debug_files_are_closed_first_and_found_again(void **state)
 	assert_string_equal(later[0].file, first[0].file);
 }
 
+static double cpu_s(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* 600,000 blocks inside one another around each of its addresses: all would take minutes. */
+static void a_file_that_takes_long_gets_no_more_than_its_share(void **state)
+{
+	struct elf_file *file;
+	struct frame frame;
+	uint64_t vaddr, i;
+	double began;
+
+	files_write("slow.s",
+		    ".text\n.globl mark\n.type mark, @function\nmark: .zero 8192\n.size mark, 8192\n"
+		    ".section .debug_abbrev,\"\",@progbits\n"
+		    "abbrevs: .uleb128 1, 0x11\n.byte 1\n.uleb128 0x11, 1, 0x12, 7, 0, 0\n"
+		    ".uleb128 2, 0x0b\n.byte 1\n.uleb128 0x11, 1, 0x12, 7, 0, 0\n"
+		    ".uleb128 3, 0x2e\n.byte 1\n.uleb128 0x11, 1, 0x12, 7, 0, 0\n.byte 0\n"
+		    ".section .debug_info,\"\",@progbits\n"
+		    ".long 2f - 1f\n1: .short 4\n.long abbrevs\n.byte 8\n.uleb128 1\n.quad mark, 8192\n"
+		    ".uleb128 3\n.quad mark, 8192\n"
+		    ".rept 600000\n.uleb128 2\n.quad mark, 8192\n.endr\n.zero 600002\n2:\n");
+	assert_true(files_run("gcc -shared -nostdlib -o slow.so slow.s"));
+	file = add_name(*state, "slow.so", NULL, -1);
+	assert_int_equal(elffile_index(file), 0);
+	vaddr = elffile_symbol(file, "mark")->vaddr;
+	began = cpu_s();
+	for (i = 0; i < 8192; i++) {
+		assert_int_equal(symcache_frames_at(*state, file, "/slow", vaddr + i, true, &frame, 1), 1);
+		assert_string_equal(frame.function, "mark");
+	}
+	assert_true(cpu_s() - began > 1);
+	assert_true(cpu_s() - began < 12); /* 5 seconds, one in 50 after that, one question too many */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, new_cache, free_cache)
 
 int main(void)
@@ -364,6 +404,7 @@ int main(void)
 		TEST(a_stub_has_the_name_of_what_it_calls),
 		TEST(the_vdso_has_names),
 		TEST(debug_files_are_closed_first_and_found_again),
+		TEST(a_file_that_takes_long_gets_no_more_than_its_share),
 	};
 
 	return cmocka_run_group_tests(tests, files_setup, files_teardown);

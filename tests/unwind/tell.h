@@ -16,7 +16,7 @@ struct result {
 	/* Not compared. */
 	uint64_t moved;  /* the thread went on before it stopped */
 	uint64_t ended;  /* it ended */
-	uint64_t locked; /* in a system call that was changing the mappings: no probe is met there */
+	uint64_t locked; /* its mappings were: see compare() */
 	uint64_t others; /* another program, started by the one that is meant */
 	uint64_t probed; /* another tracer's return probe was on the stack: see judge_probed() */
 	uint64_t unread; /* the oracle could not read it */

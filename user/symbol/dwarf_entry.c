@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Debugging information entries: attributes by their forms (DWARF 5 section 7.5.6), names. */
+/* Debugging information entries: attributes by their forms (DWARF 5 section 7.5.6). */
 #include <dwarf.h>
 #include <stdlib.h>
 
@@ -7,7 +7,6 @@
 
 #define ENTRY_FIRST 512          /* bytes read for one entry; most are shorter */
 #define ENTRY_MAX   (256u << 10)
-#define HOPS_MAX    16           /* from an instance to the entry with the name; real ones take three */
 
 /* What a form's value takes, if that is no plain number of bytes. */
 enum { OFFSET = 0x80, ULEB, SLEB, STRING, BLOCK, BLOCK_1, BLOCK_2, BLOCK_4, CONSTANT, INDIRECT, REF_ADDR };
@@ -281,32 +280,4 @@ bool dwarf_entry_at(struct dwarf *dwarf, const struct dwarf_unit *unit, uint64_t
 		free(block.bytes);
 	}
 	return good;
-}
-
-char *dwarf_function_name(struct dwarf *dwarf, const struct dwarf_unit *unit, const struct dwarf_entry *entry)
-{
-	struct dwarf_entry at = *entry;
-	char *plain = NULL, *mangled = NULL;
-	size_t hops;
-
-	for (hops = 0; hops < HOPS_MAX; hops++) {
-		const struct dwarf_value *next = &at.fields[DWARF_ORIGIN];
-
-		mangled = dwarf_text(dwarf, unit, &at.fields[DWARF_LINKAGE_NAME]);
-		if (!plain && !mangled)
-			plain = dwarf_text(dwarf, unit, &at.fields[DWARF_NAME]);
-		if (next->kind == DWARF_NONE)
-			next = &at.fields[DWARF_SPECIFICATION];
-		if (mangled || (next->kind != DWARF_REF && next->kind != DWARF_REF_COMMON))
-			break;
-		if (next->kind == DWARF_REF_COMMON)
-			dwarf = dwarf->common;
-		unit = dwarf ? dwarf_unit_of(dwarf, next->number) : NULL;
-		if (!unit || !dwarf_entry_at(dwarf, unit, next->number, &at))
-			break;
-	}
-	if (!mangled)
-		return plain;
-	free(plain);
-	return mangled;
 }

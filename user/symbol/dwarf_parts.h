@@ -5,7 +5,8 @@
  *
  *   dwarf_data.c    bytes of the sections, texts
  *   dwarf_abbrev.c  abbreviations: what attributes an entry has, and how they are written
- *   dwarf_entry.c   entries (DIEs), their attributes, what they refer to
+ *   dwarf_entry.c   entries (DIEs) and their attributes
+ *   dwarf_name.c    what a function is called
  *   dwarf_ranges.c  the addresses that an entry covers
  *   dwarf_unit.c    compilation units, and which of them covers an address
  *   dwarf_scope.c   in a unit: the function around an address, the calls inlined there
@@ -236,11 +237,13 @@ void dwarf_entry_skip(struct dwarf_reader *reader, const struct dwarf_unit *unit
 /* The entry at @offset of @unit. */
 bool dwarf_entry_at(struct dwarf *dwarf, const struct dwarf_unit *unit, uint64_t offset, struct dwarf_entry *entry);
 
+/* --- dwarf_name.c --------------------------------------------------------------------------- */
+
 /*
- * The name of a function, free() it: the mangled one if there is one, else the plain one; of what it is
- * an instance of, if it has none itself. NULL: none.
+ * The name of a function, free() it: the mangled one if there is one, else the plain one with the scopes
+ * that it is declared in; of what it is an instance of. NULL: none.
  */
-char *dwarf_function_name(struct dwarf *dwarf, const struct dwarf_unit *unit, const struct dwarf_entry *entry);
+char *dwarf_function_name(struct dwarf *dwarf, struct dwarf_unit *unit, const struct dwarf_entry *entry);
 
 /* --- dwarf_ranges.c ------------------------------------------------------------------------- */
 
@@ -271,6 +274,8 @@ struct dwarf_unit *dwarf_unit_around(struct dwarf *dwarf, uint64_t vaddr);
  */
 size_t dwarf_scopes(struct dwarf *dwarf, struct dwarf_unit *unit, uint64_t vaddr, struct dwarf_entry *entries,
 		    size_t cap);
+/* The namespaces and types that the function at @offset of @unit is declared in, innermost first. */
+size_t dwarf_outer(struct dwarf *dwarf, struct dwarf_unit *unit, uint64_t offset, uint64_t *outer, size_t cap);
 void dwarf_functions_free(struct dwarf *dwarf, struct dwarf_functions *functions);
 
 /* --- dwarf_rows.c --------------------------------------------------------------------------- */

@@ -17,17 +17,35 @@ struct function {
 	uint32_t depth;       /* how deep its entry nests */
 };
 
+/* A namespace or a type with something inside. */
+struct scope {
+	uint64_t offset;
+	uint32_t outer; /* NONE: it is in none */
+	uint32_t depth;
+};
+
+/* A function that is declared in a scope. */
+struct member {
+	uint64_t offset;
+	uint32_t scope;
+};
+
 struct dwarf_functions {
 	struct function *rows;
 	size_t count, cap;
 	struct dwarf_spans spans;
+	struct scope *scopes;
+	size_t scopes_count, scopes_cap;
+	struct member *members; /* by offset */
+	size_t members_count, members_cap;
 };
 
 /* A unit being read for its functions. */
 struct search {
 	struct dwarf *dwarf;
 	struct dwarf_functions *functions;
-	uint32_t open; /* the innermost function whose end was not seen yet, NONE */
+	uint32_t open;  /* the innermost function whose end was not seen yet, NONE */
+	uint32_t scope; /* the same for scopes */
 	int err;
 };
 
@@ -36,9 +54,13 @@ void dwarf_functions_free(struct dwarf *dwarf, struct dwarf_functions *functions
 	if (!functions)
 		return;
 	dwarf->work->memory -= functions->cap * sizeof(*functions->rows) +
-			       functions->spans.cap * sizeof(*functions->spans.rows);
+			       functions->spans.cap * sizeof(*functions->spans.rows) +
+			       functions->scopes_cap * sizeof(*functions->scopes) +
+			       functions->members_cap * sizeof(*functions->members);
 	free(functions->rows);
 	free(functions->spans.rows);
+	free(functions->scopes);
+	free(functions->members);
 	free(functions);
 }
 
@@ -55,38 +77,82 @@ static bool span_take(void *ctx, uint64_t start, uint64_t end)
 	return search->err;
 }
 
-static int function_add(struct search *search, const struct dwarf_entry *entry, uint32_t depth)
+/* @rows, an array of @count rows of @bytes each, with room for one more; NULL, and search->err, if there is none. */
+static void *rows_grow(struct search *search, void *rows, size_t count, size_t *cap, size_t bytes)
+{
+	size_t wanted = *cap ? 2 * *cap : 16;
+
+	if (count < *cap)
+		return rows;
+	rows = wanted > FUNCTIONS_MAX ? NULL : reallocarray(rows, wanted, bytes);
+	if (!rows) {
+		search->err = wanted > FUNCTIONS_MAX ? -EFBIG : -ENOMEM;
+		return NULL;
+	}
+	search->dwarf->work->memory += (wanted - *cap) * bytes;
+	*cap = wanted;
+	return rows;
+}
+
+static void function_add(struct search *search, const struct dwarf_entry *entry, uint32_t depth)
 {
 	struct dwarf_functions *functions = search->functions;
+	struct function *rows = rows_grow(search, functions->rows, functions->count, &functions->cap, sizeof(*rows));
 
-	if (functions->count == functions->cap) {
-		size_t cap = functions->cap ? 2 * functions->cap : 16;
-		struct function *rows = reallocarray(functions->rows, cap, sizeof(*rows));
-
-		if (!rows)
-			return -ENOMEM;
-		search->dwarf->work->memory += (cap - functions->cap) * sizeof(*rows);
-		functions->rows = rows;
-		functions->cap = cap;
-	}
-	functions->rows[functions->count] = (struct function){
+	if (!rows)
+		return;
+	functions->rows = rows;
+	rows[functions->count] = (struct function){
 		.offset = entry->offset, .end = entry->next, .outer = search->open, .depth = depth,
 	};
 	if (entry->children)
 		search->open = (uint32_t)functions->count;
 	functions->count++;
-	return 0;
+}
+
+static void scope_add(struct search *search, uint64_t offset, uint32_t depth)
+{
+	struct dwarf_functions *functions = search->functions;
+	struct scope *rows = rows_grow(search, functions->scopes, functions->scopes_count, &functions->scopes_cap,
+				       sizeof(*rows));
+
+	if (!rows)
+		return;
+	functions->scopes = rows;
+	rows[functions->scopes_count] = (struct scope){ .offset = offset, .outer = search->scope, .depth = depth };
+	search->scope = (uint32_t)functions->scopes_count++;
+}
+
+static void member_add(struct search *search, uint64_t offset)
+{
+	struct dwarf_functions *functions = search->functions;
+	struct member *rows = rows_grow(search, functions->members, functions->members_count,
+					&functions->members_cap, sizeof(*rows));
+
+	if (!rows)
+		return;
+	functions->members = rows;
+	rows[functions->members_count++] = (struct member){ .offset = offset, .scope = search->scope };
 }
 
 /* The entries of depth @depth came to their end at @offset. */
-static void function_end(struct search *search, uint32_t depth, uint64_t offset)
+static void depth_end(struct search *search, uint32_t depth, uint64_t offset)
 {
 	struct function *open = search->open == NONE ? NULL : &search->functions->rows[search->open];
+	const struct scope *scope = search->scope == NONE ? NULL : &search->functions->scopes[search->scope];
 
-	if (!open || open->depth + 1 != depth)
-		return;
-	open->end = offset;
-	search->open = open->outer;
+	if (open && open->depth + 1 == depth) {
+		open->end = offset;
+		search->open = open->outer;
+	}
+	if (scope && scope->depth + 1 == depth)
+		search->scope = scope->outer;
+}
+
+static bool is_naming(uint16_t tag)
+{
+	return tag == DW_TAG_namespace || tag == DW_TAG_class_type || tag == DW_TAG_structure_type ||
+	       tag == DW_TAG_union_type || tag == DW_TAG_interface_type || tag == DW_TAG_module;
 }
 
 static void subprogram_read(struct search *search, struct dwarf_reader *reader, const struct dwarf_unit *unit,
@@ -101,7 +167,9 @@ static void subprogram_read(struct search *search, struct dwarf_reader *reader, 
 		return;
 	dwarf_ranges(search->dwarf, unit, &entry, span_take, search);
 	if (!search->err && search->functions->spans.count > spans)
-		search->err = function_add(search, &entry, depth);
+		function_add(search, &entry, depth);
+	if (!search->err && search->scope != NONE)
+		member_add(search, offset);
 }
 
 /* One pass over all entries, whatever they are: functions may stand inside of types and namespaces. */
@@ -120,7 +188,7 @@ static void unit_search(struct search *search, const struct dwarf_unit *unit, co
 			return;
 		}
 		if (!code) {
-			function_end(search, depth, dwarf_tell(&reader));
+			depth_end(search, depth, dwarf_tell(&reader));
 			if (!depth || !--depth)
 				return;
 			continue;
@@ -132,6 +200,8 @@ static void unit_search(struct search *search, const struct dwarf_unit *unit, co
 			subprogram_read(search, &reader, unit, table, abbrev, offset, depth);
 		else
 			dwarf_entry_skip(&reader, unit, table, abbrev);
+		if (abbrev->children && is_naming(abbrev->tag))
+			scope_add(search, offset, depth);
 		depth += abbrev->children;
 	}
 }
@@ -140,7 +210,7 @@ static struct dwarf_functions *functions_read(struct dwarf *dwarf, const struct 
 {
 	struct dwarf_functions *functions = calloc(1, sizeof(*functions));
 	const struct dwarf_abbrevs *table = functions ? dwarf_abbrevs(dwarf, unit) : NULL;
-	struct search search = { .dwarf = dwarf, .functions = functions, .open = NONE };
+	struct search search = { .dwarf = dwarf, .functions = functions, .open = NONE, .scope = NONE };
 	struct dwarf_block block;
 
 	if (!table || unit->end - unit->entries > DWARF_UNIT_MAX ||
@@ -150,6 +220,35 @@ static struct dwarf_functions *functions_read(struct dwarf *dwarf, const struct 
 	free(block.bytes);
 	dwarf_spans_sort(&functions->spans);
 	return functions;
+}
+
+static struct dwarf_functions *functions_of(struct dwarf *dwarf, struct dwarf_unit *unit)
+{
+	if (!unit->functions)
+		unit->functions = functions_read(dwarf, unit);
+	return unit->functions;
+}
+
+size_t dwarf_outer(struct dwarf *dwarf, struct dwarf_unit *unit, uint64_t offset, uint64_t *outer, size_t cap)
+{
+	const struct dwarf_functions *functions = functions_of(dwarf, unit);
+	size_t low = 0, high = functions ? functions->members_count : 0, count = 0;
+	uint32_t scope;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (functions->members[middle].offset < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!functions || low == functions->members_count || functions->members[low].offset != offset)
+		return 0;
+	scope = functions->members[low].scope;
+	for (; scope != NONE && count < cap; scope = functions->scopes[scope].outer)
+		outer[count++] = functions->scopes[scope].offset;
+	return count;
 }
 
 /* --- inside a function ----------------------------------------------------------------------- */
@@ -242,18 +341,16 @@ static size_t block_search(struct dwarf *dwarf, const struct dwarf_unit *unit, c
 size_t dwarf_scopes(struct dwarf *dwarf, struct dwarf_unit *unit, uint64_t vaddr, struct dwarf_entry *entries,
 		    size_t cap)
 {
+	const struct dwarf_functions *functions = functions_of(dwarf, unit);
+	const struct dwarf_span *span = functions ? dwarf_spans_find(&functions->spans, vaddr) : NULL;
 	const struct dwarf_abbrevs *table;
-	const struct dwarf_span *span;
 	const struct function *function;
 	struct dwarf_block block;
 	size_t count;
 
-	if (!unit->functions)
-		unit->functions = functions_read(dwarf, unit);
-	span = unit->functions ? dwarf_spans_find(&unit->functions->spans, vaddr) : NULL;
 	if (!span || !cap)
 		return 0;
-	function = &unit->functions->rows[span->owner];
+	function = &functions->rows[span->owner];
 	table = dwarf_abbrevs(dwarf, unit);
 	if (!table || function->end - function->offset > DWARF_PART_MAX ||
 	    dwarf_block(dwarf, DWARF_INFO, function->offset, function->end - function->offset, &block))

@@ -122,8 +122,10 @@ size_t lines_find(struct lines *lines, uint64_t vaddr, struct line_level *levels
 		return 0;
 	lines->work.steps = STEPS_FIND;
 	lines->work.questions++;
-	if (lines->work.memory - lines->index_memory > DETAILS_MAX)
+	if (lines->work.memory - lines->index_memory > DETAILS_MAX) {
 		dwarf_units_trim(&lines->dwarf);
+		dwarf_units_trim(&lines->common);
+	}
 	count = dwarf_scopes(&lines->dwarf, unit, vaddr, entries, LEVELS_MAX);
 	if (count)
 		return levels_fill(lines, unit, vaddr, entries, count, levels, cap);

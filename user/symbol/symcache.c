@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,8 +12,27 @@
 #include "symcache_parts.h"
 #include "vdso.h"
 
+static uint64_t hash_seed;
+
+unsigned int symcache_hash(const void *key, size_t bytes)
+{
+	const unsigned char *at = key, *end = at + bytes;
+	uint64_t hash = hash_seed ^ bytes, word;
+
+	for (; at < end; at += bytes) {
+		word = 0;
+		bytes = end - at < (ptrdiff_t)sizeof(word) ? (size_t)(end - at) : sizeof(word);
+		memcpy(&word, at, bytes);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+		hash ^= hash >> 29;
+	}
+	return (unsigned int)(hash ^ hash >> 32);
+}
+
 struct symcache *symcache_new(void)
 {
+	if (!hash_seed && getrandom(&hash_seed, sizeof(hash_seed), GRND_NONBLOCK) < 0)
+		hash_seed = (uintptr_t)&hash_seed;
 	return calloc(1, sizeof(struct symcache));
 }
 
@@ -59,7 +79,8 @@ static struct cached_file *least_used(const struct symcache *cache, bool extra)
 	struct cached_file *row, *found = NULL;
 
 	for (row = cache->files; row; row = row->hh.next) {
-		if ((extra ? has_extra(row) : is_open(row->file)) && row->used < (found ? found->used : cache->questions))
+		if ((extra ? has_extra(row) : is_open(row->file)) &&
+		    row->used < (found ? found->used : cache->questions))
 			found = row;
 	}
 	return found;

@@ -12,11 +12,11 @@
 #include "debugfile.h"
 #include "symcache_parts.h"
 
-#define NS_PER_S 1000000000ull
+#define NS_PER_S INT64_C(1000000000)
 
 /* At once, and one part in @part of the time that goes by. */
 struct allowance {
-	uint64_t burst_ns, part;
+	int64_t burst_ns, part;
 };
 
 static const struct allowance for_file = { 5 * NS_PER_S, 50 };
@@ -24,24 +24,20 @@ static const struct allowance for_all = { 20 * NS_PER_S, 10 };
 
 static bool share_left(struct share *share, const struct allowance *allowance, uint64_t now_ns)
 {
-	share->left_ns += share->since_ns ? (now_ns - share->since_ns) / allowance->part : allowance->burst_ns;
+	share->left_ns += share->since_ns ? (int64_t)(now_ns - share->since_ns) / allowance->part :
+					    allowance->burst_ns;
 	if (share->left_ns > allowance->burst_ns)
 		share->left_ns = allowance->burst_ns;
 	share->since_ns = now_ns;
-	return share->left_ns;
+	return share->left_ns > 0;
 }
 
-static void share_spend(struct share *share, uint64_t ns)
-{
-	share->left_ns -= ns < share->left_ns ? ns : share->left_ns;
-}
-
-static uint64_t cpu_ns(void)
+static int64_t cpu_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 /* --- debug files ------------------------------------------------------------------------------ */
@@ -224,12 +220,16 @@ static bool tell_once(struct cached_file *row)
 int symcache_levels(struct symcache *cache, struct cached_file *row, uint64_t vaddr, struct line_level *levels,
 		    size_t cap)
 {
-	uint64_t now_ns = clock_mono_ns(), began_ns;
-	bool all = share_left(&cache->share, &for_all, now_ns), own = share_left(&row->share, &for_file, now_ns);
+	uint64_t now_ns;
+	int64_t began_ns;
 	size_t count = 0;
+	bool all, own;
 
 	if (row->lines_tried && !row->lines)
 		return 0;
+	now_ns = clock_mono_ns();
+	all = share_left(&cache->share, &for_all, now_ns);
+	own = share_left(&row->share, &for_file, now_ns);
 	if (!cache->patient && (!all || !own)) {
 		if (tell_once(row))
 			log_debug("the DWARF of build-id %s takes long to read; some of its frames have no lines",
@@ -248,7 +248,7 @@ int symcache_levels(struct symcache *cache, struct cached_file *row, uint64_t va
 			count = 0; /* its strings are gone with it */
 	}
 	began_ns = cpu_ns() - began_ns;
-	share_spend(&cache->share, began_ns);
-	share_spend(&row->share, began_ns);
+	cache->share.left_ns -= began_ns;
+	row->share.left_ns -= began_ns;
 	return (int)count;
 }

@@ -188,10 +188,11 @@ size_t symcache_frames_at(struct symcache *cache, struct elf_file *file, const c
 			  struct frame *frames, size_t cap)
 {
 	struct frame like = frame_like(cache, file, path, exact);
+	struct cached_file *row = file ? symcache_row(cache, file) : NULL;
 
 	like.offset = vaddr;
 	/* The byte before a return address lies in the function that called. */
-	return name(cache, file ? symcache_row(cache, file) : NULL, vaddr - (exact || !vaddr ? 0 : 1), &like, frames, cap);
+	return name(cache, row, vaddr - (exact || !vaddr ? 0 : 1), &like, frames, cap);
 }
 
 size_t symcache_frames(struct symcache *cache, struct elf_file *file, const char *path, uint64_t offset, bool exact,

@@ -10,6 +10,12 @@
 #ifndef HB_SYMBOL_SYMCACHE_PARTS_H
 #define HB_SYMBOL_SYMCACHE_PARTS_H
 
+#include <stddef.h>
+
+/* Of names and addresses that are a stranger's: with a seed, or they could be made to collide. */
+unsigned int symcache_hash(const void *key, size_t bytes);
+
+#define HASH_FUNCTION(key, bytes, hash) ((hash) = symcache_hash(key, bytes))
 #define HASH_NONFATAL_OOM 1 /* a row that finds no memory is not kept: its hh.tbl is NULL then */
 #include <uthash.h>
 
@@ -24,7 +30,7 @@ struct file_key {
 /* CPU time that may be spent: so much at once, so much of the time that goes by. */
 struct share {
 	uint64_t since_ns; /* when it was last looked at; 0: not yet */
-	uint64_t left_ns;
+	int64_t left_ns;   /* less than 0: the last question took more than was left */
 };
 
 enum cached_fetch {

@@ -5,10 +5,10 @@ for clang in clang clang-14 clang-15 clang-16 clang-17 clang-18 clang-19 ""; do
 	command -v "$clang" >/dev/null && break
 done
 [ -n "$clang" ] || { echo "skip clang is not on this machine" >&3; exit; }
-"$clang" -x c++ -O2 -c -o "$DIR/first.o" "$HERE/work.cc" || exit
+"$clang" -std=c++17 -x c++ -O2 -c -o "$DIR/first.o" "$HERE/work.cc" || exit
 printf 'only clang\nattach %s\ngo\n' $$ >&3
 exec 3>&-
 while :; do
-	"$clang" -x c++ -O2 -g -c -o "$DIR/work.o" "$HERE/work.cc"
-	"$clang" -x c++ -O0 -fsyntax-only "$HERE/work.cc"
+	"$clang" -std=c++17 -x c++ -O2 -g -c -o "$DIR/work.o" "$HERE/work.cc"
+	"$clang" -std=c++17 -x c++ -O0 -fsyntax-only "$HERE/work.cc"
 done

@@ -8,7 +8,7 @@ done
 id postgres >/dev/null 2>&1 || { echo "skip there is no user postgres" >&3; exit; }
 as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 chown postgres "$DIR"
-as initdb -D "$DIR/base" --no-sync >/dev/null || exit
+as initdb -D "$DIR/base" --no-sync >/dev/null 2>&1 || exit
 # Not by as(): its process would be a shell's.
 setpriv --reuid=postgres --regid=postgres --clear-groups \
 	postgres -D "$DIR/base" -k "$DIR" -h '' -c fsync=off >/dev/null 2>&1 &

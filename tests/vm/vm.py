@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Boots distribution kernels in emulated machines and runs heldby's real tests in them.
+
+    vm.py [KERNEL...]    all but those that are not supported yet, or those named (--list)
+
+Each machine runs heldby doctor, a selection of tests/bpf, and the programs given with --extra. What
+a kernel, an architecture or a program lacks to be tried is a skip with its reason.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import guest
+import machine
+from packages import Missing
+from kernels import KERNELS
+
+BOOT_SECONDS = 180   # of CPU, one machine from start to power off
+SIDE_BY_SIDE = 2     # machines; each keeps one CPU busy
+PATIENCE = 6         # how much slower than here a test may be
+SKIPPED = 77         # exit status of an extra program that cannot run there
+
+# Of tests/bpf: what depends on the kernel, and no more than an emulated CPU does in a minute or two.
+SELECTION = [
+    "every entry point is exact by",
+    "the leak of realloc",
+    "blocks from before an attach",
+    "allocations around a thrown exception are exact in C++ under tcmalloc",
+    "deeper than a stack can be",
+    "through a function without unwind information",
+    "shown a hundred calls deep whose frames differ",
+    "frames that realign the stack",
+    "shown called by a thread",
+    "shown of a vfork child",
+    "of a handler on a stack of its own",
+    "shown while an exception is under way",
+    "return probes on recursive callers",
+    "blocks of threads that end are exact with",
+    "a forked child starts at zero",
+    "a vfork child takes before its exec",
+    "an exec from a thread that is not the first",
+    "run leaves with 137",
+    "ended process keeps the sites",
+    "top is exact on a process with a root",
+    "run shows a process of another pid namespace",
+]
+# What heldby does not do on an architecture, and why.
+RETS = "ret instructions, for functions that may throw, are found on x86_64 only"
+LACKING = {
+    "aarch64": {"around a thrown exception": RETS, "under way in a static program": RETS},
+}
+
+BOOT = "the machine boots, runs everything and powers off"
+DOCTOR = "heldby doctor loads every program"
+UNWINDER = "the kernel takes the unwinder"
+LOG = "the kernel's log has no complaint"
+COMPLAINTS = re.compile(r"\bBUG: (?!soft lockup)|\bWARNING: |\bOops\b|general protection|refcount_t|Call [Tt]race")
+REFUSED = re.compile(r"^  NO +stacks ")
+RESULT = re.compile(r"^(ok|FAIL|skip) \d+ (.*?)(?:: (.*)| \([\d.]+ s\))?$")
+
+
+class Run:
+    """One kernel's column of the table."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+        self.cells = {}  # row: ok, FAIL or skip
+        self.notes = []  # lines that explain
+
+    def set(self, row, word, *lines):
+        self.cells[row] = word
+        self.notes += [f"{word} {row}", *(f"     {line}" for line in lines)] if word != "ok" else []
+
+
+def sentences():
+    """The tests selected, as tests/bpf names them."""
+    done = subprocess.run([sys.executable, os.path.join(guest.ROOT, "tests/bpf/run.py"), "--list", *SELECTION],
+                          stdout=subprocess.PIPE, check=True, text=True)
+    return [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
+
+
+def lacking(arch, sentence):
+    """Why a test is not run on an architecture, or None."""
+    return next((why for words, why in LACKING.get(arch, {}).items() if words in sentence), None)
+
+
+def put_suite(run, part, wanted):
+    """tests/bpf's own lines: a word and a sentence, with lines below that explain."""
+    found = {}
+    for line in part.lines:
+        if match := RESULT.match(line):
+            found[match[2]] = last = [match[1], [match[3]] if match[3] else []]
+        elif line.startswith("     ") and found:
+            last[1].append(line[5:])
+    for sentence in wanted:
+        why = lacking(run.kernel.arch, sentence)
+        word, lines = ("skip", [why]) if why else found.get(sentence, ("FAIL", ["it was not run to its end"]))
+        run.set(sentence, word, *lines)
+    if not found:
+        run.notes += part.lines[-10:]
+
+
+def put_program(run, row, part):
+    """A program by its exit status."""
+    word = {0: "ok", SKIPPED: "skip"}.get(part.status, "FAIL")
+    left = "did not end" if part.status is None else f"left with {part.status}"
+    run.set(row, word, *([left] + part.lines[-12:] if word != "ok" else []))
+
+
+def put_results(run, console, said, wanted, extras):
+    """Everything the console tells. Its parts: the name, doctor, tests/bpf, the extras, the log."""
+    count = 4 + len(extras)
+    whole = len(console.parts) == count and console.parts[-1].status is not None
+    run.set(BOOT, "ok" if whole else "FAIL", *([said] if said else []), *([] if whole else console.rest[-8:]))
+    empty = machine.Part(0.0)
+    parts = console.parts + [empty] * (count - len(console.parts))
+    put_program(run, DOCTOR, parts[1])
+    bad = [line for line in parts[1].lines if REFUSED.match(line)]
+    run.set(UNWINDER, "FAIL" if bad or not parts[1].lines else "ok", *bad)
+    put_suite(run, parts[2], wanted)
+    for extra, part in zip(extras, parts[3:]):
+        put_program(run, extra, part)
+    bad = [line for line in parts[-1].lines + console.rest if COMPLAINTS.search(line)]
+    run.set(LOG, "FAIL" if bad or parts[-1].status is None else "ok", *bad[:12])
+
+
+def describe(run, was, console):
+    """One line of what was booted."""
+    name = " ".join(console.parts[0].lines).strip() if console.parts else "?"
+    rungs = [line.split()[1] for part in console.parts[1:2] for line in part.lines if line.endswith("<- taken")]
+    first = console.parts[0].begin if console.parts else 0
+    return (f"{run.kernel.name}: Linux {name}, rung {rungs[0] if rungs else 'none'}, up after {first:.0f} s, "
+            f"{was.seconds:.0f} s in all, {was.busy:.0f} s of CPU")
+
+
+def command_of(extra):
+    """What the guest's shell is to run for an extra program; one that it lacks is a skip there."""
+    words = shlex.split(extra)
+    if guest.is_ours(words[0]):
+        words[0] = f"{guest.HOME}/build/{words[0]}"
+    line = " ".join(shlex.quote(word) for word in words)
+    return f"[ -x {shlex.quote(words[0])} ] || {{ echo it is not there; exit {SKIPPED}; }}\n{line}"
+
+
+def commands_of(run, wanted, extras):
+    """What the guest's shell is to do, in order; put_results() knows their places."""
+    words = [sentence for sentence in wanted if not lacking(run.kernel.arch, sentence)]
+    suite = " ".join(shlex.quote(word) for word in [*run.kernel.options, *words])
+    return ["uname -r", "build/heldby doctor -p 1",
+            f"python3 tests/bpf/run.py --built --patience {PATIENCE} {suite}",
+            *(command_of(extra) for extra in extras), "dmesg"]
+
+
+def try_kernel(run, built, folder, extras):
+    """Boot one kernel and fill its column."""
+    wanted = sentences()
+    image, console = (os.path.join(folder, f"{run.kernel.name}.{kind}") for kind in ("cpio", "console"))
+    try:
+        built.image(image, commands_of(run, wanted, extras), [shlex.split(extra)[0] for extra in extras])
+        was, result = machine.boot(run.kernel.arch, run.kernel.image(), image, console, BOOT_SECONDS)
+        os.unlink(image)
+    except (Missing, OSError) as reason:
+        run.set(BOOT, "FAIL", str(reason))
+        return
+    put_results(run, result, was.said, wanted, extras)
+    print(describe(run, was, result), flush=True)
+
+
+def guest_of(arch, guests, given):
+    """The guest of an architecture, or the reason why there is none: built and found out once."""
+    if arch not in guests:
+        try:
+            guests[arch] = guest.prepare(arch, os.path.abspath(given.build), given.libraries.split(),
+                                         [shlex.split(extra)[0] for extra in given.extra])
+        except (Missing, guest.Broken, OSError) as reason:
+            guests[arch] = reason
+    if isinstance(guests[arch], Exception):
+        raise guests[arch]
+    return guests[arch]
+
+
+def prepare(run, guests, given):
+    """Whether a kernel can be tried: it is there, and so is what is to run on it."""
+    program = machine.MACHINES[run.kernel.arch][0]
+    try:
+        if not shutil.which(program):
+            raise Missing(f"{program} is not installed")
+        run.kernel.image(given.fresh)
+        guest_of(run.kernel.arch, guests, given)
+        return True
+    except guest.Broken as broken:
+        run.set(BOOT, "FAIL", "it does not build:", *broken.args)
+    except (Missing, OSError) as reason:
+        run.set(BOOT, "skip", str(reason))
+    return False
+
+
+def table(runs, extras):
+    """A column for each kernel, a row for each test; then what explains the rest; then the sums."""
+    names = [run.kernel.name for run in runs]
+    words = [word for run in runs for word in run.cells.values()]
+    print("\n" + "  ".join(names))
+    for row in [BOOT, DOCTOR, UNWINDER, *sentences(), *extras, LOG]:
+        print("  ".join(run.cells.get(row, "-").ljust(len(name)) for run, name in zip(runs, names)), "", row)
+    for run in runs:
+        for line in run.notes:
+            print(f"{run.kernel.name}: {line}")
+    print("%d passed, %d failed, %d skipped" % tuple(words.count(word) for word in ("ok", "FAIL", "skip")))
+    return "FAIL" in words
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL", help="boot these only")
+    parser.add_argument("--build", default="build", help="where heldby is built")
+    parser.add_argument("--libraries", default="", help="development packages that heldby is built with")
+    parser.add_argument("--extra", action="append", default=[], metavar="COMMAND",
+                        help="also run this in each machine: a program that make builds, by its path below the "
+                             "build folder and with what lies beside it, or one of the system, and its "
+                             "arguments; it leaves with 77 where it cannot run")
+    parser.add_argument("--fresh", action="store_true", help="download the newest kernels again")
+    parser.add_argument("--list", action="store_true", help="print the kernels' names only")
+    return parser.parse_args()
+
+
+def main():
+    given = options()
+    if given.list:
+        print("\n".join(kernel.name for kernel in KERNELS))
+        return 0
+    unknown = set(given.kernels) - {kernel.name for kernel in KERNELS}
+    if unknown:
+        print(f"there is no kernel {' '.join(sorted(unknown))}; --list tells those there are")
+        return 2
+    runs = [Run(kernel) for kernel in KERNELS
+            if kernel.name in given.kernels or not given.kernels and kernel.default]
+    guests = {}
+    ready = [run for run in runs if prepare(run, guests, given)]
+    with tempfile.TemporaryDirectory(prefix="heldby-vm-") as folder, \
+            concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for future in [pool.submit(try_kernel, run, guests[run.kernel.arch], folder, given.extra)
+                       for run in ready]:
+            future.result()
+    return table(runs, given.extra)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
