@@ -335,6 +335,7 @@ static __always_inline bool range_of(struct hb_walk *walk, u64 pc)
 	found->end = range->end;
 	found->offset = range->offset;
 	found->object = range->object;
+	__builtin_memset(&found->key, 0, sizeof(found->key)); /* not known from there */
 	found->exec = 1;
 	found->file = range->object != 0;
 	found->vdso = 0;

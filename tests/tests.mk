@@ -99,7 +99,7 @@ $(U)/probe/%.o: user/probe/%.c | $(U)/heldby.skel.h $(BUILD)/heldby_pointers.ske
 	$(call say,CC,$< (with the sampler))
 	$(Q)mkdir -p $(@D) && $(CC) $(U_CFLAGS) -c $< -o $@
 
-$(U)/differ: $(U_OBJS)
+$(U)/differ: $(U_OBJS) | $(U)/throwing $(U)/programs
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(LIBS)
 

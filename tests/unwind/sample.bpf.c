@@ -31,9 +31,8 @@ static __always_inline int take(void)
 {
 	struct sample *sample = the_sample();
 	struct hb_resume resume = { .exact = 1 };
-	struct pt_regs *registers;
+	struct pt_regs *registers, *copy;
 	struct hb_task *task;
-	struct pt_regs copy;
 	u32 gen;
 
 	if (!sample || sample->state != SAMPLE_ARMED)
@@ -43,19 +42,19 @@ static __always_inline int take(void)
 		return 0;
 	/* What the program goes on with, whether the interrupt came in it or in the kernel. */
 	registers = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	copy = (struct pt_regs *)sample->registers; /* not here: the walk needs the stack */
 	task = pending_task_create();
 	/* It cannot be stopped when it is exiting, and not while another signal of ours is on its way. */
-	if (!task || bpf_probe_read_kernel(&copy, sizeof(copy), registers) || bpf_send_signal_thread(SIGSTOP_NUMBER)) {
+	if (!task || bpf_probe_read_kernel(copy, sizeof(*copy), registers) || bpf_send_signal_thread(SIGSTOP_NUMBER)) {
 		sample->state = SAMPLE_ARMED;
 		return 0;
 	}
-	resume.pc = PT_REGS_IP(&copy);
-	resume.sp = PT_REGS_SP(&copy);
-	resume.fp = PT_REGS_FP(&copy);
+	resume.pc = PT_REGS_IP(copy);
+	resume.sp = PT_REGS_SP(copy);
+	resume.fp = PT_REGS_FP(copy);
 #if defined(__TARGET_ARCH_arm64)
-	resume.lr = PT_REGS_RET(&copy);
+	resume.lr = PT_REGS_RET(copy);
 #endif
-	__builtin_memcpy(sample->registers, &copy, sizeof(copy));
 	sample->pid = bpf_get_current_pid_tgid() >> 32;
 	sample->tid = (u32)bpf_get_current_pid_tgid();
 	sample->key = stack_store(task, stack_capture(task, gen, &resume));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the unwinder needs to know of the traced processes: their files' rows, their mappings. */
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
@@ -50,6 +51,14 @@ void target_read_rows(struct target *target, struct module *module)
 	target_aside(target, read_rows, &job);
 }
 
+/* Whether @fd is the file that we know as @file: another may lie at its place by now. */
+static bool is_file(int fd, const struct elf_file *file)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_dev == file->dev && st.st_ino == file->ino;
+}
+
 /* Rows that were dropped, or had no room, are wanted again. */
 static void read_again(struct target *target, const struct hb_ev_object *event)
 {
@@ -61,7 +70,7 @@ static void read_again(struct target *target, const struct hb_ev_object *event)
 	if (!module || proc_open(&proc, event->tgid))
 		return;
 	fd = proc_open_mapping(&proc, event->start, event->end);
-	if (fd < 0)
+	if (fd < 0 || !is_file(fd, module->file))
 		return;
 	job.fd = fd;
 	job.name = module->path ? module->path : "a file";
