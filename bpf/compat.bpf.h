@@ -24,6 +24,19 @@ static __always_inline u64 compat_return_slot(struct pt_regs *ctx)
 #endif
 }
 
+/*
+ * What the kernel knows a function's return probe by: x86, where its return address lies (@slot); arm64, the
+ * stack pointer it began with, which is its caller's (@sp). 0: nothing returns to the frame.
+ */
+static __always_inline u64 compat_probed_by(u64 slot, u64 sp, bool returned_to)
+{
+#if defined(__TARGET_ARCH_x86)
+	return slot;
+#else
+	return returned_to ? sp : 0;
+#endif
+}
+
 static __always_inline u64 compat_caller(struct pt_regs *ctx)
 {
 #if defined(__TARGET_ARCH_x86)
@@ -92,16 +105,16 @@ static __always_inline u64 compat_exec_pages(void)
 #define RETURN_INSTANCES_MAX 64 /* MAX_URETPROBE_DEPTH, include/linux/uprobes.h */
 
 /*
- * The return address that a return probe of anybody's has taken from @slot and put the trampoline
- * there instead; 0: not known.
+ * The return address that a return probe of anybody's has put the trampoline in place of; @by is
+ * compat_probed_by(). 0: not known.
  */
-static __always_inline u64 compat_probed_return(u64 slot)
+static __always_inline u64 compat_probed_return(u64 by)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct return_instance *instance = BPF_CORE_READ(task, utask, return_instances);
 
 	for (int i = 0; i < RETURN_INSTANCES_MAX && instance; i++) {
-		if (BPF_CORE_READ(instance, stack) == slot)
+		if (BPF_CORE_READ(instance, stack) == by)
 			return BPF_CORE_READ(instance, orig_ret_vaddr);
 		instance = BPF_CORE_READ(instance, next);
 	}

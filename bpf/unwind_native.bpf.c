@@ -225,10 +225,10 @@ __noinline int unwind_caller(struct hb_walk *walk)
 	return by_cfa(walk, cfa);
 }
 
-/* What a return probe has taken from @slot; 0: not known. */
-__noinline u64 unwind_probed(u64 slot)
+/* Where a call returns that has a return probe, known by @by; 0: not known. */
+__noinline u64 unwind_probed(u64 by)
 {
-	return compat_probed_return(slot);
+	return compat_probed_return(by);
 }
 
 /* For bpf_loop(): whose stack it is, and where its frames go. */
@@ -243,11 +243,13 @@ static long one_step(u32 index, struct step *step)
 	struct hb_walk *walk = step->walk;
 	u32 n = walk->count;
 	int found;
+	u64 by;
 
 	if (n >= hb_frames_max)
 		return stop(walk, HB_END_DEPTH);
-	if (walk->trampoline && walk->slot && walk->pc - walk->trampoline < 4096) {
-		walk->pc = true_address(unwind_probed(walk->slot));
+	by = compat_probed_by(walk->slot, walk->sp, !walk->exact);
+	if (walk->trampoline && by && walk->pc - walk->trampoline < 4096) {
+		walk->pc = true_address(unwind_probed(by));
 		if (!walk->pc || walk->pc > STACK_TEXT_MAX)
 			return stop(walk, HB_END_PROBE);
 	}

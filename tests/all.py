@@ -28,7 +28,7 @@ def suites():
         for source in sorted(glob.glob(f"tests/{folder}/test_*.c")):
             name = os.path.basename(source)[:-2]
             yield f"{folder}/{name}", [os.path.join(BUILD, "tests", folder, name)]
-    yield "fuzz", ["make", "--no-print-directory", "fuzz-check"]
+    yield "fuzz", ["make", "-j2", "--no-print-directory", "fuzz-check"]
     yield "budget", [sys.executable, "tests/bpf/budget.py"]
     yield "bpf", ["make", "--no-print-directory", "check-bpf"]
     yield "unwind", ["make", "--no-print-directory", "check-unwind", "SAMPLES=6000"]

@@ -37,12 +37,19 @@ $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tes
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
 		-O1 -g $(TEST_SAN) -DHB_NATIVE -D__TARGET_ARCH_x86 -Itests/native -Ibpf -o $@ $< $(NATIVE_SRCS) -lcmocka
 
-$(FUZZ): $(T)/fuzz/%: tests/fuzz/%.c $(LIB_SRCS) $(wildcard user/*/*.h bpf/record.h)
-	$(call say,FUZZ,$<)
-	$(Q)mkdir -p $(@D) && $(CLANG) -std=gnu11 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< $(LIB_SRCS) $(filter-out -lcmocka,$(LIB_LIBS))
+# What is fuzzed is compiled once for all targets.
+FUZZ_OBJS  := $(LIB_SRCS:user/%.c=$(T)/fuzzed/%.o)
+FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -MMD -MP -fno-sanitize-recover=all
 
--include $(LIB_OBJS:.o=.d) $(UNIT:=.d) $(GOLDEN:=.d)
+$(T)/fuzzed/%.o: user/%.c
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link,address,undefined -c $< -o $@
+
+$(FUZZ): $(T)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJS)
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D) && $(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined \
+		-o $@ $< $(FUZZ_OBJS) $(filter-out -lcmocka,$(LIB_LIBS))
+
+-include $(FUZZ_OBJS:.o=.d) $(LIB_OBJS:.o=.d) $(UNIT:=.d) $(GOLDEN:=.d)
 
 # Each program of $(1), to the end of its output; the first that fails ends it.
 run_each = $(Q)set -e; for program in $(1); do $$program; done

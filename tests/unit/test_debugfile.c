@@ -218,6 +218,29 @@ static void what_dwz_moved_out_is_found_where_the_file_says(void **state)
 	}
 }
 
+static void a_strangers_path_leads_to_none_of_our_own_files(void **state)
+{
+	struct elf_file *file, *found;
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/usr/lib/debug/.dwz/common", files_folder); /* as we see it */
+	build_common(path);
+	file = open_name("src/one.so");
+	assert_int_equal(debugfile_open_common(file, root, &found), -ENOENT);
+	assert_int_equal(debugfile_open_common(file, -1, &found), 0);
+	elffile_free(found);
+	elffile_free(file);
+	elffile_free(build(WITH));
+	file = link_to("prog.dbg");
+	assert_true(files_run("cp src/prog.debug app/prog.dbg"));
+	snprintf(path, sizeof(path), "%s/app/prog", files_folder);
+	assert_int_equal(debugfile_open(file, path, root, &found), -ENOENT);
+	assert_int_equal(debugfile_open(file, path, -1, &found), 0);
+	elffile_free(found);
+	elffile_free(file);
+}
+
 static void another_common_file_is_not_believed_and_nothing_blocks(void **state)
 {
 	struct elf_file *file, *common;
@@ -355,6 +378,7 @@ int main(void)
 		cmocka_unit_test(links_lead_out_of_no_root_and_nothing_blocks),
 		cmocka_unit_test(what_is_no_debug_file_is_passed_over),
 		cmocka_unit_test(what_dwz_moved_out_is_found_where_the_file_says),
+		cmocka_unit_test(a_strangers_path_leads_to_none_of_our_own_files),
 		cmocka_unit_test(another_common_file_is_not_believed_and_nothing_blocks),
 		cmocka_unit_test(a_packed_symbol_table_is_part_of_the_index),
 		cmocka_unit_test(what_unpacks_to_too_much_is_left_alone),

@@ -425,6 +425,8 @@ static void only_regular_files_are_opened(void **state)
 	assert_int_equal(file_open_regular(path), -ENOTSUP);
 	unlink(path);
 	assert_int_equal(file_open_regular("/dev/null"), -ENOTSUP);
+	assert_int_equal(file_open_regular("/proc/self/maps"), -ENOTSUP);
+	assert_int_equal(file_open_regular("/sys/kernel/notes"), -ENOTSUP);
 	assert_int_equal(file_open_regular(dir), -ENOTSUP);
 	assert_int_equal(rmdir(dir), 0);
 }

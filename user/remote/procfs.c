@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -279,9 +281,29 @@ bool cgroup_container_id(const char *cgroup, char id[65])
 	return found;
 }
 
+/* Whether it is a file that the kernel makes up as it is read: that may wait, or take it from somebody else. */
+static bool is_made_up(int fd)
+{
+	static const unsigned long magics[] = {
+		PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, PSTOREFS_MAGIC,
+		EFIVARFS_MAGIC, BPF_FS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, SELINUX_MAGIC,
+		BINFMTFS_MAGIC, RDTGROUP_SUPER_MAGIC,
+	};
+	struct statfs stat;
+	size_t i;
+
+	if (fstatfs(fd, &stat))
+		return true;
+	for (i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
+		if ((unsigned long)stat.f_type == magics[i])
+			return true;
+	}
+	return false;
+}
+
 /*
  * Turn @path_fd, an O_PATH descriptor, into one for reading, if it is a regular file: opening a
- * FIFO would wait for its writer, opening a device may do anything.
+ * FIFO would wait for its writer, opening a device may do anything, and so may a file of procfs.
  */
 static int reopen_regular(int path_fd)
 {
@@ -291,7 +313,7 @@ static int reopen_regular(int path_fd)
 
 	if (fstat(path_fd, &stat))
 		return -errno;
-	if (!S_ISREG(stat.st_mode))
+	if (!S_ISREG(stat.st_mode) || is_made_up(path_fd))
 		return -ENOTSUP;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
 	fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

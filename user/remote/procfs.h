@@ -80,14 +80,15 @@ int proc_open_root(const struct proc *proc);
 /*
  * Open @path inside the directory @root, following no symbolic links out of it and none of procfs's
  * magic ones (openat2 RESOLVE_IN_ROOT). Only a regular file, never blocking. The descriptor, or negative
- * errno (-ENOTSUP for anything but a regular file).
+ * errno (-ENOTSUP for anything but a regular file, and for files of procfs, tracefs and their like, where
+ * reading may wait or take something away).
  */
 int file_open_in_root(int root, const char *path);
 
 /* The same inside the process's root. */
 int proc_open_in_root(const struct proc *proc, const char *path);
 
-/* Open @path in our own mount namespace, only a regular file, never blocking. */
+/* Open @path in our own mount namespace, in the same way but with all links. */
 int file_open_regular(const char *path);
 
 #endif

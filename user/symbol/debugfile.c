@@ -170,19 +170,19 @@ static int debuglink_read(const struct elf_file *file, struct link *link)
 	return 0;
 }
 
-/* The three places beside @path, in one root. */
-static int open_beside(int root, const char *path, const struct elf_file *file, const struct link *link,
-		       struct elf_file **debug)
+/* The three places beside @path, in one root. @strange: what is at @path there is another program's. */
+static int open_beside(int root, bool strange, const char *path, const struct elf_file *file,
+		       const struct link *link, struct elf_file **debug)
 {
-	static const char *const places[][2] = { { "", "" }, { "", ".debug/" }, { DEBUG_DIR, "" } };
+	static const char *const places[][2] = { { DEBUG_DIR, "" }, { "", "" }, { "", ".debug/" } };
+	size_t i, count = strange ? 1 : sizeof(places) / sizeof(places[0]);
 	const char *slash = strrchr(path, '/');
 	int folder = slash ? (int)(slash - path) + 1 : 0, err = -ENOENT;
 	char at[2 * PATH_MAX + 32];
-	size_t i;
 
 	if (root < 0 || *path != '/' || folder > PATH_MAX)
 		return -ENOENT;
-	for (i = 0; i < sizeof(places) / sizeof(places[0]) && err == -ENOENT; i++) {
+	for (i = 0; i < count && err == -ENOENT; i++) {
 		snprintf(at, sizeof(at), "%s%.*s%s%s", places[i][0], folder, path, places[i][1], link->path);
 		err = open_debug(root, at, file, link, debug);
 	}
@@ -197,9 +197,9 @@ static int open_by_link(const struct roots *roots, const char *path, const struc
 
 	if (err)
 		return err;
-	err = open_beside(roots->process, path, file, &link, debug);
+	err = open_beside(roots->process, false, path, file, &link, debug);
 	if (err == -ENOENT)
-		err = open_beside(roots->own, path, file, &link, debug);
+		err = open_beside(roots->own, roots->process >= 0, path, file, &link, debug);
 	return err;
 }
 
@@ -265,7 +265,11 @@ int debugfile_open_common(const struct elf_file *debug, int root, struct elf_fil
 		;
 	snprintf(path, sizeof(path), "%s%s%s", *rest == '/' ? "" : DEBUG_DIR, *rest == '/' ? "" : "/", rest);
 	roots_open(&roots, root);
-	err = open_common(roots.own, path, &link, common);
+	/* A stranger's path means our files only where all are debug files. */
+	if (roots.process < 0 || (!strncmp(path, DEBUG_DIR "/", sizeof(DEBUG_DIR)) && !strstr(path, "/../")))
+		err = open_common(roots.own, path, &link, common);
+	else
+		err = -ENOENT;
 	if (err == -ENOENT)
 		err = open_common(roots.process, path, &link, common);
 	roots_close(&roots);

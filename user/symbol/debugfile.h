@@ -21,10 +21,12 @@ bool debugfile_has_dwarf(const struct elf_file *file);
  * Open the debug file of @file, which its process calls @path (NULL: not known). @root: descriptor of
  * the process's root directory, or -1. Looked at are, in this order,
  *
- *   /usr/lib/debug/.build-id/12/3456....debug    in our own root, which is to be trusted more,
- *                                                then in the process's
- *   NAME, .debug/NAME beside @path, and below    in the process's root, then in ours; NAME is what
- *   /usr/lib/debug in the same folder            .gnu_debuglink says
+ *   /usr/lib/debug/.build-id/12/3456....debug  in our own root, which is to be trusted more, then in
+ *                                              the process's
+ *   NAME in /usr/lib/debug + @path's folder    in the process's root, then in ours
+ *   NAME and .debug/NAME beside @path          in the process's root
+ *
+ * where NAME is what .gnu_debuglink says.
  *
  * No link is followed out of a root; only a regular file is opened, never blocking. Of a file that is
  * closed the build-id is still known. 0; -ENOENT (none is there, or none belongs to @file); -ENOMEM.
