@@ -80,6 +80,13 @@ static __always_inline long by_pointer(struct hb_walk *walk)
 	walk->why = walk->rule.pad;
 	if (walk->why != HB_END_NO_ROWS && walk->why != HB_END_ANONYMOUS)
 		return stop(walk, walk->why);
+#if !defined(__TARGET_ARCH_x86)
+	/* PLT entries and most of the vdso have no rows here, keep nothing, and return by the link register. */
+	if (walk->why == HB_END_NO_ROWS && walk->first && walk->lr_valid) {
+		walk->by_pointer = 1;
+		return move(walk, walk->sp, walk->fp, walk->lr, 0);
+	}
+#endif
 	if (!walk->fp_valid || walk->fp < walk->sp || walk->fp - walk->sp > POINTER_BYTES_MAX || (walk->fp & 7))
 		return stop(walk, walk->why);
 	/* Without faulting anything in: the process chooses the address, and may never answer the fault. */

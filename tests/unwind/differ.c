@@ -64,17 +64,17 @@ static bool meant(const struct program *program, pid_t pid)
 }
 
 /*
- * @in_call: the thread is in a system call. Mappings that it is changing itself there are locked; a probe
- * is never met so. With @options->ranges they are as good as locked everywhere, and of code in no file
+ * Mappings that a thread is changing itself, in a system call, are locked; a probe is never met so. With @options->ranges they are as good as locked everywhere, and of code in no file
  * nothing is known then.
  */
 static void compare(struct sampler *sampler, const struct options *options, const struct program *program,
-		    const struct sample *sample, const struct hb_stack *ours, bool in_call, struct result *result)
+		    const struct sample *sample, const struct hb_stack *ours, struct result *result)
 {
 	static struct oracle_stack theirs;
 	struct watched *watched;
 	enum verdict verdict;
 	size_t common;
+	bool in_call;
 
 	if (!meant(program, sample->pid)) {
 		result->others++;
@@ -89,6 +89,7 @@ static void compare(struct sampler *sampler, const struct options *options, cons
 		result->probed++;
 		return;
 	}
+	in_call = watched_in_call(watched, registers_pc(sample->registers));
 	verdict = judge(sampler_target(sampler), watched, ours, &theirs, program->jit, &common);
 	if ((in_call || options->ranges) && ours->end == HB_END_BUSY) {
 		result->locked++;
@@ -115,11 +116,10 @@ static void sample_all(struct sampler *sampler, const struct options *options, c
 
 	while (result->taken < wanted && idle < IDLE_MAX) {
 		struct sample sample;
-		bool in_call;
 		int err;
 
 		sampler_rest(sampler, random_below(REST_NS));
-		err = sampler_take(sampler, &sample, &stack, &in_call);
+		err = sampler_take(sampler, &sample, &stack);
 		idle = err == -ETIMEDOUT ? idle + 1 : 0;
 		if (err == -ESRCH)
 			result->ended++;
@@ -127,7 +127,7 @@ static void sample_all(struct sampler *sampler, const struct options *options, c
 			result->moved++;
 		if (err)
 			continue;
-		compare(sampler, options, program, &sample, &stack, in_call, result);
+		compare(sampler, options, program, &sample, &stack, result);
 		sampler_go_on(sampler, &sample);
 	}
 }

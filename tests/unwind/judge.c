@@ -3,6 +3,16 @@
 
 #include "../../user/probe/target_private.h"
 
+/*
+ * On x86_64 a frame ends where the record of the frame pointer ends; on aarch64 it begins there, and who
+ * follows such records does not know the caller's stack pointer.
+ */
+#if defined(__x86_64__)
+#define RECORD_ENDS_FRAME true
+#else
+#define RECORD_ENDS_FRAME false
+#endif
+
 static uint64_t ino_of(struct target *target, uint64_t frame)
 {
 	const struct module *module = modules_by_object(target->modules, HB_FRAME_OBJECT_ID(frame));
@@ -26,15 +36,23 @@ static bool same_place(struct target *target, const struct watched *watched, uin
 	return range->ino && range->ino == ino_of(target, frame);
 }
 
+static bool known(const struct watched *watched, const struct oracle_stack *theirs, size_t i)
+{
+	return oracle_knows(watched->oracle, theirs->frames[i].pc, theirs->frames[i].exact);
+}
+
 /*
  * Whether both mean the address itself, or both the call before it. The oracle means the address itself
- * in a signal trampoline, too, below the frame that was interrupted: no call leads there.
+ * in a signal trampoline, too, below the frame that was interrupted: no call leads there. Where it has no
+ * unwind information it does not know what is called and what is interrupted.
  */
-static bool same_kind(uint64_t frame, const struct oracle_stack *theirs, size_t i)
+static bool same_kind(const struct watched *watched, uint64_t frame, const struct oracle_stack *theirs, size_t i)
 {
 	if (!!(frame & HB_FRAME_EXACT) == theirs->frames[i].exact)
 		return true;
-	return theirs->frames[i].exact && i + 1 < theirs->count && theirs->frames[i + 1].exact;
+	if (theirs->frames[i].exact)
+		return i + 1 < theirs->count && theirs->frames[i + 1].exact;
+	return !known(watched, theirs, i) || (i && !known(watched, theirs, i - 1));
 }
 
 uint64_t judge_address(struct target *target, const struct watched *watched, uint64_t frame)
@@ -63,12 +81,17 @@ static bool in_no_file(const struct watched *watched, const struct oracle_frame 
 	return range && !range->ino && !range->vdso;
 }
 
-/* Where there is no unwind information the oracle takes any word for a return address. */
+/*
+ * Where there is no unwind information the oracle takes any word for a return address; and where that
+ * leads back to the same frame it finds it for ever.
+ */
 static size_t frames_in_code(const struct watched *watched, const struct oracle_stack *theirs)
 {
+	const struct oracle_frame *frames = theirs->frames;
 	size_t n = 1;
 
-	while (n < theirs->count && watched_range(watched, theirs->frames[n].pc - !theirs->frames[n].exact))
+	while (n < theirs->count && watched_range(watched, frames[n].pc - !frames[n].exact) &&
+	       !(frames[n].pc == frames[n - 1].pc && frames[n].sp == frames[n - 1].sp))
 		n++;
 	return n < theirs->count ? n : theirs->count;
 }
@@ -88,10 +111,9 @@ enum verdict judge(struct target *target, struct watched *watched, const struct 
 		   const struct oracle_stack *theirs, bool jit, size_t *common)
 {
 	const size_t count = frames_in_code(watched, theirs);
-	const struct oracle_frame *last;
 	size_t n = 0;
 
-	while (n < ours->count && n < count && same_kind(ours->frames[n], theirs, n) &&
+	while (n < ours->count && n < count && same_kind(watched, ours->frames[n], theirs, n) &&
 	       same_place(target, watched, ours->frames[n], &theirs->frames[n]))
 		n++;
 	*common = n;
@@ -100,11 +122,10 @@ enum verdict judge(struct target *target, struct watched *watched, const struct 
 	if (n == count && theirs->cut)
 		return VERDICT_EQUAL;
 	for (size_t i = 0; i < n; i++) {
-		if (jit && in_no_file(watched, &theirs->frames[i]))
+		if ((jit && in_no_file(watched, &theirs->frames[i])) || (!RECORD_ENDS_FRAME && !known(watched, theirs, i)))
 			return VERDICT_GUESSED;
 	}
-	last = n ? &theirs->frames[n - 1] : NULL;
-	if (n == count && !theirs->complete && last && !oracle_knows(watched->oracle, last->pc, last->exact))
+	if (n && n == count && !theirs->complete && !known(watched, theirs, n - 1))
 		return VERDICT_FURTHER;
 	return n == ours->count ? VERDICT_SHORTER : VERDICT_DIFFERENT;
 }

@@ -24,7 +24,7 @@ bool judge_probed(const struct watched *watched, const struct oracle_stack *thei
 
 /*
  * @common receives the number of frames that are equal. @jit: code in no file keeps no frame pointers, so
- * what follows it is a guess of either side; else such guesses must be equal, too.
+ * what follows it is a guess of either side; else such guesses must be equal, too (on x86_64).
  */
 enum verdict judge(struct target *target, struct watched *watched, const struct hb_stack *ours,
 		   const struct oracle_stack *theirs, bool jit, size_t *common);

@@ -218,15 +218,15 @@ static int wait_stopped(struct sampler *sampler)
 }
 
 /* Whether it stands where it stood when its stack was walked. */
-static bool unmoved(const struct sample *sample, bool *in_call)
+static bool unmoved(const struct sample *sample)
 {
 	uint64_t pc, sp;
 
-	return !thread_place(sample->pid, sample->tid, &pc, &sp, in_call) && pc == registers_pc(sample->registers) &&
+	return !thread_place(sample->pid, sample->tid, &pc, &sp) && pc == registers_pc(sample->registers) &&
 	       sp == registers_sp(sample->registers);
 }
 
-int sampler_take(struct sampler *sampler, struct sample *sample, struct hb_stack *stack, bool *in_call)
+int sampler_take(struct sampler *sampler, struct sample *sample, struct hb_stack *stack)
 {
 	int err;
 
@@ -237,7 +237,7 @@ int sampler_take(struct sampler *sampler, struct sample *sample, struct hb_stack
 	err = wait_stopped(sampler);
 	__atomic_store_n(&sampler->shared->state, SAMPLE_IDLE, __ATOMIC_SEQ_CST);
 	*sample = *sampler->shared;
-	if (!err && !unmoved(sample, in_call))
+	if (!err && !unmoved(sample))
 		err = -EAGAIN;
 	if (!err)
 		err = session_stack(sampler->session, sample->key, stack);

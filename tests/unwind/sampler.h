@@ -21,9 +21,9 @@ void sampler_rest(struct sampler *sampler, uint64_t ns);
 /*
  * Stop a traced thread at a random moment, with all of its process: sampler_go_on() continues it. 0 with
  * *@sample; -ETIMEDOUT: none ran; -ESRCH: it ended; -EAGAIN: it is not where it was when its stack was
- * walked. In all cases but the first nothing is stopped. @in_call: it was in a system call.
+ * walked. In all cases but the first nothing is stopped.
  */
-int sampler_take(struct sampler *sampler, struct sample *sample, struct hb_stack *stack, bool *in_call);
+int sampler_take(struct sampler *sampler, struct sample *sample, struct hb_stack *stack);
 void sampler_go_on(struct sampler *sampler, const struct sample *sample);
 
 #endif

@@ -113,6 +113,19 @@ const struct range *watched_range(const struct watched *watched, uint64_t addres
 	return NULL;
 }
 
+bool watched_in_call(const struct watched *watched, uint64_t pc)
+{
+	uint64_t before;
+
+	if (!oracle_read(watched->oracle, pc - sizeof(before), &before))
+		return false;
+#if defined(__x86_64__)
+	return before >> 48 == 0x050f; /* syscall */
+#else
+	return before >> 32 == 0xd4000001; /* svc #0 */
+#endif
+}
+
 static int read_line(pid_t pid, pid_t tid, const char *name, char *text, size_t size)
 {
 	__cleanup(fd_closep) int fd = -1;
@@ -140,14 +153,13 @@ char thread_state(pid_t pid, pid_t tid)
 }
 
 /* "running"; "-1 SP PC"; "NUMBER ARGUMENT... SP PC": fs/proc/base.c, proc_pid_syscall() */
-int thread_place(pid_t pid, pid_t tid, uint64_t *pc, uint64_t *sp, bool *in_call)
+int thread_place(pid_t pid, pid_t tid, uint64_t *pc, uint64_t *sp)
 {
 	char text[512], *before;
 	int err = read_line(pid, tid, "syscall", text, sizeof(text));
 
 	if (err)
 		return err;
-	*in_call = *text != '-';
 	before = strrchr(text, ' ');
 	if (!before)
 		return -EBUSY;

@@ -35,13 +35,15 @@ struct watched {
 int watched_get(pid_t pid, struct watched **watched);
 void watched_free_all(void);
 
+/* Whether a thread that goes on at @pc is in a system call, or has just returned from one. */
+bool watched_in_call(const struct watched *watched, uint64_t pc);
+
 /* The executable mapping around @address, or NULL. */
 const struct range *watched_range(const struct watched *watched, uint64_t address);
 
 /* Of a thread: 'T' is stopped, 0 gone. */
 char thread_state(pid_t pid, pid_t tid);
-/* The program counter and stack pointer of a stopped thread as the kernel shows them, and whether it is in a
- * system call. 0 or negative errno. */
-int thread_place(pid_t pid, pid_t tid, uint64_t *pc, uint64_t *sp, bool *in_call);
+/* The program counter and stack pointer of a stopped thread as the kernel shows them. 0 or negative errno. */
+int thread_place(pid_t pid, pid_t tid, uint64_t *pc, uint64_t *sp);
 
 #endif
