@@ -164,7 +164,7 @@ def same_calls(what, frames, calls, source):
 
 
 # Of a static function that was inlined everywhere only the plain name is known.
-FILL = [Call("shop::shelf<int>::fill(int)", "fill", True), Call("stock", "stock", True)]
+FILL = [Call("shop::shelf<int>::fill(int)", "fill", True), Call("shop::stock", "stock", True)]
 INLINED = {
     7701: [*FILL, Call("shop::open(unsigned long)", "open"), Call("begin", "begin", True),
            Call("main", "main")],

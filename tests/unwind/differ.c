@@ -64,8 +64,8 @@ static bool meant(const struct program *program, pid_t pid)
 }
 
 /*
- * Mappings that a thread is changing itself, in a system call, are locked; a probe is never met so. With @options->ranges they are as good as locked everywhere, and of code in no file
- * nothing is known then.
+ * Mappings that a thread is changing itself, in a system call, are locked; a probe is never met so. With
+ * @options->ranges they are as good as locked everywhere, and of code in no file nothing is known then.
  */
 static void compare(struct sampler *sampler, const struct options *options, const struct program *program,
 		    const struct sample *sample, const struct hb_stack *ours, struct result *result)
@@ -100,7 +100,7 @@ static void compare(struct sampler *sampler, const struct options *options, cons
 	result->verdicts[verdict]++;
 	result->ends[ours->end]++;
 	result->frames += ours->count;
-	if (verdict == VERDICT_SHORTER || verdict == VERDICT_DIFFERENT ||
+	if ((verdict != VERDICT_EQUAL && verdict != VERDICT_GUESSED) ||
 	    (options->show && (verdict != VERDICT_EQUAL || ours->end != HB_END_COMPLETE))) {
 		printf("%s: ", program->name);
 		tell_sample(sampler_target(sampler), watched, sample, verdict, ours, &theirs, common);

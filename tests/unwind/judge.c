@@ -122,7 +122,8 @@ enum verdict judge(struct target *target, struct watched *watched, const struct 
 	if (n == count && theirs->cut)
 		return VERDICT_EQUAL;
 	for (size_t i = 0; i < n; i++) {
-		if ((jit && in_no_file(watched, &theirs->frames[i])) || (!RECORD_ENDS_FRAME && !known(watched, theirs, i)))
+		if ((jit && in_no_file(watched, &theirs->frames[i])) ||
+		    (!RECORD_ENDS_FRAME && !known(watched, theirs, i)))
 			return VERDICT_GUESSED;
 	}
 	if (n && n == count && !theirs->complete && !known(watched, theirs, n - 1))
