@@ -22,8 +22,8 @@
 
 #define REST_NS      4000000ULL /* a program runs up to this long between two samples */
 #define IDLE_MAX     10         /* timeouts in a row after which a program is given up */
-#define BY_CHANCE    3u
-#define ENOUGH       5000u      /* samples of all programs after which 0.1 % can be told from chance */
+#define ENOUGH       10000u     /* samples from which 0.1 % is 0.1 %; of fewer a few may be shorter by chance */
+#define BY_CHANCE    5u
 
 struct options {
 	uint64_t samples;   /* of all programs together */
@@ -168,15 +168,13 @@ static enum outcome run(struct sampler *sampler, const struct options *options, 
 	return result.taken < wanted || !good(&result) ? FAILED : PASSED;
 }
 
-/* All programs together: what is promised. */
+/* All programs together: less than 0.1 %, as far as that can be told from so many samples. */
 static enum outcome judge_all(const struct result *all)
 {
+	const uint64_t by_chance = all->taken < ENOUGH ? BY_CHANCE : 0;
+
 	tell_result("all", all);
-	if (all->taken < ENOUGH) {
-		printf("less than 0.1 %% can be told from %u samples on\n", ENOUGH);
-		return SKIPPED;
-	}
-	return result_wrong(all) * 1000 < all->taken ? PASSED : FAILED;
+	return result_wrong(all) * 1000 < all->taken + by_chance * 1000 ? PASSED : FAILED;
 }
 
 static int usage(void)
