@@ -49,6 +49,16 @@ static __always_inline u64 compat_caller(struct pt_regs *ctx)
 #endif
 }
 
+/* The register that the dynamic linker finds its frame by; 0 where it needs none. */
+static __always_inline u64 compat_bx(struct pt_regs *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return ctx->bx;
+#else
+	return 0;
+#endif
+}
+
 /*
  * The C arguments at a function's entry: args[1] to args[6]; args[0] and args[7] are 0, for "none".
  * All are read, since a computed choice of the register would be a computed context offset, which

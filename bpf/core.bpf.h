@@ -104,6 +104,7 @@ struct hb_resume {
 	u64 sp;
 	u64 fp;
 	u64 lr;    /* arm64: the link register, where it may still hold a return address; else 0 */
+	u64 bx;    /* x86_64: rbx */
 	u64 slot;  /* stack address that held @pc; 0: none did */
 	u32 exact; /* @pc was interrupted, not returned to */
 	u32 pad;
@@ -123,6 +124,8 @@ struct hb_mapping {
 /* A walk under way. In task storage: it is too large for the stack, and verified faster there. */
 struct hb_walk {
 	u64 pc, sp, fp, lr;
+	u64 bx;           /* x86_64: rbx, or */
+	u64 bx_slot;      /* where it is saved on the stack */
 	u64 slot;         /* stack address that held pc, 0: none did */
 	u64 hash;
 	u64 trampoline;   /* of this process's return probes, 0: it has none */
@@ -141,7 +144,7 @@ struct hb_walk {
 	u8 by_pointer;    /* pc was found through a frame pointer: it may be none */
 	u8 end;           /* enum hb_end, once it has ended */
 	u8 why;           /* enum hb_end to give if pc turns out to be none */
-	u8 pad;
+	u8 bx_valid;
 	u64 window_at;    /* address of the first word below; WINDOW_NONE: none was read */
 	u64 window[HB_WINDOW_WORDS];
 };

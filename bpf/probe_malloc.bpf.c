@@ -228,6 +228,7 @@ static __always_inline int leave_by_return(struct pt_regs *ctx)
 		.pc = PT_REGS_IP(ctx),
 		.sp = PT_REGS_SP(ctx),
 		.fp = PT_REGS_FP(ctx),
+		.bx = compat_bx(ctx),
 	};
 
 	call_leave(compat_return_slot(ctx), false, PT_REGS_RC(ctx), &resume);
@@ -270,6 +271,7 @@ int hb_malloc_ret(struct pt_regs *ctx)
 		.pc = compat_caller(ctx),
 		.sp = compat_return_slot(ctx) + 16,
 		.fp = PT_REGS_FP(ctx),
+		.bx = compat_bx(ctx),
 		.slot = compat_entry_slot(ctx), /* somebody's return probe may be waiting there */
 	};
 

@@ -174,6 +174,7 @@ enum hb_cfa {
 	HB_CFA_SIGNAL = 6,   /* the registers lie in the signal frame at sp */
 	HB_CFA_STOP = 7,     /* the outermost frame */
 	HB_CFA_UNSUPPORTED = 8,
+	HB_CFA_BX = 9,       /* x86_64: rbx + cfa_offset: the dynamic linker, where it binds a symbol */
 };
 
 enum hb_saved {
@@ -187,12 +188,15 @@ struct hb_rule {
 	__u8 cfa;  /* enum hb_cfa */
 	__u8 fp;   /* enum hb_saved, of the frame pointer */
 	__u8 ra;   /* enum hb_saved, of the return address; x86_64: always AT_CFA */
-	__u8 pad;
+	__u8 more; /* x86_64: rbx is HB_BX_SAME, HB_BX_LOST, or at CFA - 8 * more; of NONE in a walk: why */
 	__s32 cfa_offset;
 	__s32 fp_offset;
 	__s32 aux; /* DEREF: addend; PLT: threshold; arm64: offset of the return address (AT_CFA) */
 };
 _Static_assert(sizeof(struct hb_rule) == 16, "layout is shared with user space");
+
+#define HB_BX_SAME 0
+#define HB_BX_LOST 1 /* where the return address is */
 
 #define HB_RULES_MAX 16384
 #define HB_RULE_NONE 0        /* the index of the rule { HB_CFA_NONE } */

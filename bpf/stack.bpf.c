@@ -117,6 +117,7 @@ __noinline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resu
 	walk->sp = resume->sp;
 	walk->fp = resume->fp;
 	walk->lr = resume->lr;
+	walk->bx = resume->bx;
 	walk->slot = resume->slot;
 	walk->exact = !!resume->exact;
 	walk->gen = gen;

@@ -77,7 +77,7 @@ static __always_inline long by_pointer(struct hb_walk *walk)
 {
 	u64 record[2]; /* the caller's frame pointer, the return address */
 
-	walk->why = walk->rule.pad;
+	walk->why = walk->rule.more;
 	if (walk->why != HB_END_NO_ROWS && walk->why != HB_END_ANONYMOUS)
 		return stop(walk, walk->why);
 #if !defined(__TARGET_ARCH_x86)
@@ -93,12 +93,14 @@ static __always_inline long by_pointer(struct hb_walk *walk)
 	if (bpf_probe_read_user(record, sizeof(record), (void *)walk->fp))
 		return stop(walk, walk->why);
 	walk->by_pointer = 1;
+	walk->bx_valid = 0;
 	return move(walk, walk->fp + 16, record[0], record[1], walk->fp + 8);
 }
 
 #if defined(__TARGET_ARCH_x86)
 /* struct rt_sigframe at sp: siginfo follows a ucontext, whose gregs begin at 40 (uapi/asm/ucontext.h) */
 #define SIGNAL_FP(sp) ((sp) + 40 + 8 * 10)
+#define SIGNAL_BX(sp) ((sp) + 40 + 8 * 11)
 #define SIGNAL_SP(sp) ((sp) + 40 + 8 * 15)
 #define SIGNAL_PC(sp) ((sp) + 40 + 8 * 16)
 #else
@@ -112,7 +114,7 @@ static __always_inline long by_pointer(struct hb_walk *walk)
 /* Go on where the signal interrupted: another stack, maybe, and any instruction. */
 static __always_inline long by_signal(struct hb_walk *walk)
 {
-	u64 fp, sp, pc;
+	u64 frame = walk->sp, fp, sp, pc;
 
 	if (stack_read_u64(SIGNAL_FP(walk->sp), &fp) || stack_read_u64(SIGNAL_SP(walk->sp), &sp) ||
 	    stack_read_u64(SIGNAL_PC(walk->sp), &pc))
@@ -124,6 +126,10 @@ static __always_inline long by_signal(struct hb_walk *walk)
 	walk->by_pointer = 0;
 	if (move(walk, sp, fp, pc, 0))
 		return 1;
+#ifdef SIGNAL_BX
+	walk->bx_slot = SIGNAL_BX(frame);
+	walk->bx_valid = 1;
+#endif
 	walk->fp_valid = 1;
 	walk->lr_valid = 1;
 	walk->exact = 1;
@@ -143,6 +149,18 @@ static __always_inline long unusual_cfa(const struct hb_walk *walk, u64 *cfa)
 	}
 	err = stack_read_u64(base + walk->rule.cfa_offset, cfa);
 	*cfa += walk->rule.aux;
+	return err;
+}
+
+/* rbx + cfa_offset. 0 or negative errno, as above. */
+static __always_inline long bx_cfa(const struct hb_walk *walk, u64 *cfa)
+{
+	long err = 0;
+
+	*cfa = walk->bx;
+	if (walk->bx_slot)
+		err = stack_read_u64(walk->bx_slot, cfa);
+	*cfa += walk->rule.cfa_offset;
 	return err;
 }
 
@@ -192,6 +210,12 @@ static __always_inline long by_cfa(struct hb_walk *walk, u64 cfa)
 		}
 	}
 	walk->by_pointer = 0;
+	if (walk->rule.more == HB_BX_LOST)
+		walk->bx_valid = 0;
+	else if (walk->rule.more) {
+		walk->bx_slot = cfa - 8 * walk->rule.more;
+		walk->bx_valid = 1;
+	}
 	return move(walk, cfa, fp, ra, slot);
 }
 
@@ -218,6 +242,12 @@ __noinline int unwind_caller(struct hb_walk *walk)
 	case HB_CFA_DEREF_SP:
 	case HB_CFA_PLT:
 		if (unusual_cfa(walk, &cfa))
+			return stop(walk, HB_END_FAULT);
+		break;
+	case HB_CFA_BX:
+		if (!walk->bx_valid)
+			return stop(walk, HB_END_POINTER_LOST);
+		if (bx_cfa(walk, &cfa))
 			return stop(walk, HB_END_FAULT);
 		break;
 	case HB_CFA_NONE:
@@ -264,7 +294,7 @@ static long one_step(u32 index, struct step *step)
 	if (found == HB_FOUND_NOTHING && n)
 		return stop(walk, walk->by_pointer ? walk->why : HB_END_UNMAPPED);
 	/* A register that is no frame pointer shows so; only JIT code and handlers return to where no call is. */
-	if (walk->by_pointer && !(walk->rule.cfa == HB_CFA_NONE && walk->rule.pad == HB_END_ANONYMOUS) &&
+	if (walk->by_pointer && !(walk->rule.cfa == HB_CFA_NONE && walk->rule.more == HB_END_ANONYMOUS) &&
 	    walk->rule.cfa != HB_CFA_SIGNAL && !stack_after_call(walk->pc))
 		return stop(walk, walk->why);
 	step->stack->frames[n] = walk->frame;
@@ -282,6 +312,8 @@ __hidden void unwind_native(struct hb_walk *walk, struct hb_stack *stack)
 	walk->count = 0;
 	walk->first = 1;
 	walk->fp_valid = 1;
+	walk->bx_slot = 0;
+	walk->bx_valid = 1;
 	walk->lr_valid = walk->lr != 0;
 	walk->by_pointer = 0;
 	walk->why = HB_END_UNMAPPED;

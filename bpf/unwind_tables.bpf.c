@@ -194,7 +194,7 @@ __noinline u32 unwind_row(u32 index, u32 low)
 
 static __always_inline void no_rule(struct hb_walk *walk, u8 why)
 {
-	walk->rule = (struct hb_rule){ .cfa = HB_CFA_NONE, .pad = why };
+	walk->rule = (struct hb_rule){ .cfa = HB_CFA_NONE, .more = why };
 }
 
 /* Not on the stack: older kernels (6.1) round each function's up to 32 bytes, and 512 are all there is. */
@@ -256,7 +256,7 @@ static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_ma
 		return false;
 	walk->rule = *rule;
 	if (rule->cfa == HB_CFA_NONE)
-		walk->rule.pad = HB_END_NO_ROWS;
+		walk->rule.more = HB_END_NO_ROWS;
 	return true;
 }
 

@@ -360,6 +360,72 @@ static void a_signal_brings_all_registers_back(void **state)
 	assert_walked(COMPLETE, word(loses), restorer_word(restorer), word(needs) | HB_FRAME_EXACT, word(outermost));
 }
 
+static struct hb_rule keeps_bx(struct hb_rule rule, u8 more)
+{
+	rule.more = more;
+	return rule;
+}
+
+static void a_frame_found_by_rbx_is_found_wherever_that_is(void **state)
+{
+	struct hb_resume resume = { .sp = STACK, .bx = STACK + 0x200 };
+	u64 saves, leaves, binds;
+
+	begin();
+	saves = function(keeps_bx(RULE_SP(0x20), 3));
+	leaves = function(RULE_SP(0x10));
+	binds = function(RULE(BX, 24, SAME, 0, 0));
+	/* In the register all the way. */
+	resume.pc = leaves;
+	put(STACK + 8, binds);
+	put(STACK + 0x210, outermost);
+	stack_capture(pending_task(), GEN, &resume);
+	assert_walked(COMPLETE, word(leaves), word(binds), word(outermost));
+	/* Saved by the first frame, and by the second, where it is another one's. */
+	resume.pc = saves;
+	put(STACK + 8, STACK + 0x300);
+	put(STACK + 0x18, leaves);
+	put(STACK + 0x28, binds);
+	put(STACK + 0x310, outermost);
+	stack_capture(pending_task(), GEN, &resume);
+	assert_walked(COMPLETE, word(saves), word(leaves), word(binds), word(outermost));
+	put(STACK + 0x18, saves);
+	put(STACK + 0x28, STACK + 0x400);
+	put(STACK + 0x38, binds);
+	put(STACK + 0x410, outermost);
+	stack_capture(pending_task(), GEN, &resume);
+	assert_walked(COMPLETE, word(saves), word(saves), word(binds), word(outermost));
+}
+
+static void a_frame_by_an_rbx_that_was_lost_ends_the_stack(void **state)
+{
+	struct hb_resume resume = { .sp = STACK, .bx = STACK + 0x200 };
+	u64 loses, saves, bare, binds;
+
+	begin();
+	loses = function(keeps_bx(RULE_SP(0x10), HB_BX_LOST));
+	saves = function(keeps_bx(RULE_SP(0x20), 2));
+	bare = function(RULE_NONE);
+	binds = function(RULE(BX, 24, SAME, 0, 0));
+	resume.pc = loses;
+	put(STACK + 8, binds);
+	put(STACK + 0x210, outermost);
+	stack_capture(pending_task(), GEN, &resume);
+	assert_walked(POINTER_LOST, word(loses), word(binds));
+	/* Code that nobody described may have put anything there. */
+	resume.pc = bare;
+	resume.fp = STACK;
+	stack_capture(pending_task(), GEN, &resume);
+	assert_walked(POINTER_LOST, word(bare), word(binds));
+	/* What is saved after that is the caller's again. */
+	resume.pc = loses;
+	put(STACK + 8, saves);
+	put(STACK + 0x20, STACK + 0x200);
+	put(STACK + 0x28, binds);
+	stack_capture(pending_task(), GEN, &resume);
+	assert_walked(COMPLETE, word(loses), word(saves), word(binds), word(outermost));
+}
+
 static void where_there_is_no_rule_a_frame_pointer_leads_on(void **state)
 {
 	u64 bare, caller, no_call;
@@ -544,7 +610,7 @@ static void a_kind_of_rule_that_is_not_known_is_not_followed(void **state)
 
 	begin();
 	put(STACK, outermost);
-	for (u32 cfa = HB_CFA_UNSUPPORTED; cfa < 256; cfa += cfa < 12 ? 1 : 61) {
+	for (u32 cfa = HB_CFA_UNSUPPORTED; cfa < 256; cfa += cfa == HB_CFA_UNSUPPORTED ? 2 : cfa < 12 ? 1 : 61) {
 		rule.cfa = cfa;
 		pc = function(rule);
 		walk(pc, STACK, 0);
@@ -583,6 +649,8 @@ int main(void)
 		ONCE(a_lost_frame_pointer_is_known_again_where_one_was_saved),
 		ONCE(a_lost_frame_pointer_is_not_followed_to_one_that_was_saved),
 		ONCE(a_signal_brings_all_registers_back),
+		ONCE(a_frame_found_by_rbx_is_found_wherever_that_is),
+		ONCE(a_frame_by_an_rbx_that_was_lost_ends_the_stack),
 		ONCE(where_there_is_no_rule_a_frame_pointer_leads_on),
 		ONCE(where_there_is_no_rule_a_register_that_is_none_ends_the_stack),
 		ONCE(zeroes_at_a_register_that_is_no_frame_pointer_are_no_end),

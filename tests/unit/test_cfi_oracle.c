@@ -90,9 +90,13 @@ static bool cfa_rule(const struct oracle *oracle, Dwarf_Frame *frame, struct hb_
 		*rule = (struct hb_rule){ .cfa = HB_CFA_PLT, .aux = (int32_t)aux };
 		return true;
 	}
-	if (!count || !breg(&ops[0], &reg, &offset) || (reg != sp && reg != fp))
+	if (!count || !breg(&ops[0], &reg, &offset) || (reg != sp && reg != fp && (oracle->arm || reg != 3)))
 		return false;
-	if (count == 1) {
+	if (count == 1 && reg == 3) {
+		rule->cfa = HB_CFA_BX;
+	} else if (reg == 3) {
+		return false;
+	} else if (count == 1) {
 		rule->cfa = reg == sp ? HB_CFA_SP : HB_CFA_FP;
 	} else if (!oracle->arm && ops[1].atom == DW_OP_deref &&
 		   (count == 2 || (count == 3 && ops[2].atom == DW_OP_plus_uconst))) {
@@ -132,6 +136,22 @@ static enum hb_saved saved_rule(const struct oracle *oracle, Dwarf_Frame *frame,
 	return HB_SAVED_LOST;
 }
 
+/*
+ * What is said of rbx. When nothing is, libdw has it undefined: its table of the registers that a call
+ * preserves names rax instead (elfutils, backends/x86_64_cfi.c).
+ */
+static uint8_t bx_rule(const struct oracle *oracle, Dwarf_Frame *frame)
+{
+	Dwarf_Op mem[3], *ops;
+	int32_t offset;
+	size_t count;
+
+	assert_int_equal(dwarf_frame_register(frame, 3, mem, &ops, &count), 0);
+	if (!count)
+		return HB_BX_SAME;
+	return saved_rule(oracle, frame, 3, &offset) == HB_SAVED_AT_CFA ? (uint8_t)(-offset / 8) : HB_BX_LOST;
+}
+
 /* Whether the return address is undefined. */
 static bool is_outermost(Dwarf_Frame *frame, int ra)
 {
@@ -166,6 +186,8 @@ static struct hb_rule libdw_rule(const struct oracle *oracle, Dwarf_Frame *frame
 	if (oracle->arm)
 		rule.aux = ra_offset;
 	rule.fp = (uint8_t)saved_rule(oracle, frame, oracle->arm ? 29 : 6, &rule.fp_offset);
+	if (!oracle->arm)
+		rule.more = bx_rule(oracle, frame);
 	return rule;
 }
 
@@ -183,10 +205,11 @@ static void expect_frame(struct oracle *oracle, Dwarf_Frame *frame, const struct
 	struct hb_rule theirs = libdw_rule(oracle, frame);
 
 	if (memcmp(rule, &theirs, sizeof(theirs)))
-		print_error("at %#lx: cfa %d%+d fp %d%+d ra %d aux %d, libdw: cfa %d%+d fp %d%+d ra %d aux %d\n",
+		print_error("at %#lx: cfa %d%+d fp %d%+d ra %d aux %d bx %d, "
+			    "libdw: cfa %d%+d fp %d%+d ra %d aux %d bx %d\n",
 			    (unsigned long)vaddr, rule->cfa, rule->cfa_offset, rule->fp, rule->fp_offset, rule->ra,
-			    rule->aux, theirs.cfa, theirs.cfa_offset, theirs.fp, theirs.fp_offset, theirs.ra,
-			    theirs.aux);
+			    rule->aux, rule->more, theirs.cfa, theirs.cfa_offset, theirs.fp, theirs.fp_offset,
+			    theirs.ra, theirs.aux, theirs.more);
 	assert_memory_equal(rule, &theirs, sizeof(theirs));
 	oracle->frames++;
 }

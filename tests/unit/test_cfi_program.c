@@ -103,7 +103,7 @@ static void equal_neighbours_are_one_row(void **state)
 {
 	(void)state;
 	ONE(0, ROWS({ O, SP(8) }, { O + 8, SP(16) }, { END, NONE }),
-	    DW_CFA_advance_loc | 4, DW_CFA_offset | 3, 2, DW_CFA_advance_loc | 4, DW_CFA_def_cfa_offset, 16,
+	    DW_CFA_advance_loc | 4, DW_CFA_offset | 12, 2, DW_CFA_advance_loc | 4, DW_CFA_def_cfa_offset, 16,
 	    DW_CFA_advance_loc | 4, DW_CFA_def_cfa_offset, 16);
 }
 
@@ -302,17 +302,38 @@ static void operands_of_other_registers_are_skipped_at_their_length(void **state
 {
 	(void)state;
 	ONE(0, ROWS({ O, SP(16) }, { END, NONE }),
-	    DW_CFA_offset | 3, 0x80, 0x01, DW_CFA_restore | 3,
-	    DW_CFA_offset_extended, 0x83, 0x00, 0x80, 0x01,
-	    DW_CFA_offset_extended_sf, 3, 0xff, 0x7f,
-	    DW_CFA_GNU_negative_offset_extended, 3, 0x81, 0x01,
-	    DW_CFA_restore_extended, 3, DW_CFA_undefined, 3, DW_CFA_same_value, 3,
-	    DW_CFA_register, 3, 0x90, 0x00,
-	    DW_CFA_val_offset, 3, 0x80, 0x01, DW_CFA_val_offset_sf, 3, 0x80, 0x7f,
-	    DW_CFA_expression, 3, 3, DW_OP_breg7, 0x80, 0x01,
-	    DW_CFA_val_expression, 3, 3, DW_OP_breg7, 0x80, 0x01,
+	    DW_CFA_offset | 12, 0x80, 0x01, DW_CFA_restore | 12,
+	    DW_CFA_offset_extended, 0x8c, 0x00, 0x80, 0x01,
+	    DW_CFA_offset_extended_sf, 12, 0xff, 0x7f,
+	    DW_CFA_GNU_negative_offset_extended, 12, 0x81, 0x01,
+	    DW_CFA_restore_extended, 12, DW_CFA_undefined, 12, DW_CFA_same_value, 12,
+	    DW_CFA_register, 12, 0x90, 0x00,
+	    DW_CFA_val_offset, 12, 0x80, 0x01, DW_CFA_val_offset_sf, 12, 0x80, 0x7f,
+	    DW_CFA_expression, 12, 3, DW_OP_breg7, 0x80, 0x01,
+	    DW_CFA_val_expression, 12, 3, DW_OP_breg7, 0x80, 0x01,
 	    DW_CFA_GNU_args_size, 0x80, 0x01, DW_CFA_GNU_window_save, 0x2c, DW_CFA_nop,
 	    DW_CFA_def_cfa_offset, 16);
+}
+
+static void rbx_follows_each_of_its_instructions(void **state)
+{
+	static const struct hb_rule at_16 = { .cfa = HB_CFA_SP, .ra = HB_SAVED_AT_CFA, .cfa_offset = 8, .more = 2 };
+	static const struct hb_rule at_2040 = { .cfa = HB_CFA_SP, .ra = HB_SAVED_AT_CFA, .cfa_offset = 8, .more = 255 };
+	static const struct hb_rule lost = { .cfa = HB_CFA_SP, .ra = HB_SAVED_AT_CFA, .cfa_offset = 8,
+					     .more = HB_BX_LOST };
+	static const struct hb_rule found_by = { .cfa = HB_CFA_BX, .ra = HB_SAVED_AT_CFA, .cfa_offset = 24, .more = 3 };
+
+	(void)state;
+	ONE(0, ROWS({ O, at_16 }, { O + 1, SP(8) }, { O + 2, at_2040 }, { O + 4, SP(8) }, { END, NONE }),
+	    DW_CFA_offset | 3, 2, DW_CFA_advance_loc | 1, DW_CFA_restore | 3,
+	    DW_CFA_advance_loc | 1, DW_CFA_offset_extended, 3, 0xff, 0x01, DW_CFA_advance_loc | 2,
+	    DW_CFA_same_value, 3);
+	/* Where the return address is, above it, out of reach, undefined, in another register, by an expression. */
+	ONE(0, ROWS({ O, lost }, { END, NONE }), DW_CFA_offset | 3, 1, DW_CFA_advance_loc | 1,
+	    DW_CFA_offset_extended_sf, 3, 0x7f, DW_CFA_advance_loc | 1, DW_CFA_offset_extended, 3, 0x80, 0x02,
+	    DW_CFA_advance_loc | 1, DW_CFA_undefined, 3, DW_CFA_advance_loc | 1, DW_CFA_register, 3, 12,
+	    DW_CFA_advance_loc | 1, DW_CFA_expression, 3, 2, DW_OP_breg6, 0x70);
+	ONE(0, ROWS({ O, found_by }, { END, NONE }), DW_CFA_def_cfa, 3, 24, DW_CFA_offset | 3, 3);
 }
 
 static void states_are_remembered_sixteen_deep(void **state)
@@ -393,7 +414,7 @@ static void padded_numbers_are_still_numbers(void **state)
 	    DW_CFA_def_cfa_offset, 0x90, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00,
 	    DW_CFA_offset_extended_sf, 6, 0x82, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00);
 	ONE(0, ROWS({ O, SP_SAVED(8, 8) }, { END, NONE }),
-	    DW_CFA_val_offset_sf, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
+	    DW_CFA_val_offset_sf, 12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f,
 	    DW_CFA_offset_extended_sf, 6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f);
 }
 
@@ -453,6 +474,7 @@ int main(void)
 		cmocka_unit_test(other_registers_than_the_two_pointers_are_unsupported),
 		cmocka_unit_test(a_return_address_elsewhere_is_unsupported_and_none_is_the_end),
 		cmocka_unit_test(operands_of_other_registers_are_skipped_at_their_length),
+		cmocka_unit_test(rbx_follows_each_of_its_instructions),
 		cmocka_unit_test(states_are_remembered_sixteen_deep),
 		cmocka_unit_test(instructions_that_do_not_exist_or_end_early_leave_the_function_out),
 		cmocka_unit_test(numbers_beyond_the_rule_are_unsupported_or_lost),

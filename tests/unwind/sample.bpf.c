@@ -52,6 +52,9 @@ static __always_inline int take(void)
 	resume.pc = PT_REGS_IP(copy);
 	resume.sp = PT_REGS_SP(copy);
 	resume.fp = PT_REGS_FP(copy);
+#if defined(__TARGET_ARCH_x86)
+	resume.bx = copy->bx;
+#endif
 #if defined(__TARGET_ARCH_arm64)
 	resume.lr = PT_REGS_RET(copy);
 #endif

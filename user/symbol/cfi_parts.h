@@ -24,9 +24,12 @@
 struct cfi_machine {
 	uint16_t elf; /* e_machine */
 	uint8_t sp, fp, ra;
+	uint8_t bx;   /* x86_64: rbx; else none */
 	bool link;    /* a call leaves the return address in the register ra */
 	int64_t signal_sp; /* where a signal frame, at sp, has the interrupted sp; 0: not looked at */
 };
+
+#define CFI_NO_REGISTER 255
 
 /* How the caller's value of a register is found. */
 enum cfi_how {
@@ -60,7 +63,7 @@ struct cfi_state {
 	enum cfi_base base;
 	uint64_t reg, at_reg;
 	int64_t offset, at_offset, aux;
-	struct cfi_saved fp, ra;
+	struct cfi_saved fp, ra, bx;
 };
 
 /* What the functions of a CIE have in common. */

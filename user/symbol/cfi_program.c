@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The machine that runs call frame instructions. Of the caller's registers only the CFA, the frame
- * pointer and the return address are followed; the operands of all others are read and dropped.
+ * The machine that runs call frame instructions. Of the caller's registers only the CFA, the frame pointer,
+ * the return address and rbx are followed; the operands of all others are read and dropped.
  */
 #include <dwarf.h>
 #include <errno.h>
@@ -54,6 +54,8 @@ static struct cfi_saved *saved_find(const struct program *program, struct cfi_st
 {
 	if (reg == program->machine->fp)
 		return &state->fp;
+	if (reg == program->machine->bx)
+		return &state->bx;
 	return reg == program->cie->ra ? &state->ra : NULL;
 }
 

@@ -13,8 +13,8 @@
 /* System V ABI, AMD64 supplement, figure 3.36; DWARF for the Arm 64-bit Architecture, section 4.1. */
 static const struct cfi_machine machines[] = {
 	/* signal_sp: ucontext.uc_mcontext.gregs[15], arch/x86/include/uapi/asm/sigcontext.h */
-	{ .elf = EM_X86_64, .sp = 7, .fp = 6, .ra = 16, .link = false, .signal_sp = 40 + 8 * 15 },
-	{ .elf = EM_AARCH64, .sp = 31, .fp = 29, .ra = 30, .link = true },
+	{ .elf = EM_X86_64, .sp = 7, .fp = 6, .ra = 16, .bx = 3, .link = false, .signal_sp = 40 + 8 * 15 },
+	{ .elf = EM_AARCH64, .sp = 31, .fp = 29, .ra = 30, .bx = CFI_NO_REGISTER, .link = true },
 };
 
 const struct cfi_machine *cfi_machine_find(uint16_t elf)
@@ -117,12 +117,23 @@ static void fp_make(const struct cfi_saved *saved, struct hb_rule *rule)
 	rule->fp_offset = (int32_t)saved->offset;
 }
 
+static void bx_make(const struct cfi_saved *saved, struct hb_rule *rule)
+{
+	if (saved->how == CFI_UNSET || saved->how == CFI_SAME)
+		rule->more = HB_BX_SAME;
+	else if (saved->how == CFI_AT_CFA && saved->offset <= -16 && saved->offset >= -8 * UINT8_MAX &&
+		 saved->offset % 8 == 0)
+		rule->more = (uint8_t)(-saved->offset / 8);
+	else
+		rule->more = HB_BX_LOST;
+}
+
 static bool cfa_make(const struct cfi_machine *machine, const struct cfi_state *state, struct hb_rule *rule)
 {
 	bool deref = state->base == CFI_BASE_DEREF;
 	uint64_t reg = deref ? state->at_reg : state->reg;
 	int64_t offset = deref ? state->at_offset : state->offset;
-	bool sp = reg == machine->sp;
+	bool sp = reg == machine->sp, bx = !deref && !machine->link && reg == machine->bx;
 
 	if (deref || state->base == CFI_BASE_PLT)
 		rule->aux = (int32_t)state->aux;
@@ -130,13 +141,15 @@ static bool cfa_make(const struct cfi_machine *machine, const struct cfi_state *
 		rule->cfa = HB_CFA_PLT;
 		return true;
 	}
-	if ((!deref && state->base != CFI_BASE_REGISTER) || (!sp && reg != machine->fp) || !fits(offset))
+	if ((!deref && state->base != CFI_BASE_REGISTER) || (!sp && !bx && reg != machine->fp) || !fits(offset))
 		return false;
 	if (deref && machine->link)
 		return false; /* there aux is the return address's */
 	rule->cfa_offset = (int32_t)offset;
 	if (deref)
 		rule->cfa = sp ? HB_CFA_DEREF_SP : HB_CFA_DEREF_FP;
+	else if (bx)
+		rule->cfa = HB_CFA_BX;
 	else
 		rule->cfa = sp ? HB_CFA_SP : HB_CFA_FP;
 	return true;
@@ -172,6 +185,8 @@ struct hb_rule cfi_rule_make(const struct cfi_machine *machine, const struct cfi
 	if (!cfa_make(machine, state, &rule) || !ra_make(machine, &state->ra, &rule))
 		return (struct hb_rule){ .cfa = HB_CFA_UNSUPPORTED };
 	fp_make(&state->fp, &rule);
+	if (!machine->link)
+		bx_make(&state->bx, &rule);
 	return rule;
 }
 
