@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Any bytes as an ELF file to find entry points in: imports, relocations, FDEs, code, JNI tables. */
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../user/probe/allocators.h"
+#include "fuzz_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	int fd = fuzz_file(data, size);
 	struct elf_file *file;
 	struct probe_set set;
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
 	if (!elffile_open(&file, fd)) {
 		if (!allocators_find(file, &set)) {
 			for (size_t i = 1; i < set.count; i++) {

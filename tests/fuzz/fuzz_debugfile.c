@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../user/symbol/debugfile.h"
+#include "fuzz_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,11 +53,9 @@ static void ask(struct elf_file *file)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	int fd = fuzz_file(data, size);
 	struct elf_file *file;
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
 	if (!elffile_open(&file, fd)) {
 		ask(file);
 		elffile_free(file);

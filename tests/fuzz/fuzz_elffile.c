@@ -3,10 +3,10 @@
 #define _GNU_SOURCE 1
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../user/symbol/elffile.h"
+#include "fuzz_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,11 +43,9 @@ static void ask(const struct elf_file *file)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	int fd = fuzz_file(data, size);
 	struct elf_file *file;
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
 	if (!elffile_open(&file, fd)) {
 		elffile_index(file);
 		ask(file);

@@ -3,10 +3,10 @@
 #define _GNU_SOURCE 1
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../user/symbol/lines.h"
+#include "fuzz_file.h"
 
 #define ASKED 16 /* places in each segment */
 
@@ -32,13 +32,11 @@ static void ask(struct lines *lines, uint64_t vaddr)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	int fd = fuzz_file(data, size);
 	struct elf_file *file, *common = NULL;
 	struct lines *lines;
 	size_t i, k;
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
 	if (!elffile_open(&file, fd)) {
 		elffile_open_common(&common, fd);
 		lines = lines_open(file, common);
