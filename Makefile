@@ -19,7 +19,7 @@ WARN     := -Wall -Wextra -Werror -Wmissing-prototypes -Wshadow
 SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 CFLAGS   ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SAN) -I$(BUILD) -MMD -MP
-LIBS     := -lbpf -lelf -ldw -liberty -lZydis -ljson-c -lsystemd -llzma -lz -lpthread -ldl
+LIBS     := -lbpf -lelf -liberty -lZydis -ljson-c -lsystemd -llzma -lz -lpthread -ldl
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-prototypes -I$(SYSROOT)/usr/include/$(ARCH)-linux-gnu
@@ -30,7 +30,7 @@ DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev
 	zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless xz-utils \
-	libc6-dbg redis-server
+	libc6-dbg dwz redis-server
 # What check-vm boots kernels with, where they can be had.
 DEPS_VM    := qemu-system-x86 qemu-system-arm busybox-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
 

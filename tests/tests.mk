@@ -108,7 +108,7 @@ $(U)/probe/%.o: user/probe/%.c | $(U)/heldby.skel.h $(BUILD)/heldby_pointers.ske
 
 $(U)/differ: $(U_OBJS) | $(U)/throwing $(U)/programs
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(SAN) -o $@ $^ $(LIBS) -ldw
 
 $(U)/throwing: tests/unwind/throwing.cc
 	$(call say,TEST,$<)

@@ -25,6 +25,7 @@ import cases_containers
 import cases_real
 import cases_unwind
 import cases_unwind_names
+import cases_unwind_room
 from check import EXCUSED
 from harness import Failure, Place, Skip, Test
 from registry import TESTS

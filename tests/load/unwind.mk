@@ -16,7 +16,8 @@ UNWIND_OBJS := $(LOAD_OUT)/unwind.o $(LOAD_OUT)/load.o
 
 UNWIND_PLAIN := unwind_plain unwind_signal unwind_threads
 UNWIND_NAMES := $(UNWIND_PLAIN) unwind_plain-static unwind_plain-static-pie unwind_throw unwind_throw-static \
-	unwind_reload libunwind_first.so libunwind_second.so unwind_lazy libunwind_ifunc.so unwind_inline returns
+	unwind_reload unwind_room libunwind_first.so libunwind_second.so unwind_lazy libunwind_ifunc.so \
+	unwind_inline returns
 ifeq ($(firstword $(subst -, ,$(shell $(LOAD_CC) -dumpmachine))),x86_64)
 UNWIND_NAMES += unwind_bare unwind_step unwind_step-ibt
 endif
@@ -50,6 +51,9 @@ $(LOAD_OUT)/libunwind_second.so: UNWIND_KIND := -DNAME=second -DROOM=1000 -DBYTE
 $(LOAD_OUT)/libunwind_first.so $(LOAD_OUT)/libunwind_second.so: $(LOAD_DIR)/unwind_library.c $(UNWIND_HEADERS) | \
 		$(LOAD_OUT)
 	@$(UNWIND_SHARED) $(UNWIND_KIND)
+
+$(LOAD_OUT)/unwind_room: $(LOAD_DIR)/unwind_room.c $(UNWIND_OBJS) $(UNWIND_HEADERS)
+	@$(UNWIND_C) -ldl
 
 $(LOAD_OUT)/unwind_reload: $(LOAD_DIR)/unwind_reload.c $(UNWIND_OBJS) $(UNWIND_HEADERS)
 	@$(UNWIND_C) -rdynamic -ldl

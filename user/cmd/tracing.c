@@ -250,8 +250,7 @@ static void describe_tables(struct tracing *tracing, struct report_table tables[
 	tables[2] = (struct report_table){ "stacks", fill.stacks, fill.max_stacks, "--max-stacks" };
 	tables[3] = (struct report_table){ "processes", target_alive(tracing->target), fill.max_processes,
 					   "--max-processes" };
-	tables[4] = (struct report_table){ "unwind rows", unwind.bytes / sizeof(struct hb_row),
-					   unwind.max_bytes / sizeof(struct hb_row), "--unwind-memory" };
+	tables[4] = (struct report_table){ "unwind rows", unwind.rows, unwind.max_rows, "--unwind-memory" };
 }
 
 /* Ranking asks for names, and names may take long. */

@@ -3,13 +3,10 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -17,6 +14,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../symbol/cfi.h"
+#include "../symbol/vdso.h"
 #include "session_private.h"
 #include "unwind_pool.h"
 
@@ -51,7 +49,7 @@ struct unwind_tables {
 	uint32_t rules_count;
 	struct object *objects;
 	struct row_set *sets;
-	uint64_t dropped, refused, without;
+	uint64_t dropped, refused;
 	bool warned;
 };
 
@@ -189,23 +187,43 @@ static bool set_drop(struct unwind_tables *tables, struct row_set *set)
 	return true;
 }
 
-/* Drop the rows that were not looked at for the longest time. false: all are in use. */
-static bool drop_one(struct unwind_tables *tables)
+/*
+ * Whose rows to drop for @rows, for which @room is not enough (or lies in pieces): of the sets that nobody
+ * looked at for a while and that alone make enough room the one unused for the longest time, else the
+ * largest. So few files lose their rows. NULL: all of them together would not do, and nothing is dropped
+ * for nothing.
+ */
+static struct row_set *choose_unused(const struct unwind_tables *tables, uint64_t rows, uint64_t room)
 {
-	uint64_t now_ns = clock_mono_ns(), oldest_ns = now_ns - DROP_UNUSED_NS;
-	struct row_set *set, *oldest = NULL;
+	uint64_t now_ns = clock_mono_ns(), oldest_ns = now_ns, unused = 0;
+	uint64_t enough = rows > room ? rows - room : rows;
+	struct row_set *set, *oldest = NULL, *largest = NULL;
 
-	if (now_ns < DROP_UNUSED_NS)
-		return false;
 	for (set = tables->sets; set; set = set->next) {
 		uint64_t used_ns = set_used_ns(tables, set);
 
-		if (used_ns < oldest_ns) {
+		if (used_ns + DROP_UNUSED_NS > now_ns)
+			continue;
+		unused += set->rows.rows_count;
+		if (!largest || set->rows.rows_count > largest->rows.rows_count)
+			largest = set;
+		if (set->rows.rows_count >= enough && used_ns < oldest_ns) {
 			oldest_ns = used_ns;
 			oldest = set;
 		}
 	}
-	return oldest && set_drop(tables, oldest);
+	if (unused + room < rows)
+		return NULL;
+	return oldest ? oldest : largest;
+}
+
+/* Make some room for @rows. false: there is none to be had. */
+static bool drop_one(struct unwind_tables *tables, uint64_t rows)
+{
+	uint64_t room = (uint64_t)tables->pool.chunks_count * HB_CHUNK_ROWS - tables->pool.rows_used;
+	struct row_set *set = choose_unused(tables, rows, room);
+
+	return set && set_drop(tables, set);
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
@@ -304,7 +322,7 @@ static void publish(struct unwind_tables *tables, struct object *object, const s
 
 	while (err == -ENOSPC) {
 		err = unwind_pool_put(&tables->pool, table, rules, &set->rows);
-		if (err != -ENOSPC || !drop_one(tables))
+		if (err != -ENOSPC || !drop_one(tables, table->rows_count))
 			break;
 		err = -ENOSPC;
 	}
@@ -336,7 +354,6 @@ static void take_in(struct unwind_tables *tables, struct object *object, struct 
 {
 	if (err || table->rows_count == 0) {
 		log_debug("%s: no unwind rows (%s)", name, err ? strerror(-err) : "none in it");
-		tables->without++;
 		publish_object(tables, object, HB_OBJECT_NO_ROWS);
 		return;
 	}
@@ -362,26 +379,20 @@ void unwind_tables_read(struct unwind_tables *tables, uint32_t number, int fd, c
 	elffile_free(file);
 }
 
-/* Section headers come last in the image that the kernel links (arch/x86/entry/vdso). */
-static size_t vdso_bytes(const void *image)
-{
-	const Elf64_Ehdr *header = image;
-
-	return header->e_shoff + (size_t)header->e_shnum * header->e_shentsize;
-}
-
 /* Ours is everybody's: the kernel maps the same one into every process of its kind. */
 static int read_vdso(struct unwind_tables *tables)
 {
-	const void *image = (const void *)getauxval(AT_SYSINFO_EHDR);
 	struct object *object = object_new(tables, HB_OBJECT_VDSO);
 	struct cfi_table table = { 0 };
-	int err = -ENOENT;
+	const void *image;
+	size_t bytes;
+	int err;
 
 	if (!object)
 		return -ENOMEM;
-	if (image)
-		err = cfi_read_image(&table, image, vdso_bytes(image));
+	err = vdso_image(&image, &bytes);
+	if (!err)
+		err = cfi_read_image(&table, image, bytes);
 	take_in(tables, object, &table, err, "[vdso]");
 	cfi_release(&table);
 	return 0;
@@ -471,17 +482,10 @@ void unwind_tables_free(struct unwind_tables *tables)
 
 void unwind_tables_fill(const struct unwind_tables *tables, struct unwind_fill *fill)
 {
-	const struct object *object;
-
 	*fill = (struct unwind_fill){
-		.bytes = tables->pool.rows_used * sizeof(struct hb_row),
-		.max_bytes = tables->chunks_bytes,
-		.pages = tables->pool.pages_used,
-		.max_pages = tables->pool.pages_count,
+		.rows = tables->pool.rows_used,
+		.max_rows = (uint64_t)tables->pool.chunks_count * HB_CHUNK_ROWS,
 		.dropped = tables->dropped,
 		.refused = tables->refused,
-		.without = tables->without,
 	};
-	for (object = tables->objects; object; object = object->hh.next)
-		fill->files += object->state == HB_OBJECT_READY;
 }

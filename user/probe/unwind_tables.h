@@ -45,12 +45,9 @@ void unwind_tables_forget(struct unwind_tables *tables, uint32_t gen);
 void unwind_tables_flush(struct unwind_tables *tables, uint32_t gen);
 
 struct unwind_fill {
-	uint64_t bytes, max_bytes;   /* of rows */
-	uint64_t pages, max_pages;
-	uint64_t files;              /* with rows in the kernel */
-	uint64_t dropped;            /* files whose rows went to make room, so far */
-	uint64_t refused;            /* files whose rows did not fit */
-	uint64_t without;            /* files that have none, or could not be read */
+	uint64_t rows, max_rows;
+	uint64_t dropped; /* files whose rows went to make room, so far */
+	uint64_t refused; /* files whose rows did not fit */
 };
 void unwind_tables_fill(const struct unwind_tables *tables, struct unwind_fill *fill);
 
