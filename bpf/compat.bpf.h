@@ -98,7 +98,6 @@ static __always_inline void compat_own_stack(void *ctx)
 static __always_inline u64 compat_trampoline(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
 	struct xol_area *area = BPF_CORE_READ(task, mm, uprobes_state.xol_area);
 
 	return area ? BPF_CORE_READ(area, vaddr) : 0;

@@ -188,20 +188,5 @@ static int examine(const struct options *options)
 
 int cmd_doctor(int argc, char **argv)
 {
-	struct options options;
-	int status = EXIT_OK;
-
-	switch (options_parse(&options, OPTIONS_DOCTOR, argc, argv)) {
-	case OPTIONS_USAGE:
-		status = EXIT_BAD_USAGE;
-		break;
-	case OPTIONS_DONE:
-		break;
-	case OPTIONS_GO:
-		log_set_level(options.verbose < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO + options.verbose);
-		status = examine(&options);
-		break;
-	}
-	options_release(&options);
-	return status;
+	return options_run(OPTIONS_DOCTOR, argc, argv, examine);
 }

@@ -10,6 +10,7 @@
 #include "../base/cleanup.h"
 #include "../base/log.h"
 #include "../base/parse.h"
+#include "cmd.h"
 
 #define TOP       (1u << OPTIONS_TOP)
 #define RUN       (1u << OPTIONS_RUN)
@@ -416,4 +417,24 @@ void options_release(struct options *options)
 {
 	free(options->pids);
 	options->pids = NULL;
+}
+
+int options_run(enum options_for command, int argc, char **argv, int (*body)(const struct options *options))
+{
+	struct options options;
+	int status = EXIT_OK;
+
+	switch (options_parse(&options, command, argc, argv)) {
+	case OPTIONS_DONE:
+		break;
+	case OPTIONS_USAGE:
+		status = EXIT_BAD_USAGE;
+		break;
+	case OPTIONS_GO:
+		log_set_level(options.verbose < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO + options.verbose);
+		status = body(&options);
+		break;
+	}
+	options_release(&options);
+	return status;
 }

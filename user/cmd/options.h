@@ -60,6 +60,12 @@ enum options_result {
 enum options_result options_parse(struct options *options, enum options_for command, int argc, char **argv);
 void options_release(struct options *options);
 
+/*
+ * All of it for a command: parse, set how much is said, run @body (which returns the exit status), release.
+ * Returns the exit status.
+ */
+int options_run(enum options_for command, int argc, char **argv, int (*body)(const struct options *options));
+
 /* The help text of a command, to stdout. */
 void options_help(enum options_for command);
 

@@ -174,7 +174,12 @@ static int trace(struct tracing *tracing)
 	return status ? status : report;
 }
 
+static int run(const struct options *options)
+{
+	return tracing_run(options, true, trace);
+}
+
 int cmd_run(int argc, char **argv)
 {
-	return tracing_command(OPTIONS_RUN, true, trace, argc, argv);
+	return options_run(OPTIONS_RUN, argc, argv, run);
 }

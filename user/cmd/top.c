@@ -70,7 +70,12 @@ static int attach_and_watch(struct tracing *tracing)
 	return watch(tracing);
 }
 
+static int top(const struct options *options)
+{
+	return tracing_run(options, false, attach_and_watch);
+}
+
 int cmd_top(int argc, char **argv)
 {
-	return tracing_command(OPTIONS_TOP, false, attach_and_watch, argc, argv);
+	return options_run(OPTIONS_TOP, argc, argv, top);
 }

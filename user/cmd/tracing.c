@@ -92,7 +92,6 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 	int err;
 
 	*tracing = (struct tracing){ .options = options, .signals = -1 };
-	log_set_level(options->verbose < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO + options->verbose);
 	if (!proc_initial_pid_namespace()) {
 		log_error("this is not the host's pid namespace: process ids would not match; "
 			  "start it with the host's (hostPID: true, --pid=host)");
@@ -132,27 +131,14 @@ static void close_tracing(struct tracing *tracing)
 		close(tracing->signals);
 }
 
-int tracing_command(enum options_for command, bool follow, int (*body)(struct tracing *tracing), int argc,
-		    char **argv)
+int tracing_run(const struct options *options, bool follow, int (*body)(struct tracing *tracing))
 {
-	struct options options;
 	struct tracing tracing;
-	int status = EXIT_OK;
+	int status = open_tracing(&tracing, options, follow);
 
-	switch (options_parse(&options, command, argc, argv)) {
-	case OPTIONS_DONE:
-		break;
-	case OPTIONS_USAGE:
-		status = EXIT_BAD_USAGE;
-		break;
-	case OPTIONS_GO:
-		status = open_tracing(&tracing, &options, follow);
-		if (!status)
-			status = body(&tracing);
-		close_tracing(&tracing);
-		break;
-	}
-	options_release(&options);
+	if (!status)
+		status = body(&tracing);
+	close_tracing(&tracing);
 	return status;
 }
 

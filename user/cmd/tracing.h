@@ -27,11 +27,10 @@ struct tracing {
 };
 
 /*
- * A whole command: parse its options, load the programs, open the outputs, catch signals, do @body,
- * and take all of it away. @follow: as target_new() has it. Prints what fails. The exit status.
+ * A whole trace: load the programs, open the outputs, catch signals, do @body, and take all of it away.
+ * @follow: as target_new() has it. Prints what fails. The exit status.
  */
-int tracing_command(enum options_for command, bool follow, int (*body)(struct tracing *tracing), int argc,
-		    char **argv);
+int tracing_run(const struct options *options, bool follow, int (*body)(struct tracing *tracing));
 
 /* In a forked child: signals and limits as we found them. */
 void tracing_restore(const struct tracing *tracing);

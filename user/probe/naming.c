@@ -95,7 +95,7 @@ static void place_address(const struct process *process, struct place *place)
 	place->known = true;
 	place->offset = entry->offset + (place->address - entry->start);
 	place->file = entry->file;
-	if (entry->file || *entry->path == '/' || !strcmp(entry->path, "[vdso]"))
+	if (addrmap_has_module(entry))
 		place->path = entry->path;
 }
 

@@ -156,8 +156,7 @@ const struct addrmap_entry *addrmap_overlap(const struct addrmap *map, uint64_t 
 	return at < map->count && map->entries[at].start < end ? &map->entries[at] : NULL;
 }
 
-/* Whether there is a module to name: "[heap]" and the like are memory, "[vdso]" is code. */
-static bool has_module(const struct addrmap_entry *entry)
+bool addrmap_has_module(const struct addrmap_entry *entry)
 {
 	if (entry->file)
 		return true;
@@ -180,7 +179,7 @@ size_t addrmap_symbolize(const struct addrmap *map, struct symcache *cache,
 		frames[i] = (struct frame){ .kind = FRAME_UNKNOWN, .address = addresses[i] };
 		if (!entry)
 			return 1;
-		if (has_module(entry))
+		if (addrmap_has_module(entry))
 			symcache_frames(cache, entry->file, entry->path,
 					entry->offset + (addresses[i] - entry->start), false,
 					&frames[i], 1);

@@ -3,6 +3,7 @@
 #ifndef HB_SYMBOL_ADDRMAP_H
 #define HB_SYMBOL_ADDRMAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,9 @@ int addrmap_copy(struct addrmap *to, const struct addrmap *from);
 
 /* The mapping around @address, or NULL. */
 const struct addrmap_entry *addrmap_find(const struct addrmap *map, uint64_t address);
+
+/* Whether there is a module to name: "[heap]" and the like are memory, "[vdso]" is code. */
+bool addrmap_has_module(const struct addrmap_entry *entry);
 
 /* The first mapping that shares an address with [start, end), or NULL. */
 const struct addrmap_entry *addrmap_overlap(const struct addrmap *map, uint64_t start, uint64_t end);

@@ -3,12 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 
 #define HASH_NONFATAL_OOM 1 /* a row that finds no memory is not kept: its hh.tbl is NULL then */
 #include <uthash.h>
@@ -107,30 +105,11 @@ static bool is_build_id(const char *text)
 	       strspn(text, "0123456789abcdef") == length;
 }
 
-/* Reading a file that the kernel makes up may wait, or do something. */
-static bool is_made_up(int fd)
-{
-	static const unsigned long magics[] = {
-		PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC, SECURITYFS_MAGIC, PSTOREFS_MAGIC,
-		EFIVARFS_MAGIC, BPF_FS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, SELINUX_MAGIC,
-	};
-	struct statfs stat;
-	size_t i;
-
-	if (fstatfs(fd, &stat))
-		return true;
-	for (i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
-		if ((unsigned long)stat.f_type == magics[i])
-			return true;
-	}
-	return false;
-}
-
 /* Keep the file behind @fd, which is closed, if it is the one that is wanted. */
 static bool keep(struct resolve *resolve, struct wanted *row, int fd)
 {
 	struct elf_file *file = NULL;
-	bool good = fd >= 0 && row->files_count < FILES_HERE && !is_made_up(fd) &&
+	bool good = fd >= 0 && row->files_count < FILES_HERE &&
 		    !symcache_add(resolve->cache, fd, row->path, -1, &file) && !strcmp(file->build_id, row->key);
 
 	if (fd >= 0)
