@@ -191,6 +191,14 @@ static void unknown_fields_stay_behind_the_rest(void **state)
 		      "\"line\":4}"));
 }
 
+static void a_field_is_known_however_its_name_is_written(void **state)
+{
+	(void)state;
+	expect(FRAMES("{" MODULE "\"offset\":16,\"functi\\u006fn\":null,\"fil\\u00e9\":1}"),
+	       FRAMES("{\"function\":\"alpha\"," MODULE "\"offset\":16,\"file\":\"/src/a.c\",\"line\":5,"
+		      "\"kind\":\"native\",\"fil\\u00e9\":1}"));
+}
+
 #define BEFORE " {\"schema\" : \"heldby.postmortem/1\",\t\"n\":[1.0,1E5,-0,18446744073709551616,0.10]," \
 	       "\"n\":\"\\u00e9\\/\",\"trigger\":{\"frames\":[ "
 #define BEHIND " , {\"a\":{}} ]},\"holders\":[{\"frames\":[]}]} \r"
@@ -389,6 +397,7 @@ int main(void)
 		cmocka_unit_test(what_a_frame_has_it_keeps),
 		cmocka_unit_test(a_frame_that_gains_nothing_is_copied_byte_by_byte),
 		cmocka_unit_test(unknown_fields_stay_behind_the_rest),
+		cmocka_unit_test(a_field_is_known_however_its_name_is_written),
 		cmocka_unit_test(all_else_of_a_document_stays_as_it_was),
 		cmocka_unit_test(only_objects_right_inside_of_frames_are_frames),
 		cmocka_unit_test(a_frame_without_a_place_is_not_asked_for),

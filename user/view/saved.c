@@ -157,20 +157,21 @@ static struct json_object *make_frames(const struct writer *w, const struct fram
 	return NULL;
 }
 
-/* Whether the key that was just read, in quotes, is one of @made's. */
-static bool has_key(struct json_object *made, const struct jsonscan *scan)
+/* Whether the key that was just read is one of @made's, by @tokener's reading of it: an escape may hide it. */
+static bool has_key(struct json_object *made, const struct jsonscan *scan, struct json_tokener *tokener)
 {
-	char key[32];
+	struct json_object *key;
+	bool known;
 
-	if (scan->length - 2 >= sizeof(key))
-		return false;
-	memcpy(key, scan->text + scan->start + 1, scan->length - 2);
-	key[scan->length - 2] = '\0';
-	return json_object_object_get_ex(made, key, NULL);
+	json_tokener_reset(tokener);
+	key = json_tokener_parse_ex(tokener, scan->text + scan->start, (int)scan->length);
+	known = key && json_object_object_get_ex(made, json_object_get_string(key), NULL);
+	json_object_put(key);
+	return known;
 }
 
 /* The members of the frame at @text that @made has not, as they stand there: fields of others. */
-static void copy_members(FILE *out, struct json_object *made, const char *text, size_t bytes)
+static void copy_members(struct writer *w, struct json_object *made, const char *text, size_t bytes)
 {
 	struct jsonscan scan;
 
@@ -178,15 +179,15 @@ static void copy_members(FILE *out, struct json_object *made, const char *text, 
 	jsonscan_next(&scan);
 	while (jsonscan_next(&scan) == JSONSCAN_KEY) {
 		size_t start = scan.start;
-		bool known = has_key(made, &scan);
+		bool known = has_key(made, &scan, w->tokener);
 
 		do
 			jsonscan_next(&scan);
 		while (scan.depth > 1);
 		if (known)
 			continue;
-		fputc(',', out);
-		fwrite(text + start, 1, scan.at - start, out);
+		fputc(',', w->out);
+		fwrite(text + start, 1, scan.at - start, w->out);
 	}
 }
 
@@ -204,7 +205,7 @@ static void replace(struct writer *w, struct json_object *array, size_t start, s
 		fputs(i ? "," : "", w->out);
 		fwrite(text, 1, length - 1, w->out);
 		if (i == count - 1)
-			copy_members(w->out, made, bytes + start, end - start);
+			copy_members(w, made, bytes + start, end - start);
 		fputc('}', w->out);
 	}
 	w->copied = end;
