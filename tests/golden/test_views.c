@@ -61,6 +61,20 @@ static const struct frame named_frames[] = {
 	  .stopped = "no unwind rows for lib\033[31m;foo.so" },
 };
 
+#define IN_KERNEL(function_, module_, build_id_, offset_) \
+	{ .kind = FRAME_KERNEL, .address = 0xffffffff81000000 + (offset_), .function = (function_), \
+	  .module = (module_), .build_id = (build_id_), .offset = (offset_) }
+
+static const struct frame kernel_frames[] = {
+	IN_KERNEL("out_of_memory", "[kernel]", BUILD_ID, 0x2b1234),
+	IN_KERNEL(NULL, "[kernel]", BUILD_ID, 0x2b4321),
+	IN_KERNEL("nft_do_chain", "[nf_tables]", NULL, 0x42),
+	IN_KERNEL(NULL, "[jit]", NULL, 0x43), /* a module may be called that */
+	IN_KERNEL("bpf_prog_6deef7357e7b4530_hb_task_fork", "[bpf]", NULL, 0x1f),
+	{ .kind = FRAME_KERNEL, .address = 0xffffffffc0000000 },
+	IN_FILE(0x55d0c0de1234, "parse_row", "/usr/bin/app", BUILD_ID, 0x1234),
+};
+
 static struct frame deep_frames[20];
 
 static const char *const java_allocators[] = { "glibc 2.36", "jemalloc 5.3.0" };
@@ -351,6 +365,24 @@ static void a_row_of_many_stacks_does_not_say_why_one_ended(void **state)
 	expect("folded", &report, (struct view_style){ 0 }, "callsite.folded");
 }
 
+static void a_frame_of_the_kernel_is_told_apart(void **state)
+{
+	static const struct board_row row = {
+		.rank = 1, .gen = 7, .source = HB_SRC_MALLOC, .outstanding_bytes = 4096, .outstanding_count = 1,
+		.allocated_bytes = 4096, .allocated_count = 1,
+		.frames = kernel_frames, .frames_count = COUNT_OF(kernel_frames),
+	};
+	struct report report = named_report();
+
+	(void)state;
+	report.rows = &row;
+	report.rows_count = report.rows_total = 1;
+	expect("text", &report, (struct view_style){ 0 }, "kernel.txt");
+	expect("text", &report, (struct view_style){ .verbose = true }, "kernel-verbose.txt");
+	expect("json", &report, (struct view_style){ 0 }, "kernel.json");
+	expect("folded", &report, (struct view_style){ 0 }, "kernel.folded");
+}
+
 static void stacks_are_summed_up_by_why_they_ended(void **state)
 {
 	static const struct report_table unwind_tables[] = {
@@ -574,6 +606,7 @@ int main(void)
 		cmocka_unit_test(a_module_has_no_offset),
 		cmocka_unit_test(a_frame_says_where_it_was_written_and_a_cut_stack_why),
 		cmocka_unit_test(a_row_of_many_stacks_does_not_say_why_one_ended),
+		cmocka_unit_test(a_frame_of_the_kernel_is_told_apart),
 		cmocka_unit_test(stacks_are_summed_up_by_why_they_ended),
 		cmocka_unit_test(a_kernel_that_follows_frame_pointers_only_is_named),
 		cmocka_unit_test(of_many_processes_those_that_hold_most_are_listed),

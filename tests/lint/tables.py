@@ -25,6 +25,7 @@ PARSERS = {
     "user/symbol/elffile.c": "elffile",
     "user/symbol/demangle.c": "demangle",
     "user/symbol/cfi.c": "cfi",
+    "user/symbol/kallsyms.c": "kallsyms",
     "user/symbol/perfmap.c": "perfmap",
     "user/symbol/jitdump.c": "jitdump",
     "user/symbol/debugfile.c": "debugfile",

@@ -252,6 +252,18 @@ static void a_frame_without_a_place_is_not_asked_for(void **state)
 	assert_int_equal(asked.offset, UINT64_MAX);
 }
 
+static void a_frame_of_the_kernel_is_left_alone(void **state)
+{
+	(void)state;
+	expect_same(FRAMES("{\"function\":\"out_of_memory\",\"module\":\"[kernel]\",\"build_id\":\"abcd\","
+			   "\"offset\":16,\"kind\":\"kernel\"},"
+			   "{\"module\":\"[kernel]\",\"build_id\":\"abcd\",\"offset\":16,\"kind\":\"kernel\"},"
+			   "{\"function\":\"nft_do_chain\",\"module\":\"[nf_tables]\",\"offset\":16,"
+			   "\"kind\":\"kernel\"},"
+			   "{\"address\":18446744071578845184,\"kind\":\"kernel\"}"));
+	assert_int_equal(questions, 0);
+}
+
 static void frames_are_counted(void **state)
 {
 	static const char text[] = FRAMES("{\"function\":\"i\",\"inlined\":true},{\"function\":\"f\",\"file\":\"f\"},"
@@ -401,6 +413,7 @@ int main(void)
 		cmocka_unit_test(all_else_of_a_document_stays_as_it_was),
 		cmocka_unit_test(only_objects_right_inside_of_frames_are_frames),
 		cmocka_unit_test(a_frame_without_a_place_is_not_asked_for),
+		cmocka_unit_test(a_frame_of_the_kernel_is_left_alone),
 		cmocka_unit_test(frames_are_counted),
 		cmocka_unit_test(other_documents_of_heldby_go_through),
 		cmocka_unit_test(what_is_no_document_is_refused_whole),

@@ -97,6 +97,12 @@ static void a_return_address_means_the_call_before_it(void **state)
 	assert_string_equal(frame.function, "foo::bar(int)");
 	assert_int_equal(frame.offset, T + 0x110);
 	assert_int_equal(frame.address, 77);
+	assert_int_equal(frame.kind, FRAME_NATIVE);
+	assert_null(frame.build_id);
+	/* A call was the last instruction there is, so it returns behind the segment. */
+	assert_int_equal(symcache_frames(*state, file, "/x", IMAGE_TEXT_OFFSET + 0x2000, false, &frame, 1), 1);
+	assert_null(frame.function);
+	assert_int_equal(frame.offset, T + 0x2000);
 }
 
 static void names_are_made_once_and_shared(void **state)
@@ -135,6 +141,11 @@ static void an_offset_outside_of_all_segments_has_a_module_and_no_name(void **st
 	assert_string_equal(frame.module, "/y");
 	assert_int_equal(frame.offset, 0);
 	assert_null(frame.build_id);
+	assert_int_equal(symcache_frames(*state, NULL, "/gone.so", 0x3120, false, &frame, 1), 1);
+	assert_int_equal(frame.kind, FRAME_NATIVE);
+	assert_string_equal(frame.module, "/gone.so");
+	assert_int_equal(frame.offset, 0x3120);
+	assert_null(frame.function);
 }
 
 static void beyond_the_cap_the_oldest_file_is_closed_and_keeps_its_names(void **state)

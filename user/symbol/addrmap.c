@@ -164,25 +164,3 @@ bool addrmap_has_module(const struct addrmap_entry *entry)
 		return !strcmp(entry->path, "[vdso]") || !strcmp(entry->path, "[vsyscall]");
 	return *entry->path;
 }
-
-size_t addrmap_symbolize(const struct addrmap *map, struct symcache *cache,
-			 const uint64_t *addresses, size_t count, struct frame *frames)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		/* The call ends before its return address, which may lie behind the mapping. */
-		const struct addrmap_entry *entry = addrmap_find(map, addresses[i] - 1);
-
-		if (!entry && i)
-			break;
-		frames[i] = (struct frame){ .kind = FRAME_UNKNOWN, .address = addresses[i] };
-		if (!entry)
-			return 1;
-		if (addrmap_has_module(entry))
-			symcache_frames(cache, entry->file, entry->path,
-					entry->offset + (addresses[i] - entry->start), false,
-					&frames[i], 1);
-	}
-	return i;
-}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The executable mappings of one process image, and from an address to a name. */
+/* The executable mappings of one process image: from an address to a place in a file. */
 #ifndef HB_SYMBOL_ADDRMAP_H
 #define HB_SYMBOL_ADDRMAP_H
 
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "symcache.h"
+struct elf_file;
 
 struct addrmap_entry {
 	uint64_t start, end;   /* [start, end) */
@@ -44,13 +44,5 @@ bool addrmap_has_module(const struct addrmap_entry *entry);
 
 /* The first mapping that shares an address with [start, end), or NULL. */
 const struct addrmap_entry *addrmap_overlap(const struct addrmap *map, uint64_t start, uint64_t end);
-
-/*
- * Name a stack: @count return addresses, innermost first, into as many frames at @frames.
- * Stops at the first address that lies in no mapping (garbage from a register that held no frame
- * pointer) and returns the frames named; the first address always yields a frame.
- */
-size_t addrmap_symbolize(const struct addrmap *map, struct symcache *cache,
-			 const uint64_t *addresses, size_t count, struct frame *frames);
 
 #endif

@@ -92,8 +92,7 @@ static void interp_read(struct elf_file *file, const Elf64_Phdr *header)
 		memset(file->interp, 0, sizeof(file->interp));
 }
 
-/* Search @bytes of notes, aligned to @align, for the build-id. */
-static bool notes_search(struct elf_file *file, const char *notes, size_t bytes, size_t align)
+bool elffile_notes_build_id(const char *notes, size_t bytes, size_t align, char hex[2 * ELFFILE_BUILD_ID_MAX + 1])
 {
 	size_t at = 0;
 
@@ -113,9 +112,10 @@ static bool notes_search(struct elf_file *file, const char *notes, size_t bytes,
 			for (i = 0; i < note.n_descsz; i++) {
 				unsigned char byte = (unsigned char)notes[desc + i];
 
-				file->build_id[2 * i] = "0123456789abcdef"[byte >> 4];
-				file->build_id[2 * i + 1] = "0123456789abcdef"[byte & 15];
+				hex[2 * i] = "0123456789abcdef"[byte >> 4];
+				hex[2 * i + 1] = "0123456789abcdef"[byte & 15];
 			}
+			hex[2 * i] = '\0';
 			return true;
 		}
 		at = (desc + note.n_descsz + align - 1) & ~(align - 1);
@@ -138,7 +138,7 @@ static bool build_id_read(struct elf_file *file, uint64_t offset, uint64_t bytes
 	notes = malloc(bytes + 1);
 	if (!notes || elf_pread(file, offset, notes, bytes))
 		return false;
-	return notes_search(file, notes, bytes, align == 8 ? 8 : 4);
+	return elffile_notes_build_id(notes, bytes, align == 8 ? 8 : 4, file->build_id);
 }
 
 static void build_id_from_sections(struct elf_file *file)

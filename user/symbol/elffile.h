@@ -118,6 +118,12 @@ bool elffile_vaddr(const struct elf_file *file, uint64_t offset, uint64_t *vaddr
 bool elffile_offset(const struct elf_file *file, uint64_t vaddr, uint64_t *offset);
 
 /*
+ * Search @bytes of ELF notes, which begin at multiples of @align (4, 8), for the build-id, and write it to @hex.
+ * false: there is none, or none that can be believed.
+ */
+bool elffile_notes_build_id(const char *notes, size_t bytes, size_t align, char hex[2 * ELFFILE_BUILD_ID_MAX + 1]);
+
+/*
  * Read @bytes at virtual address @vaddr from the file's image (bss excluded), out of one segment.
  * 0, -EFAULT (not in the image), -EIO (not in the file, or the file is closed).
  */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * "comm-pid;outermost;...;innermost BYTES", one line per row: what flamegraph.pl reads. An inlined
- * frame is a frame of its own and ends in "_[i]", as stackcollapse-perf.pl marks it and flamegraph.pl
- * --color=java paints it. A stack that was cut off has "[cut: why]" as its outermost frame: such
- * stacks stand together, and are not taken for whole ones that begin in the middle.
+ * frame is a frame of its own and ends in "_[i]", one of the kernel ends in "_[k]", as
+ * stackcollapse-perf.pl marks them and flamegraph.pl --color=java paints them. A stack that was cut off
+ * has "[cut: why]" as its outermost frame: such stacks stand together, and are not taken for whole ones
+ * that begin in the middle.
  */
 #include "view.h"
 
@@ -33,25 +34,25 @@ static int put_name(FILE *out, const char *name)
 
 static int put_frame(FILE *out, const struct report *report, const struct frame *frame)
 {
-	int err;
+	bool named = frame->function && *frame->function;
+	int err = 0;
 
 	fputc(';', out);
-	if (frame->function && *frame->function) {
+	if (named) {
 		err = put_name(out, frame->function);
-		if (frame->inlined)
-			fputs("_[i]", out);
-		return err;
+	} else if (frame->module && !words_is_jit(frame)) {
+		err = put_name(out, words_basename(frame->module));
+		if (!err && report->group != GROUP_MODULE)
+			fprintf(out, "+0x%" PRIx64, frame->offset);
+	} else if (frame->address) {
+		fprintf(out, "0x%" PRIx64, frame->address);
+	} else {
+		fputs("[unknown]", out);
 	}
-	if (!frame->module || words_is_jit(frame)) {
-		if (frame->address)
-			fprintf(out, "0x%" PRIx64, frame->address);
-		else
-			fputs("[unknown]", out);
-		return 0;
-	}
-	err = put_name(out, words_basename(frame->module));
-	if (!err && report->group != GROUP_MODULE)
-		fprintf(out, "+0x%" PRIx64, frame->offset);
+	if (frame->kind == FRAME_KERNEL)
+		fputs("_[k]", out);
+	else if (named && frame->inlined)
+		fputs("_[i]", out);
 	return err;
 }
 

@@ -232,7 +232,7 @@ static void print_address(struct human *h, const struct frame *frame, bool named
 	if (frame->module)
 		human_text(h, named ? COLOR_DIM : COLOR_NONE, frame->module, 0);
 	else if (!named)
-		fputs("(in no known file)", h->out);
+		fputs(frame->kind == FRAME_KERNEL ? "(in the kernel)" : "(in no known file)", h->out);
 }
 
 static void print_frame(struct human *h, const struct frame *frame)

@@ -54,6 +54,15 @@ void json_put_decimal(struct json_pen *pen, struct json_object *object, const ch
 		json_put(pen, object, key, json_object_new_double_s(value, text));
 }
 
+static const char *kind_word(enum frame_kind kind)
+{
+	static const char *const words[] = {
+		[FRAME_UNKNOWN] = "unknown", [FRAME_NATIVE] = "native", [FRAME_KERNEL] = "kernel",
+	};
+
+	return words[kind];
+}
+
 struct json_object *json_frame(struct json_pen *pen, const struct frame *frame, bool offset)
 {
 	struct json_object *object = json_object_new_object();
@@ -74,7 +83,7 @@ struct json_object *json_frame(struct json_pen *pen, const struct frame *frame, 
 		json_put_bool(pen, object, "inlined", true);
 	if (frame->exact)
 		json_put_bool(pen, object, "exact", true);
-	json_put_text(pen, object, "kind", frame->kind == FRAME_NATIVE ? "native" : "unknown");
+	json_put_text(pen, object, "kind", kind_word(frame->kind));
 	json_put_text(pen, object, "stopped", frame->stopped);
 	return object;
 }

@@ -15,7 +15,7 @@ const char *words_basename(const char *path)
 
 bool words_is_jit(const struct frame *frame)
 {
-	return frame->module && !strcmp(frame->module, "[jit]");
+	return frame->kind != FRAME_KERNEL && frame->module && !strcmp(frame->module, "[jit]");
 }
 
 char *words_number(uint64_t number, char out[32])
