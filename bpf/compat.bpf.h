@@ -24,6 +24,16 @@ static __always_inline u64 compat_return_slot(struct pt_regs *ctx)
 #endif
 }
 
+/* The stack pointer that the caller finds, once the ret instruction at which @ctx stands has run. */
+static __always_inline u64 compat_returned_sp(struct pt_regs *ctx)
+{
+#if defined(__TARGET_ARCH_x86)
+	return PT_REGS_SP(ctx) + 8;
+#else
+	return PT_REGS_SP(ctx);
+#endif
+}
+
 /*
  * What the kernel knows a function's return probe by: x86, where its return address lies (@slot); arm64, the
  * stack pointer it began with, which is its caller's (@sp). 0: nothing returns to the frame.

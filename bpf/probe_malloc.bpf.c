@@ -269,7 +269,7 @@ int hb_malloc_ret(struct pt_regs *ctx)
 {
 	struct hb_resume resume = {
 		.pc = compat_caller(ctx),
-		.sp = compat_return_slot(ctx) + 16,
+		.sp = compat_returned_sp(ctx),
 		.fp = PT_REGS_FP(ctx),
 		.bx = compat_bx(ctx),
 		.slot = compat_entry_slot(ctx), /* somebody's return probe may be waiting there */

@@ -8,6 +8,7 @@ from check import SUMS, consistent, exact, hold, leaf, sites_of, sums_of
 from harness import Skip
 from libraries import LIBRARIES, library
 from registry import each, test
+from stacks import START, physical, same_end, same_names
 
 CXX = [("operator new in its forms is exact", "new"),
        ("allocations around a thrown exception are exact", "throw"),
@@ -27,6 +28,27 @@ def cxx_preloaded(case, _, mode, name):
     if status:
         raise Skip(f"{name} ends the program with {status} untraced too")
     exact(case.run([case.load("cxx"), mode], env=env))
+
+
+@each("stacks are whole above an operator new without return probe, of {0}", LIBRARIES)
+def above_new(case, name):
+    outcome = case.run([case.load("cxx"), "new"], env={"LD_PRELOAD": library(name)})
+    wrong = consistent(outcome.document)
+    for function in ("take_new", "take_new_array", "take_new_nothrow"):
+        sites = sites_of(outcome.document, function=function)
+        if len(sites) != 1:
+            wrong.append(f"{len(sites)} sites of {function}, expected 1")
+        for site in sites:
+            wrong += same_names(function, physical(site), [function, "main", *START]) + same_end(function, site, None)
+    hold(wrong, outcome)
+
+
+@test("an operator new whose returns cannot be found is told as missed, and malloc beside it is exact")
+def left_out(case):
+    outcome = case.run([case.load("left_out")])
+    exact(outcome, allow=("missed_count",))
+    detail = outcome.document["losses"]["detail"]
+    hold([] if detail.get("failed_attaches") == 1 else [f"losses are {detail}, expected 1 of failed_attaches"], outcome)
 
 
 @test("an allocator loaded by dlopen is exact beside libc's")

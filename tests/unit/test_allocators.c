@@ -448,6 +448,7 @@ static void operator_new_with_a_jump_table_is_left_out_and_told(void **state)
 	found_open(&found, "table.so");
 	assert_string_equal(found.set.note,
 			    "_Znwm is not counted: it jumps through a register or table");
+	assert_int_equal(found.set.left_out, 1);
 	assert_call(&found, "malloc", IS_ALLOC(1));
 	assert_call(&found, "free", IS_FREE(1));
 	assert_absent(&found, "_Znwm");

@@ -275,6 +275,12 @@ static uint64_t entry_cookie(const struct finder *finder, const struct entry *en
 	return point_cookie(finder->image.file, at, &row_of(entry)->shape);
 }
 
+static void leave_out(struct probe_set *set, const struct entry *entry, const char *why)
+{
+	set->left_out++;
+	note_add(set, "%s is not counted: it %s", row_of(entry)->name, why);
+}
+
 /*
  * A function that may throw. One that does nothing but call another entry point, like
  * libstdc++'s operator new in a static program, is left to that one.
@@ -287,7 +293,7 @@ static int thrower_add(struct finder *finder, const struct entry *entry, struct 
 	int err;
 
 	if (finder->instructions > INSTRUCTIONS_MAX) {
-		note_add(set, "%s is not counted: too much code before it", row_of(entry)->name);
+		leave_out(set, entry, "comes after too much code");
 		return 0;
 	}
 	err = ret_sites_find(&finder->image, entry->vaddr, finder->allocs, finder->allocs_count,
@@ -296,7 +302,7 @@ static int thrower_add(struct finder *finder, const struct entry *entry, struct 
 		return err;
 	finder->instructions += sites->instructions;
 	if (sites->verdict == RET_UNKNOWN)
-		note_add(set, "%s is not counted: it %s", row_of(entry)->name, sites->why);
+		leave_out(set, entry, sites->why);
 	if (sites->verdict != RET_FOUND || !sites->count)
 		return 0;
 	cookie = entry_cookie(finder, entry, at);
@@ -312,8 +318,7 @@ static int freer_add(struct finder *finder, const struct entry *entry, struct re
 	uint64_t at = placement_of(finder->image.file, entry->symbol);
 	int err;
 
-	if (row_of(entry)->proof != PROOF_FREE && finder->instructions <= INSTRUCTIONS_MAX &&
-	    ret_sites_supported(&finder->image)) {
+	if (row_of(entry)->proof != PROOF_FREE && finder->instructions <= INSTRUCTIONS_MAX) {
 		err = ret_sites_find(&finder->image, entry->vaddr, finder->frees,
 				     finder->frees_count, sites);
 		finder->instructions += err ? 0 : sites->instructions;
@@ -326,7 +331,6 @@ static int freer_add(struct finder *finder, const struct entry *entry, struct re
 static int entries_place(struct finder *finder, struct probe_set *set)
 {
 	__cleanup(freep) struct ret_sites *sites = malloc(sizeof(*sites));
-	bool skipped = false;
 	size_t i;
 	int err = sites ? image_load_slots(&finder->image) : -ENOMEM;
 
@@ -340,14 +344,9 @@ static int entries_place(struct finder *finder, struct probe_set *set)
 		else if (!shape->throws)
 			err = point_add(finder, entry, PLACE_CALL, at,
 					entry_cookie(finder, entry, at));
-		else if (ret_sites_supported(&finder->image))
-			err = thrower_add(finder, entry, sites, set);
 		else
-			skipped = true;
+			err = thrower_add(finder, entry, sites, set);
 	}
-	if (skipped)
-		note_add(set, "operator new is not counted: no return can be probed in this "
-			 "machine's code");
 	return err;
 }
 

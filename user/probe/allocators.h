@@ -33,6 +33,7 @@ struct probe_set {
 	char note[160];     /* what could not be had, and why, or "" */
 	struct probe_point *points; /* sorted by offset, one per (offset, place) */
 	size_t count;
+	size_t left_out;    /* allocating functions that are not probed; @note says why */
 };
 
 /*

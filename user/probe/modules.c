@@ -102,6 +102,8 @@ static void keep_sources(struct probe_set *set, unsigned int sources)
 			set->points[kept++] = set->points[i];
 	}
 	set->count = kept;
+	if (!(sources >> HB_SRC_MALLOC & 1))
+		set->left_out = 0;
 }
 
 /* Give @known's file its number. */
@@ -348,7 +350,10 @@ static struct session_probes *put(struct modules *modules, struct module *module
 		return NULL;
 	if (module->file->fd >= 0)
 		err = session_attach(modules->session, module->file->fd, &module->set, pid, &probes);
-	if (err && err != -ESRCH) {
+	if (err == -ESRCH)
+		return NULL;
+	modules->failed += module->set.left_out;
+	if (err) {
 		modules->failed += module->set.count;
 		log_warning("%s: %zu entry points could not be probed: %s", module->set.allocator,
 			    module->set.count, strerror(-err));

@@ -83,7 +83,7 @@ bool modules_only_allocates(const struct modules *modules, const struct elf_file
 /* Take the probes for every process away. */
 void modules_stop(struct modules *modules);
 
-/* Entry points that could not be probed so far. */
+/* Entry points that could not be probed so far, or whose returns could not. */
 uint64_t modules_failed(const struct modules *modules);
 
 #endif

@@ -6,12 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <Zydis/Zydis.h>
+#include "ret_decode.h"
 
 #define SEEN_SLOTS  65536 /* a power of two, well over RET_INSTRUCTIONS_MAX */
 #define WINDOW      4096  /* bytes of text read at once */
 #define PADDING_MAX 64    /* bytes of nops between two functions */
 #define STUB_MAX    3     /* instructions of a PLT entry up to its jump */
+
+struct machine {
+	uint16_t machine; /* e_machine */
+	bool (*decode)(const uint8_t *bytes, size_t size, uint64_t vaddr, struct code *code);
+};
+
+static const struct machine machines[] = {
+	{ EM_X86_64, x86_decode },
+	{ EM_AARCH64, arm64_decode },
+};
 
 struct walk {
 	const struct image *image;
@@ -21,7 +31,7 @@ struct walk {
 	bool past_stops;        /* go on where a stop is called or jumped to */
 	bool met_stop;
 	struct ret_sites *out;
-	ZydisDecoder decoder;
+	const struct machine *machine;
 	uint64_t *seen;         /* hash set; 0 is free */
 	uint64_t *pending;      /* where to go on */
 	size_t pending_count, instructions, cost; /* of this walk, of all */
@@ -85,37 +95,17 @@ static bool window_move(struct walk *walk, uint64_t vaddr)
 }
 
 /* The instruction at @vaddr. false: not text, or none. */
-static bool decode(struct walk *walk, uint64_t vaddr, ZydisDecodedInstruction *instruction)
+static bool decode(struct walk *walk, uint64_t vaddr, struct code *code)
 {
 	uint64_t at = vaddr - walk->window_start;
 
 	if (vaddr < walk->window_start || at >= walk->window_bytes ||
-	    walk->window_bytes - at < ZYDIS_MAX_INSTRUCTION_LENGTH) {
+	    walk->window_bytes - at < CODE_BYTES_MAX) {
 		if (!window_move(walk, vaddr))
 			return false;
 		at = 0;
 	}
-	return ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&walk->decoder, NULL, walk->window + at,
-							  walk->window_bytes - at, instruction));
-}
-
-/* The target of a relative jump or call. */
-static bool direct_target(const ZydisDecodedInstruction *instruction, uint64_t vaddr, uint64_t *to)
-{
-	if (!instruction->raw.imm[0].size || !instruction->raw.imm[0].is_relative)
-		return false;
-	*to = vaddr + instruction->length + (uint64_t)instruction->raw.imm[0].value.s;
-	return true;
-}
-
-/* The word through which "jmp *disp(%rip)" or "call *disp(%rip)" goes. */
-static bool slot_of(const ZydisDecodedInstruction *instruction, uint64_t vaddr, uint64_t *slot)
-{
-	if (!(instruction->attributes & ZYDIS_ATTRIB_HAS_MODRM) || instruction->raw.modrm.mod ||
-	    instruction->raw.modrm.rm != 5)
-		return false;
-	*slot = vaddr + instruction->length + (uint64_t)instruction->raw.disp.value;
-	return true;
+	return walk->machine->decode(walk->window + at, walk->window_bytes - at, vaddr, code);
 }
 
 static const struct ret_stop *stop_at(const struct walk *walk, uint64_t vaddr)
@@ -178,29 +168,25 @@ static bool stops_here(struct walk *walk, uint64_t to, bool call)
  * What a call goes to, if that can be told: its address in this file or 0, and its name if that is
  * all there is. Sees through a PLT entry.
  */
-static void call_target(struct walk *walk, const ZydisDecodedInstruction *instruction,
-			uint64_t vaddr, struct image_slot *to)
+static void call_target(struct walk *walk, const struct code *code, struct image_slot *to)
 {
-	ZydisDecodedInstruction next;
-	uint64_t at, slot;
+	struct code next;
+	uint64_t at = code->to;
 	int i;
 
 	memset(to, 0, sizeof(*to));
-	if (!direct_target(instruction, vaddr, &at)) {
-		if (slot_of(instruction, vaddr, &slot))
-			image_slot(walk->image, slot, to);
+	if (code->target == TARGET_SLOT)
+		image_slot(walk->image, code->to, to);
+	if (code->target != TARGET_CODE)
 		return;
-	}
 	to->vaddr = at;
 	for (i = 0; i < STUB_MAX && decode(walk, at, &next); i++, at += next.length) {
-		if (next.mnemonic == ZYDIS_MNEMONIC_JMP) {
-			struct image_slot through;
+		struct image_slot through;
 
-			if (slot_of(&next, at, &slot) && image_slot(walk->image, slot, &through))
-				*to = through;
-			return;
-		}
-		if (next.mnemonic != ZYDIS_MNEMONIC_ENDBR64)
+		if (next.kind == CODE_JUMP && next.target == TARGET_SLOT &&
+		    image_slot(walk->image, next.to, &through))
+			*to = through;
+		if (next.kind == CODE_JUMP || !next.landing)
 			return;
 	}
 }
@@ -209,50 +195,48 @@ static void call_target(struct walk *walk, const ZydisDecodedInstruction *instru
 static bool function_follows(struct walk *walk, uint64_t vaddr)
 {
 	uint64_t end = vaddr + PADDING_MAX;
-	ZydisDecodedInstruction next;
+	struct code next;
 
 	while (vaddr < end) {
 		if (image_function_starts(walk->image, vaddr))
 			return true;
 		if (!decode(walk, vaddr, &next))
 			return true; /* the text ends here */
-		if (next.mnemonic != ZYDIS_MNEMONIC_NOP && next.mnemonic != ZYDIS_MNEMONIC_INT3)
+		if (!next.padding)
 			return false;
 		vaddr += next.length;
 	}
 	return false;
 }
 
-/* Whether the path goes on behind this call. A compiler ends a function with a call only if that
- * does not return. */
-static bool call_returns(struct walk *walk, const ZydisDecodedInstruction *instruction,
-			 uint64_t vaddr)
+/* Whether the path goes on at @next, behind a call. A compiler ends a function with a call only if
+ * that does not return. */
+static bool call_returns(struct walk *walk, const struct code *code, uint64_t next)
 {
 	const struct elf_symbol *symbol;
 	struct image_slot to;
 
-	call_target(walk, instruction, vaddr, &to);
+	call_target(walk, code, &to);
 	if (to.vaddr && stops_here(walk, to.vaddr, true))
 		return false;
 	symbol = to.vaddr ? elffile_function(walk->image->file, to.vaddr) : NULL;
 	if (never_returns(to.name) ||
 	    (symbol && symbol->vaddr == to.vaddr && never_returns(symbol->name)))
 		return false;
-	return !function_follows(walk, vaddr + instruction->length);
+	return !function_follows(walk, next);
 }
 
-/* An unconditional jump, which may leave the function: its target's ret is then ours. */
-static void jump(struct walk *walk, const ZydisDecodedInstruction *instruction, uint64_t vaddr)
+/* A jump, maybe conditional, which may leave the function: its target's ret is then ours. */
+static void jump(struct walk *walk, const struct code *code)
 {
 	struct image_slot through;
-	uint64_t to, slot;
 
-	if (direct_target(instruction, vaddr, &to)) {
-		if (!stops_here(walk, to, false))
-			follow(walk, to);
-	} else if (!slot_of(instruction, vaddr, &slot)) {
+	if (code->target == TARGET_CODE) {
+		if (!stops_here(walk, code->to, false))
+			follow(walk, code->to);
+	} else if (code->target != TARGET_SLOT) {
 		give_up(walk, "jumps through a register or table");
-	} else if (!image_slot(walk->image, slot, &through)) {
+	} else if (!image_slot(walk->image, code->to, &through)) {
 		give_up(walk, "jumps through a variable");
 	} else if (through.vaddr) {
 		if (!stops_here(walk, through.vaddr, false))
@@ -272,48 +256,35 @@ static void ret_add(struct walk *walk, uint64_t vaddr)
 		out->vaddrs[out->count++] = vaddr;
 }
 
-/* Take one instruction. Returns whether the one behind it follows. */
-static bool step(struct walk *walk, const ZydisDecodedInstruction *instruction, uint64_t vaddr)
+/* Take the instruction at @vaddr. Returns whether the one behind it follows. */
+static bool step(struct walk *walk, const struct code *code, uint64_t vaddr)
 {
-	uint64_t to;
-
-	switch (instruction->meta.category) {
-	case ZYDIS_CATEGORY_RET:
-		if (instruction->mnemonic == ZYDIS_MNEMONIC_RET &&
-		    instruction->meta.branch_type == ZYDIS_BRANCH_TYPE_NEAR)
-			ret_add(walk, vaddr);
-		else
-			give_up(walk, "returns to another mode");
-		return false;
-	case ZYDIS_CATEGORY_CALL:
-		return call_returns(walk, instruction, vaddr);
-	case ZYDIS_CATEGORY_UNCOND_BR:
-		jump(walk, instruction, vaddr);
-		return false;
-	case ZYDIS_CATEGORY_COND_BR:
-		if (!direct_target(instruction, vaddr, &to))
-			give_up(walk, "jumps in an unknown way");
-		else if (!stops_here(walk, to, false))
-			follow(walk, to);
+	switch (code->kind) {
+	case CODE_PLAIN:
 		return true;
-	default:
-		break;
-	}
-	switch (instruction->mnemonic) {
-	case ZYDIS_MNEMONIC_UD0:
-	case ZYDIS_MNEMONIC_UD1:
-	case ZYDIS_MNEMONIC_UD2:
-	case ZYDIS_MNEMONIC_INT3:
-	case ZYDIS_MNEMONIC_HLT:
+	case CODE_RET:
+		ret_add(walk, vaddr);
 		return false;
-	default:
+	case CODE_CALL:
+		return call_returns(walk, code, vaddr + code->length);
+	case CODE_JUMP:
+		jump(walk, code);
+		return false;
+	case CODE_BRANCH:
+		jump(walk, code);
 		return true;
+	case CODE_TRAP:
+		return false;
+	case CODE_UNKNOWN:
+		give_up(walk, code->why);
+		return false;
 	}
+	return false;
 }
 
 static void path(struct walk *walk, uint64_t vaddr)
 {
-	ZydisDecodedInstruction instruction;
+	struct code code;
 
 	while (walk->out->verdict != RET_UNKNOWN && seen_add(walk, vaddr)) {
 		walk->cost++;
@@ -321,13 +292,13 @@ static void path(struct walk *walk, uint64_t vaddr)
 			give_up(walk, "is too long");
 			return;
 		}
-		if (!vaddr || !decode(walk, vaddr, &instruction)) {
+		if (!vaddr || !decode(walk, vaddr, &code)) {
 			give_up(walk, "has no readable code");
 			return;
 		}
-		if (!step(walk, &instruction, vaddr))
+		if (!step(walk, &code, vaddr))
 			return;
-		vaddr += instruction.length;
+		vaddr += code.length;
 	}
 }
 
@@ -352,9 +323,15 @@ static int vaddr_compare(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-bool ret_sites_supported(const struct image *image)
+static const struct machine *machine_of(const struct image *image)
 {
-	return image->file->machine == EM_X86_64;
+	size_t i;
+
+	for (i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+		if (machines[i].machine == image->file->machine)
+			return &machines[i];
+	}
+	return NULL;
 }
 
 int ret_sites_find(const struct image *image, uint64_t entry, const struct ret_stop *stops,
@@ -367,16 +344,15 @@ int ret_sites_find(const struct image *image, uint64_t entry, const struct ret_s
 		return -ENOMEM;
 	*walk = (struct walk){
 		.image = image, .stops = stops, .stops_count = stops_count, .entry = entry,
-		.out = out,
+		.out = out, .machine = machine_of(image),
 		.seen = calloc(SEEN_SLOTS, sizeof(*walk->seen)),
 		.pending = calloc(RET_INSTRUCTIONS_MAX, sizeof(*walk->pending)),
 	};
 	memset(out, 0, sizeof(*out));
-	ZydisDecoderInit(&walk->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	if (!walk->seen || !walk->pending) {
 		err = -ENOMEM;
-	} else if (!ret_sites_supported(image)) {
-		give_up(walk, "is not x86-64 code");
+	} else if (!walk->machine) {
+		give_up(walk, "is code of a machine that is not known here");
 	} else {
 		walk_all(walk, false);
 		if (out->verdict == RET_FOUND && !out->count && walk->met_stop)

@@ -50,7 +50,4 @@ struct ret_sites {
 int ret_sites_find(const struct image *image, uint64_t entry, const struct ret_stop *stops,
 		   size_t stops_count, struct ret_sites *out);
 
-/* Whether this machine's instructions can be followed. */
-bool ret_sites_supported(const struct image *image);
-
 #endif
