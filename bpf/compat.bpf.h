@@ -121,6 +121,79 @@ static __always_inline u64 compat_exec_pages(void)
 	return BPF_CORE_READ(task, mm, exec_vm);
 }
 
+/* Pages that are mapped in the current process. */
+static __always_inline u64 compat_total_pages(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, mm, total_vm);
+}
+
+/* The heap of the current process: from @start to the break, which is returned. */
+static __always_inline u64 compat_break(u64 *start)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	*start = BPF_CORE_READ(task, mm, start_brk);
+	return BPF_CORE_READ(task, mm, brk);
+}
+
+/* Where the current thread's kernel stack begins: what it entered the kernel with lies right below. */
+static __always_inline void *compat_stack_top(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return (void *)((u64)BPF_CORE_READ(task, stack) + (16 << 10)); /* THREAD_SIZE, x86_64 */
+}
+
+/* A copy of the registers that the current thread entered the kernel with. */
+static __always_inline void compat_user_registers(struct pt_regs *registers)
+{
+	void *from;
+
+	if (hb_no_storage) /* nor bpf_task_pt_regs(), which came with 5.15 */
+		from = compat_stack_top() - sizeof(*registers);
+	else
+		from = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	if (bpf_probe_read_kernel(registers, sizeof(*registers), from))
+		__builtin_memset(registers, 0, sizeof(*registers));
+}
+
+/* The arguments of the system call that the thread entered the kernel with: args[0] to args[5]. */
+static __always_inline void compat_syscall_args(const struct pt_regs *registers, u64 args[6])
+{
+#if defined(__TARGET_ARCH_x86)
+	args[0] = registers->di;
+	args[1] = registers->si;
+	args[2] = registers->dx;
+	args[3] = registers->r10;
+	args[4] = registers->r8;
+	args[5] = registers->r9;
+#else
+	args[0] = registers->orig_x0;
+	args[1] = registers->user_regs.regs[1];
+	args[2] = registers->user_regs.regs[2];
+	args[3] = registers->user_regs.regs[3];
+	args[4] = registers->user_regs.regs[4];
+	args[5] = registers->user_regs.regs[5];
+#endif
+}
+
+/* Where the thread goes on in user space. */
+static __always_inline void compat_resume(const struct pt_regs *registers, struct hb_resume *resume)
+{
+	__builtin_memset(resume, 0, sizeof(*resume));
+	resume->pc = PT_REGS_IP(registers);
+	resume->sp = PT_REGS_SP(registers);
+	resume->fp = PT_REGS_FP(registers);
+#if defined(__TARGET_ARCH_x86)
+	resume->bx = registers->bx;
+#else
+	resume->lr = PT_REGS_RET(registers);
+#endif
+	resume->exact = 1;
+}
+
 #define RETURN_INSTANCES_MAX 64 /* MAX_URETPROBE_DEPTH, include/linux/uprobes.h */
 
 /*

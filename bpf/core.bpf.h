@@ -26,6 +26,7 @@ extern const volatile __u32 hb_can_fault; /* programs are sleepable: pages may b
 extern const volatile __u32 hb_unwind;    /* stacks by unwind rows; else by frame pointers alone */
 extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB_FRAMES_LIMIT */
 
+extern const volatile __u32 hb_no_storage; /* no task storage (before 5.11): no uprobes; no program is preempted */
 extern const volatile __u32 hb_never;     /* 0: what it guards is dropped by the verifier */
 
 /* emit.bpf.c */
@@ -33,6 +34,7 @@ __hidden void count(u32 counter);
 __hidden void count_add(u32 counter, u64 value);
 __hidden void emit_process(const struct hb_ev_process *event);
 __hidden void emit_object(const struct hb_ev_object *event);
+__hidden void emit_map(const struct hb_ev_map *event);
 
 /* process.bpf.c */
 /* The generation of the current process if its calls count, else 0. */
@@ -115,7 +117,8 @@ struct hb_mapping {
 	u64 start, end, offset;
 	struct hb_inode_key key;
 	u32 object; /* from hb_spaces; 0: not known from there */
-	u8 exec, file, vdso, pad;
+	u8 exec, file, vdso;
+	u8 prot;    /* PROT_*, while it is mapped */
 };
 
 /* Words of the stack that a walk reads in one go: a read costs more than what it copies. */
@@ -129,6 +132,7 @@ struct hb_walk {
 	u64 slot;         /* stack address that held pc, 0: none did */
 	u64 hash;
 	u64 trampoline;   /* of this process's return probes, 0: it has none */
+	u64 fault;        /* HB_END_FAULT: the address that could not be read */
 	u64 frame;        /* the record of pc */
 	struct hb_rule rule; /* and how its caller is found */
 	struct hb_mapping mapping; /* around pc, if it had to be found out */
@@ -178,6 +182,8 @@ __hidden struct hb_task *pending_task_create(void); /* NULL: counted as lost */
 __hidden bool pending_nested(struct hb_task *task, const struct hb_place *place);
 /* Open a call. NULL: it is nested, or there is no room (counted). */
 __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_place *place, u64 cookie);
+/* Whether a call is open that goes on above @sp: what the thread does there is done for it. */
+__hidden bool pending_open(const struct hb_task *task, u64 sp, u32 gen);
 /*
  * Close the call whose return address was at @slot and copy it to @call. @by_ret: a probed ret
  * instruction is about to return, else a return probe has fired; each closes only the calls that
@@ -192,15 +198,25 @@ __hidden void pending_end(struct hb_task *task);
  */
 __hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool deferred);
 
+/*
+ * Verified once, whatever calls it. In the object for old kernels it is verified with each caller: they
+ * take no pointers there (before 5.12).
+ */
+#ifndef HB_POINTERS_ONLY
+#define HB_ONCE
+#else
+#define HB_ONCE __hidden
+#endif
+
 /* stack.bpf.c */
 /*
  * Walk the current thread's frames from @resume on into the thread's scratch stack. Returns its key;
- * stack_store() keeps the frames.
+ * stack_store() keeps the frames. For stack_capture().
  */
-u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume);
+HB_ONCE u64 stack_walk(struct hb_task *task, u32 gen, const struct hb_resume *resume);
 /* Keep the scratch stack under @key. Returns @key, or HB_STACK_NONE if there is no room. */
 __hidden u64 stack_store(struct hb_task *task, u64 key);
-/* Read user memory, faulting its page in if that is allowed here. 0 or negative errno. */
+/* Read user memory that is there. 0 or negative errno. */
 __hidden long stack_read_u64(u64 address, u64 *value);
 /* Whether the bytes in front of @address are a call. */
 bool stack_after_call(u64 address);
@@ -216,6 +232,48 @@ static __always_inline u64 stack_mix(u64 hash, u64 value)
 	return hash ^ (hash >> 29);
 }
 
+/* The same as stack_read_u64(), faulting the page in if it must and hb_can_fault. For uprobes alone. */
+static __always_inline long stack_fetch_u64(u64 address, u64 *value)
+{
+	long err = stack_read_u64(address, value);
+
+	if (err && hb_can_fault)
+		err = bpf_copy_from_user(value, sizeof(*value), (void *)address);
+	return err;
+}
+
+/* Walk, in a program that must not sleep. */
+static __always_inline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+{
+	u64 key = stack_walk(task, gen, resume);
+
+	if (key != HB_STACK_NONE)
+		count(HB_CNT_STACKS_ENDED + task->walk.end);
+	return key;
+}
+
+#define STACK_FAULTS_MAX 4 /* pages of a stack that are brought in for one walk */
+
+/*
+ * Walk, in a uprobe program: where a page of the stack is not there it is brought in, and the walk begins
+ * anew. Not in the walk itself, which programs that must not sleep share.
+ */
+static __always_inline u64 stack_capture_fetching(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+{
+	u64 key = stack_walk(task, gen, resume);
+
+	for (u32 i = 0; hb_can_fault && i < STACK_FAULTS_MAX && task->walk.fault; i++) {
+		u8 byte;
+
+		if (bpf_copy_from_user(&byte, sizeof(byte), (void *)task->walk.fault))
+			break;
+		key = stack_walk(task, gen, resume);
+	}
+	if (key != HB_STACK_NONE)
+		count(HB_CNT_STACKS_ENDED + task->walk.end);
+	return key;
+}
+
 /* unwind_tables.bpf.c */
 enum hb_found {
 	HB_FOUND,
@@ -226,11 +284,29 @@ enum hb_found {
 __hidden void unwind_begin(struct hb_walk *walk);
 /* What lies at walk->pc: walk->frame, and walk->rule for its caller. enum hb_found. */
 int unwind_find(struct hb_walk *walk);
+/* The mapping around @address into walk->mapping. 0; -EBUSY: the kernel's list is locked; or another errno: none. */
+int unwind_mapping(struct hb_walk *walk, u64 address);
 /*
  * The file that the current process maps at @address has number @object; 0 asks for the one it has.
  * Returns it; 0: it has none, no file is mapped there, or there is no room.
  */
 __hidden u32 unwind_number(u64 address, u32 object);
+
+#ifndef HB_NATIVE
+/* vm.bpf.c */
+/* A call that changes mappings, under way in a thread. Not on the stack, which the walk needs. */
+struct hb_vm_call {
+	struct hb_ev_map event;
+	struct pt_regs registers; /* that the thread entered the kernel with */
+	struct hb_resume resume;
+};
+/* The current thread's, for an event of @op, with the arguments in @args. NULL: its process is not traced. */
+__hidden struct hb_vm_call *vm_begin(u32 op, u64 args[6]);
+/* Send the event of a call that takes away. */
+__hidden void vm_send(struct hb_vm_call *call);
+/* Of one that adds: with the stack that made it, and whether an allocator is at work for another call. */
+__hidden void vm_send_with_stack(struct hb_vm_call *call);
+#endif
 
 /* unwind_native.bpf.c */
 /* Walk by unwind rows, from what @walk says of the first frame, into @stack. */

@@ -8,6 +8,12 @@ struct {
 	__uint(max_entries, 512 * 1024); /* --max-events */
 } hb_ring SEC(".maps");
 
+/* Changes of mappings, 96 bytes each with their header. Full: count HB_CNT_MAP_RING_FULL; they are read anew. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 512 * 1024); /* --max-events */
+} hb_map_ring SEC(".maps");
+
 /* One value per counter and CPU; cannot fill. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -40,4 +46,10 @@ __hidden void emit_object(const struct hb_ev_object *event)
 {
 	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), 0))
 		count(HB_CNT_RING_FULL);
+}
+
+__hidden void emit_map(const struct hb_ev_map *event)
+{
+	if (bpf_ringbuf_output(&hb_map_ring, (void *)event, sizeof(*event), 0))
+		count(HB_CNT_MAP_RING_FULL);
 }

@@ -16,6 +16,14 @@ struct {
 	__type(value, struct hb_task);
 } hb_pending SEC(".maps");
 
+/* In its place where threads have no storage: for a program that ends before another begins on that CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hb_task);
+} hb_rooms SEC(".maps");
+
 /* After a signal, an allocator's own calls are looked for this close below its entry point. */
 #define NESTED_BYTES_MAX (64ULL << 10)
 /* The least that a signal frame takes: red zone, FPU state, ucontext (arch/x86/kernel/signal.c). */
@@ -23,13 +31,18 @@ struct {
 
 __hidden struct hb_task *pending_task(void)
 {
+	if (hb_no_storage)
+		return NULL;
 	return bpf_task_storage_get(&hb_pending, bpf_get_current_task_btf(), 0, 0);
 }
 
 __hidden struct hb_task *pending_task_create(void)
 {
 	struct hb_task *task = NULL;
+	u32 zero = 0;
 
+	if (hb_no_storage)
+		return bpf_map_lookup_elem(&hb_rooms, &zero);
 	/* The lock of the storage may be busy for a moment on this CPU. */
 	for (int i = 0; i < 3 && !task; i++)
 		task = bpf_task_storage_get(&hb_pending, bpf_get_current_task_btf(), 0,
@@ -273,4 +286,15 @@ __hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool defe
 		abandon(open); /* its frame has been left */
 		task->depth--;
 	}
+}
+
+__hidden bool pending_open(const struct hb_task *task, u64 sp, u32 gen)
+{
+	for (u32 i = 0; i < HB_PENDING_MAX; i++) {
+		const struct hb_pending *open = &task->pending[i];
+
+		if (i < task->depth && open->gen == gen && open->slot >= sp && open->slot - sp < STACK_FRAME_BYTES_MAX)
+			return true;
+	}
+	return false;
 }

@@ -134,7 +134,7 @@ static __always_inline void allocated(struct hb_task *task, const struct hb_pend
 
 	if (bytes < hb_min_size)
 		return;
-	alloc.stack = stack_capture(task, call->gen, resume);
+	alloc.stack = stack_capture_fetching(task, call->gen, resume);
 	if (!acct_site_known(&alloc))
 		alloc.stack = stack_store(task, alloc.stack);
 	acct_add(&alloc);
@@ -195,7 +195,7 @@ static u64 handed_out(struct hb_pending *call, u64 result)
 	case HB_ROLE_POSIX:
 		if ((u32)result)
 			return 0;
-		if (!stack_read_u64(call->ptr, &addr))
+		if (!stack_fetch_u64(call->ptr, &addr))
 			return addr;
 		count(HB_CNT_READ_FAILED);
 		return 0;

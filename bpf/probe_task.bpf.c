@@ -56,6 +56,29 @@ int BPF_PROG(hb_task_exit, struct task_struct *task)
 	return 0;
 }
 
+/* The same for kernels where no call can be under way, for no function is probed (before 5.15). */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(hb_image_exec, struct task_struct *task)
+{
+	struct hb_ev_process event;
+
+	describe(&event, HB_EV_EXEC, task);
+	process_exec(event.tgid, &event);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(hb_image_exit, struct task_struct *task)
+{
+	struct hb_ev_process event;
+
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
+	describe(&event, HB_EV_EXIT, task);
+	process_exit(event.tgid, &event);
+	return 0;
+}
+
 #define SIG_IGN_HANDLER 1UL           /* include/uapi/asm-generic/signal-defs.h; 0 is SIG_DFL */
 #define SA_NODEFER_FLAG 0x40000000UL
 

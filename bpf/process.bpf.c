@@ -26,6 +26,7 @@ __hidden u32 process_traced(void)
 	return proc && (proc->flags & HB_PROC_TRACED) ? proc->gen : 0;
 }
 
+#ifndef HB_POINTERS_ONLY
 /*
  * The kernel keeps the number of executable pages of each address space. A library that goes and
  * another that comes in its place pass through another number, and dlopen() allocates in between: we
@@ -55,6 +56,30 @@ static u32 next_gen(void)
 
 	return gen ? gen : 1; /* 0 means not traced */
 }
+#else
+/* The object for old kernels: those before 5.12 know no atomic that tells what was there. A row per CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} hb_gens SEC(".maps");
+
+#define GEN_CPUS 1024 /* by which the numbers of a CPU are apart; each has two million, then begins anew */
+
+static u32 next_gen(void)
+{
+	u32 zero = 0, *last = bpf_map_lookup_elem(&hb_gens, &zero);
+	u32 cpu = bpf_get_smp_processor_id() & (GEN_CPUS - 1);
+
+	if (!last)
+		return 1;
+	*last += GEN_CPUS;
+	if (*last & HB_GEN_USER)
+		*last = GEN_CPUS;
+	return *last | cpu;
+}
+#endif
 
 /*
  * A child begins. With memory of its own it is a process of its own, if its parent is followed;

@@ -19,6 +19,8 @@
 enum hb_source {
 	HB_SRC_MALLOC = 1, /* an allocator's API */
 	HB_SRC_DIRECT = 2, /* Unsafe memory of a JVM */
+	HB_SRC_MMAP = 3,   /* mmap, mremap, brk, shmat, outside of the above: bytes are mapped bytes */
+	HB_SRC_PAGES = 4,  /* resident pages, a view of its own: never added to the others */
 	HB_SRC_END
 };
 
@@ -274,6 +276,7 @@ enum hb_ev_kind {
 	HB_EV_EXEC = 2, /* a traced process has a new image */
 	HB_EV_EXIT = 3, /* the last thread of a traced process is gone */
 	HB_EV_OBJECT = 4, /* a traced process runs code of a file that is not known, or whose rows were dropped */
+	HB_EV_MAP = 5,    /* a traced process changes its mappings; in hb_map_ring */
 };
 
 struct hb_ev_process {
@@ -301,6 +304,44 @@ struct hb_ev_object {
 _Static_assert(sizeof(struct hb_ev_object) == 72, "layout is shared with user space");
 
 /*
+ * What a call does to the caller's mappings. What takes away is sent at the call's entry, before another
+ * thread can be given the range; what adds at its return, when it is there: in the order of their times
+ * no addition comes before the removal that made its room.
+ */
+enum hb_map_op {
+	HB_MAP_ADD = 1,     /* [addr, addr + bytes) is mapped: mmap, shmat */
+	HB_MAP_REMOVE = 2,  /* is about to be unmapped: munmap, mmap with MAP_FIXED */
+	HB_MAP_RESTORE = 3, /* the thread's last REMOVE, or REMAP_BEGIN, failed: what it took away is there still */
+	HB_MAP_REMAP_BEGIN = 4, /* mremap: [old_addr, old_addr + old_bytes) to bytes; addr with MREMAP_FIXED */
+	HB_MAP_REMAP_END = 5,   /* it is at addr now, bytes long */
+	HB_MAP_BREAK = 6,   /* the program break is addr, and the heap begins at old_addr */
+	HB_MAP_PROTECT = 7, /* has prot now: mprotect, pkey_mprotect */
+	HB_MAP_DETACH = 8,  /* shmdt: what shmat mapped at addr is about to go */
+	HB_MAP_UNCLEAR = 9, /* something changed that the arguments do not tell: the mappings are to be read anew */
+};
+
+#define HB_MAP_OWNED 1u /* made inside an allocator's call that is accounted on its own */
+#define HB_MAP_SHM   2u /* ADD: by shmat */
+#define HB_MAP_BY_THREAD 4u /* sites are split by thread */
+
+struct hb_ev_map {
+	__u32 kind; /* HB_EV_MAP */
+	__u32 tgid;
+	__u64 time_ns;  /* CLOCK_MONOTONIC */
+	__u32 gen;
+	__u32 tid;
+	__u32 op;       /* enum hb_map_op */
+	__u32 marks;    /* HB_MAP_OWNED, ... */
+	__u64 addr, bytes; /* as asked for: bytes need not be whole pages */
+	__u64 old_addr, old_bytes;
+	__u64 stack;    /* key into hb_stacks; of what adds */
+	__u32 prot;     /* PROT_* */
+	__u32 flags;    /* MAP_* or MREMAP_* */
+	__u64 total_pages; /* mapped in all, as the kernel counts them at that moment */
+};
+_Static_assert(sizeof(struct hb_ev_map) == 88, "layout is shared with user space");
+
+/*
  * Counters, in hb_counts, one value per CPU. The sentence of each is in model/loss.c. The *_LIVE
  * pairs tell how full a map is.
  */
@@ -325,7 +366,8 @@ enum hb_count {
 	HB_CNT_STACKS_IN = 17,    /* rows put into hb_stacks */
 	HB_CNT_ALTSTACK = 18,     /* lost: calls of a handler on a stack above that of the call it interrupts */
 	HB_CNT_OBJECTS_FULL = 19, /* hb_inodes took no more: files not known */
-	HB_CNT_STACKS_ENDED = 20, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_MAP_RING_FULL = 20, /* no loss: changes of mappings; they are read anew */
+	HB_CNT_STACKS_ENDED = 21, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
 	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 

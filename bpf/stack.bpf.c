@@ -26,11 +26,7 @@ struct {
 
 __hidden long stack_read_u64(u64 address, u64 *value)
 {
-	long err = bpf_probe_read_user(value, sizeof(*value), (void *)address);
-
-	if (err && hb_can_fault)
-		err = bpf_copy_from_user(value, sizeof(*value), (void *)address);
-	return err;
+	return bpf_probe_read_user(value, sizeof(*value), (void *)address);
 }
 
 __noinline bool stack_after_call(u64 address)
@@ -99,8 +95,8 @@ static __always_inline void walk_pointers(struct hb_walk *walk, struct hb_stack 
 	}
 }
 
-/* Global: verified once, whatever called it. */
-__noinline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+/* It never sleeps: programs that must not may call it, too. */
+HB_ONCE __noinline u64 stack_walk(struct hb_task *task, u32 gen, const struct hb_resume *resume)
 {
 	struct hb_stack *stack;
 	struct hb_walk *walk;
@@ -120,6 +116,7 @@ __noinline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resu
 	walk->bx = resume->bx;
 	walk->slot = resume->slot;
 	walk->exact = !!resume->exact;
+	walk->fault = 0;
 	walk->gen = gen;
 	walk->hash = stack_mix(0, gen); /* in a step of its own: gen ^ pc is the same for many */
 #ifndef HB_POINTERS_ONLY
@@ -128,7 +125,6 @@ __noinline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resu
 	else
 #endif
 		walk_pointers(walk, stack);
-	count(HB_CNT_STACKS_ENDED + walk->end);
 	stack->gen = gen;
 	stack->count = walk->count;
 	stack->end = walk->end;

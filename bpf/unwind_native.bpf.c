@@ -17,6 +17,16 @@ static __always_inline long stop(struct hb_walk *walk, u8 end)
 	return 1;
 }
 
+/* A word of memory that the walk needs. */
+static __always_inline long read_word(struct hb_walk *walk, u64 address, u64 *value)
+{
+	long err = stack_read_u64(address, value);
+
+	if (err)
+		walk->fault = address;
+	return err;
+}
+
 #define WINDOW_NONE (~0ULL << 32) /* above STACK_TEXT_MAX: nothing is taken from there */
 
 /*
@@ -29,13 +39,13 @@ static __always_inline long read_up(struct hb_walk *walk, u64 address, u64 *valu
 	u64 at = address - walk->window_at;
 
 	if ((at & 7) || address > STACK_TEXT_MAX)
-		return stack_read_u64(address, value);
+		return read_word(walk, address, value);
 	if (at >= sizeof(walk->window)) {
 		walk->window_at = address;
 		at = 0;
 		if (bpf_probe_read_user(walk->window, sizeof(walk->window), (void *)address)) {
 			walk->window_at = WINDOW_NONE;
-			return stack_read_u64(address, value);
+			return read_word(walk, address, value);
 		}
 	}
 	*value = walk->window[(at >> 3) & (HB_WINDOW_WORDS - 1)];
@@ -116,11 +126,11 @@ static __always_inline long by_signal(struct hb_walk *walk)
 {
 	u64 frame = walk->sp, fp, sp, pc;
 
-	if (stack_read_u64(SIGNAL_FP(walk->sp), &fp) || stack_read_u64(SIGNAL_SP(walk->sp), &sp) ||
-	    stack_read_u64(SIGNAL_PC(walk->sp), &pc))
+	if (read_word(walk, SIGNAL_FP(frame), &fp) || read_word(walk, SIGNAL_SP(frame), &sp) ||
+	    read_word(walk, SIGNAL_PC(frame), &pc))
 		return stop(walk, HB_END_FAULT);
 #ifdef SIGNAL_LR
-	if (stack_read_u64(SIGNAL_LR(walk->sp), &walk->lr))
+	if (read_word(walk, SIGNAL_LR(frame), &walk->lr))
 		return stop(walk, HB_END_FAULT);
 #endif
 	walk->by_pointer = 0;
@@ -138,7 +148,7 @@ static __always_inline long by_signal(struct hb_walk *walk)
 }
 
 /* The CFA by a rule other than the two usual ones. 0 or negative errno: the stack could not be read. */
-static __always_inline long unusual_cfa(const struct hb_walk *walk, u64 *cfa)
+static __always_inline long unusual_cfa(struct hb_walk *walk, u64 *cfa)
 {
 	u64 base = walk->rule.cfa == HB_CFA_DEREF_FP ? walk->fp : walk->sp;
 	long err;
@@ -147,19 +157,19 @@ static __always_inline long unusual_cfa(const struct hb_walk *walk, u64 *cfa)
 		*cfa = walk->sp + 8 + ((walk->pc & 15) >= (u64)walk->rule.aux ? 8 : 0);
 		return 0;
 	}
-	err = stack_read_u64(base + walk->rule.cfa_offset, cfa);
+	err = read_word(walk, base + walk->rule.cfa_offset, cfa);
 	*cfa += walk->rule.aux;
 	return err;
 }
 
 /* rbx + cfa_offset. 0 or negative errno, as above. */
-static __always_inline long bx_cfa(const struct hb_walk *walk, u64 *cfa)
+static __always_inline long bx_cfa(struct hb_walk *walk, u64 *cfa)
 {
 	long err = 0;
 
 	*cfa = walk->bx;
 	if (walk->bx_slot)
-		err = stack_read_u64(walk->bx_slot, cfa);
+		err = read_word(walk, walk->bx_slot, cfa);
 	*cfa += walk->rule.cfa_offset;
 	return err;
 }
@@ -202,7 +212,7 @@ static __always_inline long by_cfa(struct hb_walk *walk, u64 cfa)
 			walk->fp_valid = 1;
 			break;
 		case HB_SAVED_AT_FP:
-			if (walk->fp_valid && stack_read_u64(walk->fp + walk->rule.fp_offset, &fp))
+			if (walk->fp_valid && read_word(walk, walk->fp + walk->rule.fp_offset, &fp))
 				return stop(walk, HB_END_FAULT);
 			break;
 		default:

@@ -90,7 +90,8 @@ __u32 hb_flushes[HB_FLUSHES];
 
 #ifndef HB_POINTERS_ONLY
 #define NO_RULE         0xffffffffu
-#define VM_EXEC_FLAG    0x4UL /* VM_EXEC, include/linux/mm.h */
+#define VM_PROT_FLAGS   0x7UL /* VM_READ, VM_WRITE, VM_EXEC, include/linux/mm.h: numbered as PROT_* */
+#define VM_EXEC_FLAG    0x4UL
 #ifndef EBUSY
 #define EBUSY 16 /* include/uapi/asm-generic/errno-base.h */
 #endif
@@ -108,7 +109,8 @@ static long on_vma(struct task_struct *task, struct vm_area_struct *vma, struct 
 	found->start = BPF_CORE_READ(vma, vm_start);
 	found->end = BPF_CORE_READ(vma, vm_end);
 	found->offset = BPF_CORE_READ(vma, vm_pgoff) * 4096;
-	found->exec = !!(BPF_CORE_READ(vma, vm_flags) & VM_EXEC_FLAG);
+	found->prot = BPF_CORE_READ(vma, vm_flags) & VM_PROT_FLAGS;
+	found->exec = !!(found->prot & VM_EXEC_FLAG);
 	found->file = !!file;
 	found->vdso = 0;
 	found->object = 0;
@@ -342,7 +344,6 @@ static __always_inline bool range_of(struct hb_walk *walk, u64 pc)
 	return true;
 }
 
-/* The mapping around @address into @walk. 0; -EBUSY: the kernel's list is locked; or another errno: none. */
 __noinline int unwind_mapping(struct hb_walk *walk, u64 address)
 {
 	struct answer answer;

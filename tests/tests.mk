@@ -31,7 +31,8 @@ $(GOLDEN): $(T)/golden/%: tests/golden/%.c $(LIB_OBJS)
 	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -DGOLDEN_DIR='"$(CURDIR)/tests/golden"' \
 		-o $@ $< $(LIB_OBJS) $(LIB_LIBS)
 
-NATIVE_SRCS := $(filter-out bpf/config.bpf.c,$(BPF_SRCS)) $(wildcard tests/native/fake_*.c)
+NATIVE_SRCS := $(filter-out $(addprefix bpf/,config.bpf.c vm.bpf.c probe_vm.bpf.c),$(BPF_SRCS)) \
+	$(wildcard tests/native/fake_*.c)
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
 	$(call say,TEST,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
@@ -84,7 +85,7 @@ SAMPLES  ?= 10000
 # What no uprobe runs may not sleep, and newer kernels do not even load a walk that could.
 $(U)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h)
 	$(call say,BPF,$< (without faults))
-	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -D'bpf_copy_from_user(to,bytes,from)=(-14)' -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -D'bpf_copy_from_user(to,bytes,from)=((void)(to),-14)' -c $< -o $@
 
 $(U)/sample.bpf.o: tests/unwind/sample.bpf.c tests/unwind/sample.h $(wildcard bpf/*.h vmlinux/*.h)
 	$(call say,BPF,$<)
@@ -126,7 +127,7 @@ check-unwind: $(U_ALL)
 
 # Each kernel in an emulated machine of its own. EXTRA: one more program and its arguments.
 check-vm: all
-	-$(call apt,$(DEPS_VM))
+	-$(call apt,$(DEPS_TEST) $(DEPS_VM))
 	$(Q)$(PYTHON) tests/vm/vm.py --build $(BUILD) --libraries '$(filter %-dev,$(DEPS_BUILD))' \
 		$(if $(EXTRA),--extra '$(EXTRA)') $(ONLY)
 

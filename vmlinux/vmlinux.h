@@ -34,10 +34,26 @@ struct user_pt_regs {
 };
 struct pt_regs {
 	struct user_pt_regs user_regs;
+	__u64 orig_x0; /* a system call's first argument, which its result overwrites */
 };
 #else
 #error "heldby knows x86_64 and arm64"
 #endif
+
+/* include/linux/trace_events.h: what programs on tracepoints are given */
+struct trace_entry {
+	unsigned short type;
+	unsigned char flags, preempt_count;
+	int pid;
+};
+
+/* kernel/trace/trace.h */
+struct trace_event_raw_sys_exit {
+	struct trace_entry ent;
+	long id;
+	long ret;
+	char __data[];
+};
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -67,7 +83,9 @@ typedef struct {
 
 /* include/linux/mm_types.h */
 struct mm_struct {
+	unsigned long total_vm; /* pages mapped */
 	unsigned long exec_vm; /* pages mapped executable and not writable */
+	unsigned long start_brk, brk;
 	mm_context_t context;
 	struct uprobes_state uprobes_state;
 };
@@ -122,6 +140,7 @@ struct k_sigaction {
 
 /* include/linux/sched.h */
 struct task_struct {
+	void *stack;
 	int pid;
 	int tgid;
 	struct mm_struct *mm;

@@ -5,7 +5,7 @@ import json
 import subprocess
 
 from check import consistent, exact, hold, same_sums, sites_of
-from harness import Failure, Outcome, read_text
+from harness import BLOCKS, Failure, Outcome, read_text
 from libraries import LIBRARIES, library
 from registry import each, test
 
@@ -42,7 +42,7 @@ def failed_calls(case):
 
 @test("run --json writes one document to stdout")
 def json_on_stdout(case):
-    process = case.start([case.place.heldby, "run", "--json", "--top", "0", "--",
+    process = case.start([case.place.heldby, "run", "--json", "--top", "0", *BLOCKS, "--",
                           case.load("calls"), "malloc"])
     if case.wait(process) != 0:
         raise Failure("exit status is not 0", *read_text(process.err).splitlines()[-5:])

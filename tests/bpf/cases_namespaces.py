@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from check import consistent, hold, same_sums
-from harness import Failure, Outcome, Skip, children_of, read_lines, read_text
+from harness import BLOCKS, Failure, Outcome, Skip, children_of, read_lines, read_text
 from registry import each, test
 
 LATE_SECONDS = 0.5  # what a tracer has, to notice a program it did not foresee
@@ -72,7 +72,7 @@ class Traced(Obedient):
     def __init__(self, case, command, env=None):
         self.report = case.path("report.json")
         super().__init__(case, [case.place.heldby, "run", "--top", "0", "-o",
-                                f"json:{self.report}", "--", *command], env)
+                                f"json:{self.report}", *BLOCKS, "--", *command], env)
         self.do("r")
         case.sleep(LATE_SECONDS)
 

@@ -5,7 +5,7 @@ import os
 import signal
 
 from check import consistent, detail, exact, facts, hold, same_sums, sites_of
-from harness import Failure, Outcome, Skip, children_of, read_lines, read_text
+from harness import BLOCKS, Failure, Outcome, Skip, children_of, read_lines, read_text
 from registry import each, test
 
 
@@ -76,7 +76,7 @@ def status(case, _, command, expected):
 @test("a command killed in the middle leaves a whole report")
 def killed_command(case):
     report = case.path("report.json")
-    tracer = case.start([case.place.heldby, "run", "--top", "0", "-o", f"json:{report}", "--",
+    tracer = case.start([case.place.heldby, "run", "--top", "0", "-o", f"json:{report}", *BLOCKS, "--",
                          case.load("hot"), "2000000000"])
     case.until("the command", lambda: any(is_hot(pid) for pid in children_of(tracer.pid)))
     case.sleep(1)

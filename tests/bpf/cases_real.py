@@ -13,7 +13,7 @@ import sys
 
 from cases_namespaces import seeing
 from check import SUMS, consistent, hold, sums_of
-from harness import Failure, Outcome, Skip, children_of, read_lines, read_text
+from harness import BLOCKS, Failure, Outcome, Skip, children_of, read_lines, read_text
 from registry import each, test
 
 REQUESTS = 2000    # of HTTP
@@ -115,7 +115,7 @@ def finished(case, tracer, report, status=0):
 
 def start_traced(case, command):
     report = case.path("report.json")
-    return case.start([case.place.heldby, "run", "-q", "--top", "0", "-o", f"json:{report}", "--",
+    return case.start([case.place.heldby, "run", "-q", "--top", "0", "-o", f"json:{report}", *BLOCKS, "--",
                        *command]), report
 
 

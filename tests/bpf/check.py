@@ -75,7 +75,7 @@ def consistent(document, allow=()):
         held = sum(process.get("outstanding_bytes", 0) for process in document["processes"]
                    if process["pid"] == pid)
         of_sites = sum(site["outstanding_bytes"] for site in document["sites"]
-                       if site["pid"] == pid and site["source"] != "pages")
+                       if site["pid"] == pid and site["source"] in ("malloc", "direct"))
         if held != of_sites:
             wrong.append(f"process {pid} holds {held}, its sites {of_sites}")
     excused = {"missed_count": sum(document["losses"].get("detail", {}).get(name, 0) for name in EXCUSED)}

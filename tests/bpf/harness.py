@@ -10,6 +10,14 @@ import tempfile
 import time
 
 
+BLOCKS = ("--sources", "malloc,direct")  # unless a test is about others
+
+
+def with_sources(options):
+    """The options, and which sources if they leave that open."""
+    return tuple(options) if "--sources" in options else (*BLOCKS, *options)
+
+
 class Failure(Exception):
     """An expectation did not hold; its arguments are lines to print."""
 
@@ -148,7 +156,7 @@ class Test:
         """The command under heldby run, with every site of its last report."""
         report = self.path("report.json")
         process = self.start([self.place.heldby, "run", "--top", "0", "-o", f"json:{report}",
-                              *options, "--", *command], env)
+                              *with_sources(options), "--", *command], env)
         got = self.wait(process)
         talk = read_text(process.err)
         if got != status:
@@ -161,7 +169,7 @@ class Test:
     def top(self, pid, *options, interval="1", count=None):
         """heldby top on @pid, once it is ready."""
         command = [self.place.heldby, "top", "-p", str(pid), "--json", "--top", "0",
-                   "--malloc", "exact", *options, interval]
+                   "--malloc", "exact", *with_sources(options), interval]
         process = self.start(command + ([str(count)] if count else []))
         self.until("heldby: ready", lambda: "heldby: ready" in read_text(process.err) or
                    process.poll() is not None)

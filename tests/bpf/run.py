@@ -19,6 +19,9 @@ import cases_threads
 import cases_process
 import cases_attach
 import cases_limits
+import cases_mmap
+import cases_mmap_real
+import cases_oom_reading
 import cases_rungs
 import cases_namespaces
 import cases_containers
@@ -31,7 +34,7 @@ from harness import Failure, Place, Skip, Test
 from registry import TESTS
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
-           cases_rungs,
+           cases_mmap, cases_mmap_real, cases_oom_reading, cases_rungs,
            cases_namespaces, cases_containers, cases_real, cases_unwind, cases_unwind_names)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))

@@ -403,6 +403,34 @@ static void stacks_are_summed_up_by_why_they_ended(void **state)
 	expect("text", &report, (struct view_style){ 0 }, "stacks-most.txt");
 }
 
+static void mappings_are_told_beside_blocks(void **state)
+{
+	static const struct process_info mapping[] = {
+		{ .gen = 1, .pid = 4711, .comm = "app", .rss_bytes = 3 << 20, .mapped_bytes = 12 << 20,
+		  .committed_bytes = 8 << 20, .mapped_before_bytes = 2 << 20, .mapped_by_allocators_bytes = 6 << 20 },
+		{ .gen = 2, .pid = 4712, .comm = "lost", .rss_bytes = 1 << 20, .mapped_bytes = 4096,
+		  .committed_bytes = 4096, .mapped_before_bytes = 4096, .mapped_doubtful = true },
+		{ .gen = 3, .pid = 4713, .comm = "unwatched", .rss_bytes = 1 << 20, .blocks_untraced = true },
+	};
+	static const struct board_row row[] = { {
+		.rank = 1, .gen = 1, .source = HB_SRC_MMAP, .stack = 1, .outstanding_bytes = 4 << 20,
+		.outstanding_count = 2, .allocated_bytes = 5 << 20, .allocated_count = 3, .freed_bytes = 1 << 20,
+		.freed_count = 1, .frames = row_frames, .frames_count = 1,
+	} };
+	static const struct report_hook hook[] = { { "mmap", "tracepoint" } };
+	struct report report = full_report();
+
+	(void)state;
+	report.processes = mapping;
+	report.processes_count = COUNT_OF(mapping);
+	report.rows = row;
+	report.rows_count = report.rows_total = 1;
+	report.hooks = hook;
+	report.hooks_count = 1;
+	expect("text", &report, (struct view_style){ 0 }, "mappings.txt");
+	expect("json", &report, (struct view_style){ 0 }, "mappings.json");
+}
+
 static void a_kernel_that_follows_frame_pointers_only_is_named(void **state)
 {
 	struct report report = { .host = "node-7", .final = true,
@@ -608,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_row_of_many_stacks_does_not_say_why_one_ended),
 		cmocka_unit_test(a_frame_of_the_kernel_is_told_apart),
 		cmocka_unit_test(stacks_are_summed_up_by_why_they_ended),
+		cmocka_unit_test(mappings_are_told_beside_blocks),
 		cmocka_unit_test(a_kernel_that_follows_frame_pointers_only_is_named),
 		cmocka_unit_test(of_many_processes_those_that_hold_most_are_listed),
 		cmocka_unit_test(twenty_processes_are_listed_and_one_more_is_summed_up),

@@ -49,6 +49,11 @@ WORDS = [
     (r"(?<![\w.>])(?:process_vm_readv|process_vm_writev|ptrace)\s*\(", {"remote"}, "reaches into another process"),
 ]
 
+# Files whose reading holds an address space, and who opens them, behind user/remote/gate.
+HOLDING = re.compile(r"(?:^|/)(?:maps|smaps|smaps_rollup|numa_maps|pagemap|mem|environ|auxv|cmdline"
+                     r"|map_files(?:/.*)?)$")
+HOLDERS = {"user/remote/maps.c", "user/remote/procfs.c"}
+
 # "/proc", "/proc/%d/maps", "/proc/1/": other processes. /proc/self/ and /proc/sys/ are not.
 OTHERS_PROC = re.compile(r"/proc/?$|/proc/(?:%|[0-9])")
 
@@ -119,3 +124,13 @@ def others(tree):
         for line, literal in tree.strings(path):
             if OTHERS_PROC.match(literal):
                 yield path, line, f'"{literal}": /proc of other processes belongs to user/remote'
+
+
+@rule("what holds an address space is opened behind the gate alone")
+def gate(tree):
+    for path in user_files(tree):
+        if path in HOLDERS:
+            continue
+        for line, literal in tree.strings(path):
+            if HOLDING.search(literal) and not literal.startswith("/proc/self/"):
+                yield path, line, f'"{literal}": only {" and ".join(sorted(HOLDERS))} open it, and ask user/remote/gate'

@@ -174,7 +174,11 @@ SINS = [
     ("a symbol that reads another's memory", layers.words, "user/symbol/elffile.c",
      (None, "int f(void) { process_vm_readv(); }\n"), 3, "reaches into another process"),
     ("a probe that opens another's /proc", layers.others, "user/probe/allocators.c",
-     (None, 'char *o = "/proc/%d/maps";\n'), 7, "belongs to user/remote"),
+     (None, 'char *o = "/proc/%d/comm";\n'), 7, "belongs to user/remote"),
+    ("a probe that opens a map of files", layers.gate, "user/probe/allocators.c",
+     (None, 'char *o = "map_files/%lx-%lx";\n'), 7, "ask user/remote/gate"),
+    ("a symbol that opens a process's memory", layers.gate, "user/symbol/elffile.c",
+     (None, 'char *o = "mem";\n'), 3, "ask user/remote/gate"),
     ("a command that lists /proc", layers.others, "user/cmd/run.c",
      (None, 'char *o = "/proc";\n'), 6, "belongs to user/remote"),
 

@@ -12,7 +12,7 @@ import sun.misc.Unsafe;
 
 /**
  * Direct memory of known sums. "none" takes nothing, so that what the JVM itself holds can be
- * subtracted; "keep" takes buffers and raw Unsafe memory, gives some back, and keeps the rest.
+ * subtracted; "keep" takes buffers and raw Unsafe memory, gives some back, and keeps the rest. "churn" has no sums.
  * Sizes are multiples of 8, for the JDK rounds up to that before it calls the JVM.
  */
 public final class Direct {
@@ -129,8 +129,28 @@ public final class Direct {
 		}
 	}
 
+	/** Four threads that take buffers of all sizes and leave them to the collector, until we are killed. */
+	private static void churn() {
+		for (int i = 0; i < 4; i++) {
+			int first = i;
+			new Thread(() -> {
+				ByteBuffer[] kept = new ByteBuffer[16];
+				for (int n = first; ; n++) {
+					kept[n % 16] = ByteBuffer.allocateDirect((n * 7919 & 0xfffff) + 1);
+					if (n % 500 == 0) {
+						System.gc();
+					}
+				}
+			}).start();
+		}
+	}
+
 	/** Takes one argument, the mode. */
 	public static void main(String[] args) throws IOException {
+		if (args[0].equals("churn")) {
+			churn();
+			return;
+		}
 		long before = poolBytes();
 		if (args[0].equals("keep")) {
 			takeBuffers();

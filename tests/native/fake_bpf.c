@@ -17,6 +17,7 @@ __u64 hb_min_size;
 __u32 hb_by_thread;
 __u32 hb_session;
 __u32 hb_can_fault;
+__u32 hb_no_storage;
 __u32 hb_unwind;
 __u32 hb_frames_max;
 

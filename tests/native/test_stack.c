@@ -43,7 +43,7 @@ static u64 capture(u32 gen, u64 pc, u64 fp)
 {
 	struct hb_resume resume = { .pc = pc, .sp = STACK, .fp = fp };
 
-	return stack_capture(task, gen, &resume);
+	return stack_capture_fetching(task, gen, &resume);
 }
 
 static u64 walk(u64 fp)
@@ -293,10 +293,10 @@ static void memory_is_faulted_in_only_where_that_is_allowed(void **state)
 	begin();
 	fake_write_u64(mm, STACK, 77);
 	fake_swap_out(mm, STACK);
-	assert_int_equal(stack_read_u64(STACK, &value), -EFAULT);
+	assert_int_equal(stack_fetch_u64(STACK, &value), -EFAULT);
 	assert_int_equal(value, 0);
 	fake_knobs(0, 0, 0, 1);
-	assert_int_equal(stack_read_u64(STACK, &value), 0);
+	assert_int_equal(stack_fetch_u64(STACK, &value), 0);
 	assert_int_equal(value, 77);
 	assert_int_equal(stack_read_u64(0, &value), -EFAULT);
 	assert_int_equal(stack_read_u64(~0ULL - 3, &value), -EFAULT);

@@ -297,16 +297,16 @@ static void the_first_address_may_have_been_taken_as_well(void **state)
 	add_return(STACK, caller);
 	resume.pc = TRAMPOLINE;
 	put(STACK + 0x20, outermost);
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(COMPLETE, word(caller), word(outermost));
 
 	walker->task->return_count = 0;
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_int_equal(walked()->count, 0);
 	assert_int_equal(walked()->end, HB_END_PROBE);
 
 	resume.slot = 0; /* nothing held it: the thread really is there */
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(UNMAPPED, TRAMPOLINE);
 }
 

@@ -379,7 +379,7 @@ static void a_frame_found_by_rbx_is_found_wherever_that_is(void **state)
 	resume.pc = leaves;
 	put(STACK + 8, binds);
 	put(STACK + 0x210, outermost);
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(COMPLETE, word(leaves), word(binds), word(outermost));
 	/* Saved by the first frame, and by the second, where it is another one's. */
 	resume.pc = saves;
@@ -387,13 +387,13 @@ static void a_frame_found_by_rbx_is_found_wherever_that_is(void **state)
 	put(STACK + 0x18, leaves);
 	put(STACK + 0x28, binds);
 	put(STACK + 0x310, outermost);
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(COMPLETE, word(saves), word(leaves), word(binds), word(outermost));
 	put(STACK + 0x18, saves);
 	put(STACK + 0x28, STACK + 0x400);
 	put(STACK + 0x38, binds);
 	put(STACK + 0x410, outermost);
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(COMPLETE, word(saves), word(saves), word(binds), word(outermost));
 }
 
@@ -410,19 +410,19 @@ static void a_frame_by_an_rbx_that_was_lost_ends_the_stack(void **state)
 	resume.pc = loses;
 	put(STACK + 8, binds);
 	put(STACK + 0x210, outermost);
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(POINTER_LOST, word(loses), word(binds));
 	/* Code that nobody described may have put anything there. */
 	resume.pc = bare;
 	resume.fp = STACK;
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(POINTER_LOST, word(bare), word(binds));
 	/* What is saved after that is the caller's again. */
 	resume.pc = loses;
 	put(STACK + 8, saves);
 	put(STACK + 0x20, STACK + 0x200);
 	put(STACK + 0x28, binds);
-	stack_capture(pending_task(), GEN, &resume);
+	stack_capture_fetching(pending_task(), GEN, &resume);
 	assert_walked(COMPLETE, word(loses), word(saves), word(binds), word(outermost));
 }
 

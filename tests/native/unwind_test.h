@@ -75,7 +75,7 @@ static inline u64 walk_gen(u32 gen, u64 pc, u64 sp, u64 fp)
 {
 	struct hb_resume resume = { .pc = pc, .sp = sp, .fp = fp };
 
-	return stack_capture(pending_task(), gen, &resume);
+	return stack_capture_fetching(pending_task(), gen, &resume);
 }
 
 static inline u64 walk(u64 pc, u64 sp, u64 fp)

@@ -243,21 +243,23 @@ static void a_map_from_before_the_process_is_another_ones(void **state)
 
 static void a_process_that_ended_has_no_files(void **state)
 {
+	const struct proc_mapped mapped = { 0x1000, 0x2000, 1, "/dump" };
 	struct world *world = world_or_skip(state);
 
 	put(world->tmp, world->name, "text", USER);
 	end_process(world->pid);
 	world->pid = 0;
 	assert_int_equal(jitfiles_open_map(&world->proc), -ESRCH);
-	assert_int_equal(jitfiles_open_dump(&world->proc, 0x1000, 0x2000), -ESRCH);
+	assert_int_equal(jitfiles_open_dump(&world->proc, &mapped), -ESRCH);
 }
 
 static void a_dump_is_opened_through_its_mapping(void **state)
 {
 	char path[] = "/tmp/heldby-jitfiles-XXXXXX";
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct proc_mapped mapped = { .path = "" };
 	struct proc proc;
-	uint64_t start;
+	struct stat stat;
 	void *mapping;
 	int fd;
 
@@ -268,13 +270,17 @@ static void a_dump_is_opened_through_its_mapping(void **state)
 	mapping = mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
 	assert_true(mapping != MAP_FAILED);
 	unlink(path); /* found all the same */
-	start = (uint64_t)(uintptr_t)mapping;
+	assert_int_equal(fstat(fd, &stat), 0);
+	mapped.start = (uint64_t)(uintptr_t)mapping;
+	mapped.end = mapped.start + page;
+	mapped.ino = stat.st_ino;
 	assert_int_equal(proc_open(&proc, getpid()), 0);
 	assert_int_equal(ftruncate(fd, 4), 0);
-	expect_text(jitfiles_open_dump(&proc, start, start + page), "JiTD");
+	expect_text(jitfiles_open_dump(&proc, &mapped), "JiTD");
 	assert_int_equal(fchown(fd, OTHER, 0), 0);
-	assert_int_equal(jitfiles_open_dump(&proc, start, start + page), -EPERM);
-	assert_int_equal(jitfiles_open_dump(&proc, start, start + 2 * page), -ENOENT);
+	assert_int_equal(jitfiles_open_dump(&proc, &mapped), -EPERM);
+	mapped.end += page;
+	assert_int_equal(jitfiles_open_dump(&proc, &mapped), -ENOENT);
 	munmap(mapping, page);
 	close(fd);
 	proc_close(&proc);

@@ -12,7 +12,9 @@
 #include "../base/text.h"
 #include "../probe/session.h"
 #include "../probe/survey.h"
+#include "../remote/gate.h"
 #include "../remote/procfs.h"
+#include "../symbol/kallsyms.h"
 #include "cmd.h"
 #include "options.h"
 
@@ -64,6 +66,42 @@ static void doctor_rungs(const struct features *features)
 		       "results on pages that are swapped out are counted as lost");
 }
 
+static void doctor_names(void)
+{
+	struct kallsyms ks;
+	char detail[256];
+
+	if (!kallsyms_load(&ks, KALLSYMS_PATH, KALLSYMS_NOTES))
+		snprintf(detail, sizeof(detail), "%zu are readable: stacks of the kernel have names", ks.count);
+	else
+		snprintf(detail, sizeof(detail), "%s; stacks of the kernel are addresses", ks.why);
+	say(ks.count, "kernel symbols", detail);
+	kallsyms_release(&ks);
+}
+
+static void doctor_vm_rungs(void)
+{
+	static const char *const notes[] = {
+		"tracepoints of eight system calls", "kprobes and kretprobes on them", "fentry and fexit on them",
+	};
+	struct feature rungs[VM_RUNG_END];
+	enum vm_rung order[VM_RUNG_END];
+	bool taken = false;
+
+	vmhooks_probe(rungs);
+	vmhooks_order(order);
+	printf("\nHook mmap: what changes a process's mappings, best rung first\n");
+	for (int i = 0; i < VM_RUNG_END; i++) {
+		const struct feature *feature = &rungs[order[i]];
+		char detail[320];
+
+		snprintf(detail, sizeof(detail), "%s%s", notes[order[i]], feature->works && !taken ? "  <- taken" : "");
+		taken |= feature->works;
+		doctor_feature(feature, detail,
+			       i + 1 < VM_RUNG_END ? "the next rung is tried" : "mappings cannot be watched");
+	}
+}
+
 static void doctor_program(void *ctx, const char *name, uint32_t verified)
 {
 	(void)ctx;
@@ -76,7 +114,9 @@ static bool doctor_load(const struct features *features, enum rung rung, bool po
 	struct session_options options = {
 		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024, .max_events = 1024,
 		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .pointers_only = pointers_only,
-		.rung = rung,
+		.rung = rung, .vm_rung = VM_RUNG_END,
+		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
+		.optional_sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
 	};
 	struct session *session;
 	char why[256];
@@ -88,6 +128,7 @@ static bool doctor_load(const struct features *features, enum rung rung, bool po
 		       "without it no call can be followed");
 	doctor_feature(&features->unwinding, "stacks are whole without frame pointers",
 		       "stacks are walked by frame pointers only, and end where a file has none");
+	doctor_names();
 	err = session_open(&session, &options, why, sizeof(why));
 	if (!err && session_pointers_why(session))
 		say(false, "stacks", session_pointers_why(session));
@@ -148,7 +189,7 @@ static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
 	if (!err)
 		err = survey_process(modules, pid, doctor_module, &process);
 	if (err)
-		printf("    cannot be read: %s\n", strerror(-err));
+		printf("    cannot be read: %s\n", err == -EBUSY ? gate_why() : strerror(-err));
 	else if (!process.allocates)
 		printf("    cannot see malloc here: none of its files has malloc among its symbols\n");
 }
@@ -175,6 +216,7 @@ static int examine(const struct options *options)
 	doctor_host();
 	features_probe(&features, true);
 	doctor_rungs(&features);
+	doctor_vm_rungs();
 	works = doctor_load(&features, options->rung, options->pointers_only, options->verbose > 0);
 	printf("\nProcesses\n");
 	for (size_t i = 0; i < options->pids_count; i++)

@@ -22,7 +22,7 @@
 enum option_id {
 	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
 	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
-	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG,
+	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG, OPT_MMAP_RUNG,
 	OPT_DEBUG_DIR,
 };
 
@@ -37,7 +37,7 @@ struct option_row {
 /* Every option, in the order of the help. */
 static const struct option_row rows[] = {
 	{ "pid", 'p', "PID[,PID...]", TOP | DOCTOR, "these processes" },
-	{ "sources", OPT_SOURCES, "LIST", TRACE, "of malloc,direct (default: both)" },
+	{ "sources", OPT_SOURCES, "LIST", TRACE, "of malloc,direct,mmap (default: all that this kernel can)" },
 	{ "malloc", OPT_MALLOC, "exact", TRACE, "trace every call (the only way in this version)" },
 	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
 	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
@@ -60,6 +60,8 @@ static const struct option_row rows[] = {
 	  "for the unwind rows of all files (default: 16M); the least used go when it is full" },
 	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR,
 	  "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
+	{ "mmap-rung", OPT_MMAP_RUNG, "NAME", TRACE,
+	  "watch mappings by tracepoint, kprobe or fentry (default: the best that works)" },
 	{ "debug-dir", OPT_DEBUG_DIR, "DIR", SYMBOLIZE,
 	  "look for debug files there first, as DIR/.build-id/ab/cdef.debug; may be given more than once" },
 	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
@@ -128,9 +130,12 @@ static int parse_sources(struct options *options, enum options_for command, cons
 			options->sources |= 1u << HB_SRC_MALLOC;
 		else if (!strcmp(word, "direct"))
 			options->sources |= 1u << HB_SRC_DIRECT;
+		else if (!strcmp(word, "mmap"))
+			options->sources |= 1u << HB_SRC_MMAP;
 		else
-			return usage(command, "sources", list, "this version has malloc and direct");
+			return usage(command, "sources", list, "this version has malloc, direct and mmap");
 	}
+	options->optional_sources = 0;
 	return 0;
 }
 
@@ -209,6 +214,7 @@ static int parse_option(struct options *options, enum options_for command, int i
 	static const char *const groups[] = { "site", "callsite", "module", "thread", "process", "container", NULL };
 	static const char *const unwinders[] = { "eh_frame", "frame-pointers", NULL };
 	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
+	static const char *const vm_rungs[] = { "tracepoint", "kprobe", "fentry", NULL };
 	uint64_t number = 0;
 	int word = 0, err = 0;
 
@@ -280,6 +286,10 @@ static int parse_option(struct options *options, enum options_for command, int i
 		err = parse_word(&word, rungs, command, "rung", text,
 				 "uprobe.session, uprobe.multi or uprobe is wanted");
 		options->rung = word;
+		break;
+	case OPT_MMAP_RUNG:
+		err = parse_word(&word, vm_rungs, command, "mmap-rung", text, "tracepoint, kprobe or fentry is wanted");
+		options->vm_rung = word;
 		break;
 	case OPT_DEBUG_DIR:
 		err = parse_debug_dir(options, command, text);
@@ -368,7 +378,8 @@ static enum options_result parse_words(struct options *options, enum options_for
 static void set_defaults(struct options *options)
 {
 	*options = (struct options){
-		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT,
+		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
+		.optional_sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
 		.sort = SORT_OUTSTANDING,
 		.group = GROUP_SITE,
 		.top = 20,
@@ -381,6 +392,7 @@ static void set_defaults(struct options *options)
 		.max_frames = HB_FRAMES_MAX,
 		.unwind_bytes = 16u << 20,
 		.rung = RUNG_END,
+		.vm_rung = VM_RUNG_END,
 	};
 }
 

@@ -10,6 +10,7 @@
 
 #include "../model/board.h"
 #include "../probe/features.h"
+#include "../probe/vmhooks.h"
 #include "../symbol/resolve.h"
 #include "../view/view.h"
 
@@ -24,6 +25,7 @@ struct options {
 	pid_t *pids;
 	size_t pids_count;
 	unsigned int sources; /* bit 1 << enum hb_source each */
+	unsigned int optional_sources; /* of them, those nobody asked for: left out where the kernel cannot */
 	enum board_sort sort;
 	enum board_group group;
 	size_t top;          /* 0: all */
@@ -39,6 +41,7 @@ struct options {
 	bool pointers_only;  /* --unwind frame-pointers */
 	uint64_t unwind_bytes; /* for unwind rows */
 	enum rung rung;      /* --rung, RUNG_END: the best */
+	enum vm_rung vm_rung; /* --vm-rung, VM_RUNG_END: the best */
 	double interval_s;
 	uint64_t count;      /* reports; 0: until ended */
 	const char *debug_dirs[RESOLVE_DIRS_MAX];

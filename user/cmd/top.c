@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../remote/gate.h"
 #include "cmd.h"
 #include "tracing.h"
 
@@ -16,6 +17,8 @@ static const char *why_not(int err)
 		return "it is a thread of another process";
 	case -ENOEXEC:
 		return "it maps no code (a kernel thread?)";
+	case -EBUSY:
+		return gate_why();
 	default:
 		return strerror(-err);
 	}

@@ -73,9 +73,21 @@ static void raise_limits(struct tracing *tracing)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* @unseen: sources that nobody asked for by name, and that this kernel cannot watch. */
+static void say_unseen(unsigned int unseen)
+{
+	for (uint32_t source = HB_SRC_MALLOC; source < HB_SRC_END; source++) {
+		if (unseen >> source & 1)
+			log_info("%s cannot be seen on this kernel; 'heldby doctor' tells why",
+				 report_source_name(source));
+	}
+}
+
 static int open_tracing(struct tracing *tracing, const struct options *options, bool follow)
 {
 	struct session_options session_options = {
+		.sources = options->sources,
+		.optional_sources = options->optional_sources,
 		.min_size = options->min_size,
 		.by_thread = options->group == GROUP_THREAD,
 		.max_blocks = options->max_blocks,
@@ -87,6 +99,7 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		.unwind_bytes = options->unwind_bytes,
 		.pointers_only = options->pointers_only,
 		.rung = options->rung,
+		.vm_rung = options->vm_rung,
 	};
 	char why[256];
 	int err;
@@ -108,9 +121,10 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		log_error("%s (%s)", why, strerror(-err));
 		return EXIT_FAILED;
 	}
+	say_unseen(options->sources & ~session_sources(tracing->session));
 	log_debug("malloc: attached by %s%s", session_rung_name(tracing->session),
 		  session_sleepable(tracing->session) ? ", sleepable" : "");
-	err = target_new(&tracing->target, tracing->session, options->sources, follow);
+	err = target_new(&tracing->target, tracing->session, session_sources(tracing->session), follow);
 	if (err) {
 		log_error("mappings cannot be watched: %s; run as root, or see 'heldby doctor'", strerror(-err));
 		return EXIT_FAILED;
@@ -239,6 +253,22 @@ static void describe_tables(struct tracing *tracing, struct report_table tables[
 	tables[4] = (struct report_table){ "unwind rows", unwind.rows, unwind.max_rows, "--unwind-memory" };
 }
 
+/* Where the sources that are traced are seen; their number. */
+static size_t describe_hooks(const struct tracing *tracing, struct report_hook hooks[HB_SRC_END])
+{
+	const enum vm_rung vm = session_vm_rung(tracing->session);
+	size_t count = 0;
+
+	for (uint32_t source = HB_SRC_MALLOC; source <= HB_SRC_DIRECT; source++) {
+		if (session_sources(tracing->session) >> source & 1)
+			hooks[count++] = (struct report_hook){ report_source_name(source),
+							       session_rung_name(tracing->session) };
+	}
+	if (vm != VM_RUNG_END)
+		hooks[count++] = (struct report_hook){ report_source_name(HB_SRC_MMAP), vmhooks_name(vm) };
+	return count;
+}
+
 /* Ranking asks for names, and names may take long. */
 struct ranking {
 	struct tracing *tracing;
@@ -299,13 +329,11 @@ int tracing_report(struct tracing *tracing, bool final)
 	__cleanup(freep) struct process_info *processes = NULL;
 	struct ranking ranking = { .tracing = tracing };
 	__cleanup(freep) struct board_row *rows = NULL;
-	const struct report_hook hooks[] = {
-		{ "malloc", session_rung_name(tracing->session) },
-		{ "direct", session_rung_name(tracing->session) },
-	};
+	struct report_hook hooks[HB_SRC_END];
 	struct report_table tables[TABLES];
 	struct report report = {
-		.final = final, .hooks = hooks, .hooks_count = 2, .tables = tables, .tables_count = TABLES,
+		.final = final, .hooks = hooks, .hooks_count = describe_hooks(tracing, hooks),
+		.tables = tables, .tables_count = TABLES,
 	};
 	char host[65] = "";
 	uint64_t now_ns;

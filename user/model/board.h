@@ -102,7 +102,7 @@ int board_update(struct board *board, const struct board_site *sites, size_t cou
 /* Forget every site of @gen. */
 void board_forget(struct board *board, uint32_t gen);
 
-/* Sums over all sites of @gen, of all their blocks: outstanding is allocated less freed. */
+/* Sums over all blocks (malloc, direct) of @gen: outstanding is allocated less freed. */
 struct board_sums {
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t allocated_bytes, allocated_count;

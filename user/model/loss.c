@@ -73,6 +73,9 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_STACKS_ENDED + HB_END_ANONYMOUS] = { "walks_anonymous", LOSS_FILL,
 		"walks into code of no file" },
 	[HB_CNT_STACKS_ENDED + HB_END_BUSY] = { "walks_busy", LOSS_FILL, "walks while mappings changed" },
+	[HB_CNT_MAP_RING_FULL] = { "mapping_changes", LOSS_NOTE,
+				   "changes of mappings that found their ring full: the mappings were read anew; try a "
+				   "larger --max-events" },
 	[LOSS_MAP_EVENTS] = { "mapping_events", LOSS_DROPPED,
 		"new mappings not heard of: the ring of mappings was full; frames there stay "
 		"without a name" },
@@ -95,6 +98,9 @@ static const struct loss_kind kinds[] = {
 	[LOSS_ROWS_DROPPED] = { "unwind_rows_dropped", LOSS_NOTE,
 		"files whose unwind rows, unused for a while, went to make room for others; they come "
 		"back when they are needed" },
+	[LOSS_PUT_OFF] = { "put_off_readings", LOSS_NOTE,
+		"looks at a process put off: it was ending, or its cgroup or the host had hardly any memory left, "
+		"and a look can get another process killed then" },
 };
 
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == LOSS_END, "every counter has its row");

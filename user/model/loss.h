@@ -27,6 +27,7 @@ enum loss_user {
 	LOSS_FORGOTTEN,               /* note: ended process images no longer kept */
 	LOSS_ROWS_REFUSED,            /* note: files whose unwind rows did not fit */
 	LOSS_ROWS_DROPPED,            /* note: files whose unwind rows went to make room */
+	LOSS_PUT_OFF,                 /* note: readings of processes that were put off */
 	LOSS_END
 };
 

@@ -22,9 +22,15 @@ struct process_info {
 	size_t allocators_count;
 	const char *runtime;  /* "jvm 17.0.15+6", or NULL */
 	const char *blind;    /* why malloc cannot be seen here, or NULL */
+	bool blocks_untraced; /* neither malloc nor direct is traced */
 	uint64_t rss_bytes;   /* 0: unknown */
+	/* Its address space, where mappings are watched; mapped_bytes 0: unknown. */
+	uint64_t mapped_bytes, committed_bytes; /* committed: readable or writable */
+	uint64_t mapped_before_bytes; /* of mapped_bytes: not seen being mapped */
+	uint64_t mapped_by_allocators_bytes;    /* and inside allocators' calls; the rest is in the sites of mmap */
+	bool mapped_doubtful; /* changes were lost, and the kernel's own list could not be read since */
 	bool exited;          /* this image has ended, by exit or exec */
-	/* Sums over its sites, whatever the filters show. */
+	/* Sums over its blocks (malloc, direct), whatever the filters show. */
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t allocated_bytes, allocated_count;
 	uint64_t freed_bytes, freed_count;

@@ -7,6 +7,8 @@
 static const char *const source_names[HB_SRC_END] = {
 	[HB_SRC_MALLOC] = "malloc",
 	[HB_SRC_DIRECT] = "direct",
+	[HB_SRC_MMAP] = "mmap",
+	[HB_SRC_PAGES] = "pages",
 };
 
 static const char *const sort_names[] = {
@@ -87,7 +89,7 @@ uint64_t report_walks(const struct report_stacks *stacks)
 
 bool report_sees(const struct process_info *process)
 {
-	return !process->blind || process->allocated_count;
+	return !process->blocks_untraced && (!process->blind || process->allocated_count);
 }
 
 bool report_approximate(const struct report *report)

@@ -3,11 +3,14 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -57,10 +60,10 @@ int attach_multi(int prog_fd, int type, bool returns, int file_fd, const uint64_
 	return fd < 0 ? -errno : fd;
 }
 
-/* The dynamic type of the uprobe event source, or negative errno. */
-static int uprobe_pmu_type(void)
+/* The dynamic type of an event source, or negative errno. */
+static int pmu_type(const char *path)
 {
-	FILE *file = fopen("/sys/bus/event_source/devices/uprobe/type", "re");
+	FILE *file = fopen(path, "re");
 	int type;
 
 	if (!file)
@@ -74,7 +77,7 @@ static int uprobe_pmu_type(void)
 int attach_perf(int prog_fd, bool returns, int file_fd, uint64_t offset, uint64_t cookie, pid_t pid)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
-	int type = uprobe_pmu_type();
+	int type = pmu_type("/sys/bus/event_source/devices/uprobe/type");
 	struct perf_event_attr attr;
 	char path[32];
 	int event, link;
@@ -101,4 +104,100 @@ int attach_perf(int prog_fd, bool returns, int file_fd, uint64_t offset, uint64_
 	}
 	close(event); /* the link holds it */
 	return link;
+}
+
+/* An event of the whole system, with a program. Kernels before 5.15 have no link for it: the event itself. */
+static int attach_event(int prog_fd, struct perf_event_attr *attr)
+{
+	int event, link;
+
+	attr->size = sizeof(*attr);
+	event = syscall(SYS_perf_event_open, attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (event < 0)
+		return -errno;
+	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, NULL);
+	if (link < 0 && !ioctl(event, PERF_EVENT_IOC_SET_BPF, prog_fd)) {
+		link = event;
+		event = -1;
+	}
+	if (link >= 0 && ioctl(event < 0 ? link : event, PERF_EVENT_IOC_ENABLE, 0) < 0) {
+		int err = -errno;
+
+		close(link);
+		link = err;
+	} else if (link < 0) {
+		link = -errno;
+	}
+	if (event >= 0)
+		close(event);
+	return link;
+}
+
+int attach_tracepoint(int prog_fd, uint64_t id)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .config = id };
+
+	return attach_event(prog_fd, &attr);
+}
+
+int attach_kprobe(int prog_fd, bool returns, const char *function)
+{
+	int type = pmu_type("/sys/bus/event_source/devices/kprobe/type");
+	struct perf_event_attr attr = { .config = returns, .kprobe_func = (uintptr_t)function };
+
+	if (type < 0)
+		return type;
+	attr.type = type;
+	return attach_event(prog_fd, &attr);
+}
+
+int attach_traced(int prog_fd)
+{
+	int link = bpf_raw_tracepoint_open(NULL, prog_fd);
+
+	return link < 0 ? -errno : link;
+}
+
+/* Whether @dir is the root of a tracefs. */
+static bool is_tracefs(int dir)
+{
+	return dir >= 0 && !faccessat(dir, "events/enable", F_OK, 0);
+}
+
+int attach_tracefs(void)
+{
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	int dir, context;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		dir = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (is_tracefs(dir))
+			return dir;
+		if (dir >= 0)
+			close(dir);
+	}
+	/* Mounted nowhere: a mount of our own that nobody else sees. */
+	context = fsopen("tracefs", FSOPEN_CLOEXEC);
+	if (context < 0)
+		return -errno;
+	dir = fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ? -1 : fsmount(context, FSMOUNT_CLOEXEC, 0);
+	if (dir < 0)
+		dir = -errno;
+	close(context);
+	return dir;
+}
+
+int64_t attach_tracepoint_id(int tracefs, const char *group, const char *name)
+{
+	char path[128], text[32] = "";
+	int fd;
+	ssize_t bytes;
+
+	snprintf(path, sizeof(path), "events/%s/%s/id", group, name);
+	fd = openat(tracefs, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	bytes = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	return bytes > 0 ? strtoll(text, NULL, 10) : -EIO;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One attachment of a program to places in a file, on one rung. Owned as a file descriptor. */
+/* One attachment of a program to places in a file, or in the kernel, on one rung. Owned as a file descriptor. */
 #ifndef HB_PROBE_ATTACH_H
 #define HB_PROBE_ATTACH_H
 
@@ -22,5 +22,17 @@ int attach_multi(int prog_fd, int type, bool returns, int file_fd, const uint64_
 
 /* The same for one place through a perf event. The link's descriptor or negative errno. */
 int attach_perf(int prog_fd, bool returns, int file_fd, uint64_t offset, uint64_t cookie, pid_t pid);
+
+/*
+ * To the kernel, wherever it is hit: a tracepoint by its id, a function at its entry or return, and what a
+ * program of fentry and fexit was loaded for. A descriptor that ends it when closed, or negative errno.
+ */
+int attach_tracepoint(int prog_fd, uint64_t id);
+int attach_kprobe(int prog_fd, bool returns, const char *function);
+int attach_traced(int prog_fd);
+
+/* The root of a tracefs (O_PATH), mounted or not; the id of an event there. Or negative errno. */
+int attach_tracefs(void);
+int64_t attach_tracepoint_id(int tracefs, const char *group, const char *name);
 
 #endif

@@ -141,8 +141,11 @@ static void purge(struct target *target, const struct board_site *sites, size_t 
 	}
 	for (size_t i = 0; i < n; i++) {
 		process = target_process(target, gens[i]);
-		if (process)
-			process->purged = true;
+		if (!process)
+			continue;
+		process->purged = true;
+		vma_free(process->mappings); /* the board has its sites */
+		process->mappings = NULL;
 	}
 	target->ended -= n;
 	forget_oldest(target);
@@ -162,14 +165,20 @@ static bool purge_is_due(struct target *target)
 int target_read(struct target *target, const struct target_reading *reading)
 {
 	__cleanup(freep) struct board_site *sites = NULL;
-	uint64_t now_ns = clock_mono_ns();
+	uint64_t now_ns;
 	size_t count = 0;
 	int err;
 
 	naming_release(target);
+	target_retry(target);
+	target_maps_check(target);
+	now_ns = clock_mono_ns(); /* later than all that was heard of */
 	err = session_sites(target->session, &sites, &count);
 	if (!err && reading->walk)
 		err = walk_blocks(target, sites, count, now_ns, reading->older_ns);
+	if (!err)
+		err = target_maps_sites(target, now_ns > reading->older_ns ? now_ns - reading->older_ns : 0, &sites,
+					&count);
 	if (!err)
 		err = board_update(target->board, sites, count, now_ns);
 	if (!err && !reading->last && purge_is_due(target))
@@ -200,6 +209,8 @@ static void add_allocator(struct process *process, struct process_info *info, co
 
 static const char *why_blind(const struct process *process)
 {
+	if (process->refused)
+		return "its files are not looked at while memory is short: that can get another process killed";
 	if (!process->now.map.count || process->now.unread)
 		return "it ended before its files could be read";
 	for (size_t i = 0; i < process->now.modules_count; i++) {
@@ -207,6 +218,20 @@ static const char *why_blind(const struct process *process)
 			return "the probes were refused";
 	}
 	return "none of its files has malloc among its symbols";
+}
+
+static void fill_mappings(const struct process *process, struct process_info *info)
+{
+	struct vma_sums sums;
+
+	if (!process->mappings)
+		return;
+	vma_sums(process->mappings, &sums);
+	info->mapped_bytes = sums.mapped_bytes;
+	info->committed_bytes = sums.committed_bytes;
+	info->mapped_before_bytes = sums.owned_bytes[VMA_BEFORE];
+	info->mapped_by_allocators_bytes = sums.owned_bytes[VMA_ALLOCATOR];
+	info->mapped_doubtful = process->mappings_doubtful;
 }
 
 static void fill_info(struct target *target, struct process *process, struct process_info *info)
@@ -226,6 +251,8 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	info->exited = process->exited;
 	if (!process->exited && !proc_open(&proc, process->pid))
 		info->rss_bytes = proc_rss_bytes(&proc);
+	fill_mappings(process, info);
+	info->blocks_untraced = !(target->sources & (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT));
 	names = reallocarray(process->allocators, process->now.modules_count + 1, sizeof(*names));
 	if (names)
 		process->allocators = names;
@@ -235,7 +262,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 			info->runtime = process->now.modules[i]->set.runtime;
 	}
 	info->allocators = process->allocators;
-	if (!info->allocators_count)
+	if (!info->allocators_count && (target->sources >> HB_SRC_MALLOC & 1))
 		info->blind = why_blind(process);
 	board_sums(target->board, process->gen, &sums);
 	info->outstanding_bytes = sums.outstanding_bytes;
@@ -283,6 +310,7 @@ void target_losses(struct target *target, struct losses *losses)
 	losses->counts[LOSS_UNREAD_FILES] = target->unread;
 	losses->counts[LOSS_ATTACH_FAILED] = modules_failed(target->modules);
 	losses->counts[LOSS_FORGOTTEN] = target->forgotten;
+	losses->counts[LOSS_PUT_OFF] = target->put_off;
 	target_unwind_fill(target, &unwind);
 	losses->counts[LOSS_ROWS_REFUSED] = unwind.refused;
 	losses->counts[LOSS_ROWS_DROPPED] = unwind.dropped;
@@ -309,6 +337,7 @@ void target_free(struct target *target)
 		free(text);
 	}
 	free(target->room);
+	recent_free(target->recent);
 	worker_free(target->worker);
 	modules_free(target->modules);
 	unwind_tables_free(target->tables);

@@ -94,6 +94,16 @@ static void add_object(struct queue *queue, const struct hb_ev_object *object)
 	event->object = *object;
 }
 
+static void add_vm(struct queue *queue, const struct hb_ev_map *vm)
+{
+	struct queued *event = append(queue, vm->time_ns);
+
+	if (!event)
+		return;
+	event->kind = QUEUED_VM;
+	event->vm = *vm;
+}
+
 static void add_event(void *ctx, const void *data, size_t bytes)
 {
 	uint32_t kind;
@@ -103,7 +113,9 @@ static void add_event(void *ctx, const void *data, size_t bytes)
 	memcpy(&kind, data, sizeof(kind));
 	if (kind == HB_EV_OBJECT && bytes >= sizeof(struct hb_ev_object))
 		add_object(ctx, data);
-	else if (kind != HB_EV_OBJECT && bytes >= sizeof(struct hb_ev_process))
+	else if (kind == HB_EV_MAP && bytes >= sizeof(struct hb_ev_map))
+		add_vm(ctx, data);
+	else if (kind >= HB_EV_FORK && kind <= HB_EV_EXIT && bytes >= sizeof(struct hb_ev_process))
 		add_process(ctx, data);
 }
 

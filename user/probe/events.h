@@ -16,6 +16,7 @@ enum queued_kind {
 	QUEUED_PROCESS,
 	QUEUED_OBJECT,
 	QUEUED_MAP,
+	QUEUED_VM,
 };
 
 struct queued {
@@ -26,6 +27,7 @@ struct queued {
 		struct hb_ev_process process;
 		struct hb_ev_object object;
 		struct map_event map; /* its path is the queue's */
+		struct hb_ev_map vm;
 	};
 };
 

@@ -11,10 +11,21 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
 #include "attach.h"
+
+bool features_since(unsigned int major, unsigned int minor)
+{
+	unsigned int is_major, is_minor;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &is_major, &is_minor) != 2)
+		return true;
+	return is_major > major || (is_major == major && is_minor >= minor);
+}
 
 /* The function our smallest programs are put on. */
 __attribute__((noinline, used, noclone)) static void probed_function(void)

@@ -32,6 +32,9 @@ struct features {
 	enum rung best;              /* RUNG_END: none works */
 };
 
+/* Whether the kernel is Linux @major.@minor or newer: for what no try can find out. */
+bool features_since(unsigned int major, unsigned int minor);
+
 /*
  * Find the best rung, and with @all try the lesser ones too (each takes some 50 ms, for links go
  * after an RCU grace period). Without root everything is refused with the reason.

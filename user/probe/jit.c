@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "jit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -50,12 +51,13 @@ void jit_look(struct jit *jit, pid_t pid)
 		jit->map = jitfiles_open_map(&proc);
 }
 
-void jit_dump(struct jit *jit, pid_t pid, uint64_t start, uint64_t end)
+int jit_dump(struct jit *jit, pid_t pid, const struct proc_mapped *mapped)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 
 	if (jit && jit->dump < 0 && !proc_open(&proc, pid))
-		jit->dump = jitfiles_open_dump(&proc, start, end);
+		jit->dump = jitfiles_open_dump(&proc, mapped);
+	return jit && jit->dump == -EBUSY ? -EBUSY : 0;
 }
 
 static void read_new(struct jit *jit, pid_t pid)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../remote/procfs.h"
+
 struct jit;
 
 /* NULL if memory is short; every function here takes NULL. */
@@ -18,8 +20,8 @@ void jit_free(struct jit *jit);
  */
 void jit_look(struct jit *jit, pid_t pid);
 
-/* @pid maps a jitdump at [start, end). */
-void jit_dump(struct jit *jit, pid_t pid, uint64_t start, uint64_t end);
+/* @pid maps a jitdump. 0, also if it cannot be used; -EBUSY: not to be opened now, ask again later. */
+int jit_dump(struct jit *jit, pid_t pid, const struct proc_mapped *mapped);
 
 /*
  * The name of the code around @address, borrowed until the next call; NULL: none. What is new in the

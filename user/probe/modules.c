@@ -3,17 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include <uthash.h>
 
 #include "../base/cleanup.h"
 #include "../base/log.h"
+#include "../remote/gate.h"
 #include "../remote/procfs.h"
 
 /* By the kernel's name for a mapped file: spares opening libc once more in every process. */
@@ -86,6 +85,7 @@ void modules_free(struct modules *modules)
 		HASH_DEL(modules->files, file);
 		session_detach(file->module.everywhere);
 		probe_set_release(&file->module.set);
+		free(file->module.allocating);
 		free(file->module.path);
 		free(file);
 	}
@@ -104,6 +104,33 @@ static void keep_sources(struct probe_set *set, unsigned int sources)
 	set->count = kept;
 	if (!(sources >> HB_SRC_MALLOC & 1))
 		set->left_out = 0;
+}
+
+static int compare_addresses(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Remember which functions allocate, whatever is traced. */
+static void keep_functions(struct module *module)
+{
+	const struct probe_set *set = &module->set;
+
+	module->allocating = calloc(set->count + 1, sizeof(*module->allocating));
+	for (size_t i = 0; module->allocating && i < set->count; i++) {
+		const struct elf_symbol *function = NULL;
+		uint64_t vaddr;
+
+		/* The probe may lie behind the function's first instruction. */
+		if (set->points[i].place != PLACE_RET && elffile_vaddr(module->file, set->points[i].offset, &vaddr))
+			function = elffile_function(module->file, vaddr);
+		if (function)
+			module->allocating[module->allocating_count++] = function->vaddr;
+	}
+	if (module->allocating)
+		qsort(module->allocating, module->allocating_count, sizeof(*module->allocating), compare_addresses);
 }
 
 /* Give @known's file its number. */
@@ -139,6 +166,7 @@ int modules_opened(struct modules *modules, int fd, const char *path, int root, 
 		free(known);
 		return err;
 	}
+	keep_functions(&known->module);
 	keep_sources(&known->module.set, modules->sources);
 	HASH_ADD_PTR(modules->files, file, known);
 	known->module.path = path ? strdup(path) : NULL;
@@ -176,48 +204,28 @@ static void opened_close(struct opened *opened)
 	fd_closep(&opened->root);
 }
 
-/*
- * Whether @fd is the file that the kernel maps as inode @ino. An overlay shows numbers of its own, and maps
- * the files beneath it: there the place where it was found has to do.
- */
-static bool is_inode(int fd, uint64_t ino)
-{
-	struct statfs fs;
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return false;
-	return st.st_ino == ino || (!fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC);
-}
-
-static int open_in_process(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path,
-			   struct opened *opened)
+static int open_in_process(pid_t pid, const struct proc_mapped *mapped, struct opened *opened)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	int fd = proc_open(&proc, pid);
+	int err = proc_open(&proc, pid);
 
-	if (fd)
-		return fd;
+	if (err)
+		return err;
 	opened->root = proc_open_root(&proc);
-	fd = proc_open_mapping(&proc, start, end);
-	if (fd == -ENOTSUP || (fd >= 0 && is_inode(fd, id->ino)))
-		return fd;
-	fd_closep(&fd); /* another file lies there by now */
-	fd = proc_open_in_root(&proc, path);
-	if (fd >= 0 && !is_inode(fd, id->ino)) {
-		close(fd);
-		return -ESTALE;
-	}
-	return fd;
+	opened->fd = proc_open_mapped(&proc, mapped);
+	return opened->fd < 0 ? opened->fd : 0;
 }
 
-static int open_mapped(pid_t pid, const struct module_id *id, uint64_t start, uint64_t end, const char *path,
-		       struct opened *opened)
+static int open_mapped(pid_t pid, const struct module_id *id, const struct proc_mapped *mapped, struct opened *opened)
 {
-	opened->fd = open_in_process(pid, id, start, end, path, opened);
-	if (opened->fd < 0 && opened->fd != -ENOTSUP)
-		opened->fd = open_by_name(id, path);
-	return opened->fd < 0 ? opened->fd : 0;
+	int err = open_in_process(pid, mapped, opened);
+
+	if (!err || err == -ENOTSUP)
+		return err;
+	opened->fd = open_by_name(id, mapped->path);
+	if (opened->fd >= 0)
+		return 0;
+	return err == -EBUSY ? err : opened->fd; /* what is refused now may be had later */
 }
 
 /* Whether the file that @known was made from has been written to since. */
@@ -250,6 +258,7 @@ static void remember(struct modules *modules, const struct module_id *key, struc
 int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *id, uint64_t start, uint64_t end,
 		   const char *path, struct module **module)
 {
+	const struct proc_mapped mapped = { .start = start, .end = end, .ino = id->ino, .path = path };
 	__cleanup(opened_close) struct opened opened = { -1, -1 };
 	struct module_id key;
 	struct known_id *known;
@@ -268,11 +277,12 @@ int modules_mapped(struct modules *modules, pid_t pid, const struct module_id *i
 		*module = known->module;
 		return 0;
 	}
-	err = open_mapped(pid, id, start, end, path, &opened);
+	err = open_mapped(pid, id, &mapped, &opened);
 	if (err == -ENOTSUP)
 		return 0;
 	if (err) {
-		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path, strerror(-err));
+		log_debug("%s: cannot be opened (%s); its frames stay unnamed", path,
+			  err == -EBUSY ? gate_why() : strerror(-err));
 		return err; /* not remembered: the next process that maps it may still have it */
 	}
 	err = modules_opened(modules, opened.fd, path, opened.root, module);
@@ -300,19 +310,13 @@ static void also(struct modules *modules, uint32_t object, struct module *module
 int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, uint64_t ino, uint32_t object,
 		  const char *path, struct module **module)
 {
-	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	const struct proc_mapped mapped = { .start = start, .end = end, .ino = ino, .path = path };
 	__cleanup(opened_close) struct opened opened = { -1, -1 };
-	int err = proc_open(&proc, pid);
+	int err = open_in_process(pid, &mapped, &opened);
 
 	*module = NULL;
 	if (err)
 		return err;
-	opened.root = proc_open_root(&proc);
-	opened.fd = proc_open_mapping(&proc, start, end);
-	if (opened.fd < 0)
-		return opened.fd;
-	if (!is_inode(opened.fd, ino))
-		return -ESTALE; /* another file lies there by now */
 	err = modules_opened(modules, opened.fd, path, opened.root, module);
 	if (!err && *module && (*module)->object) {
 		unwind_tables_identify(modules->tables, (*module)->object, opened.fd);
@@ -388,6 +392,24 @@ bool modules_only_allocates(const struct modules *modules, const struct elf_file
 			return true;
 	}
 	return false;
+}
+
+bool modules_allocates_at(const struct modules *modules, const struct elf_file *file, uint64_t offset)
+{
+	const struct elf_symbol *function;
+	const struct known_file *known;
+	uint64_t vaddr;
+
+	HASH_FIND_PTR(modules->files, &file, known);
+	if (!known || !known->module.allocating_count)
+		return false;
+	if (modules_only_allocates(modules, file))
+		return true;
+	if (!elffile_vaddr(file, offset, &vaddr))
+		return false;
+	function = elffile_function(file, vaddr);
+	return function && bsearch(&function->vaddr, known->module.allocating, known->module.allocating_count,
+				   sizeof(function->vaddr), compare_addresses);
 }
 
 void modules_stop(struct modules *modules)

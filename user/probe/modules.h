@@ -18,6 +18,8 @@
 struct module {
 	struct elf_file *file;  /* borrowed from the symbol cache */
 	struct probe_set set;   /* where it allocates; count 0: nowhere */
+	uint64_t *allocating;   /* addresses (vaddr) of the functions that allocate, sorted, traced or not */
+	size_t allocating_count;
 	struct session_probes *everywhere; /* probes for all processes, or NULL */
 	bool failed;            /* probes could not be put */
 	uint32_t object;        /* its number in the unwind tables, 0: none */
@@ -67,6 +69,9 @@ int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t e
 /* The module whose number in the unwind tables is @object, or whose file is @file; NULL: none. */
 struct module *modules_by_object(const struct modules *modules, uint32_t object);
 struct module *modules_by_file(const struct modules *modules, const struct elf_file *file);
+
+/* Whether the code at @offset of @file belongs to an allocator, or to a function that allocates. */
+bool modules_allocates_at(const struct modules *modules, const struct elf_file *file, uint64_t offset);
 
 /* Put @module's probes for every process. True if they are there now and were not before. */
 bool modules_probe_everywhere(struct modules *modules, struct module *module);

@@ -11,7 +11,7 @@
 /* Frames of one stack at the most: each may have others inlined into it. */
 #define FRAMES_ROOM (HB_FRAMES_LIMIT * 4 + LINES_INLINED_MAX)
 
-const struct kept_stack *naming_stack(struct target *target, uint64_t key)
+struct kept_stack *naming_stack(struct target *target, uint64_t key)
 {
 	__cleanup(freep) struct hb_stack *stack = NULL;
 	struct kept_stack *kept;
@@ -28,6 +28,7 @@ const struct kept_stack *naming_stack(struct target *target, uint64_t key)
 	kept->key = key;
 	kept->count = stack->count;
 	kept->end = stack->end;
+	kept->allocates = ANSWER_UNKNOWN;
 	memcpy(kept->frames, stack->frames, stack->count * sizeof(kept->frames[0]));
 	HASH_ADD(hh, target->stacks, key, sizeof(kept->key), kept);
 	return kept;
@@ -168,6 +169,21 @@ static size_t allocator_frames(struct target *target, const struct process *proc
 		n++;
 	}
 	return n < kept->count ? n : 0;
+}
+
+bool naming_allocates(struct target *target, const struct process *process, struct kept_stack *kept)
+{
+	if (kept->allocates == ANSWER_UNKNOWN) {
+		kept->allocates = ANSWER_NO;
+		for (size_t i = 0; i < kept->count && kept->allocates == ANSWER_NO; i++) {
+			const struct place place = place_of(target, process, kept->frames[i]);
+
+			if (place.file &&
+			    modules_allocates_at(target->modules, place.file, place.offset - !place.exact))
+				kept->allocates = ANSWER_YES;
+		}
+	}
+	return kept->allocates == ANSWER_YES;
 }
 
 /* Why the walk went no further, on its last frame. */

@@ -51,25 +51,37 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-static void choose_programs(struct session *session)
+static int choose_programs(struct session *session)
 {
 	struct heldby_bpf *bpf = session->bpf;
+	const bool uprobes = session->rung != RUNG_END;
 	bool one = session->rung == RUNG_SESSION;
 	int type = session->rung == RUNG_PERF ? 0 : ATTACH_UPROBE_MULTI;
-	struct bpf_program *const uprobes[] = {
+	struct bpf_program *const probes[] = {
 		bpf->progs.hb_malloc_sess, bpf->progs.hb_malloc_enter, bpf->progs.hb_malloc_exit,
 		bpf->progs.hb_malloc_ret, bpf->progs.hb_free_enter,
 	};
 
-	for (size_t i = 0; i < sizeof(uprobes) / sizeof(uprobes[0]); i++) {
-		bpf_program__set_expected_attach_type(uprobes[i], type);
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
+		bpf_program__set_autoload(probes[i], uprobes);
+		bpf_program__set_expected_attach_type(probes[i], type);
 		if (session->sleepable)
-			bpf_program__set_flags(uprobes[i], BPF_F_SLEEPABLE);
+			bpf_program__set_flags(probes[i], BPF_F_SLEEPABLE);
 	}
 	bpf_program__set_expected_attach_type(bpf->progs.hb_malloc_sess, ATTACH_UPROBE_SESSION);
-	bpf_program__set_autoload(bpf->progs.hb_malloc_sess, one);
-	bpf_program__set_autoload(bpf->progs.hb_malloc_enter, !one);
-	bpf_program__set_autoload(bpf->progs.hb_malloc_exit, !one);
+	bpf_program__set_autoload(bpf->progs.hb_malloc_sess, uprobes && one);
+	bpf_program__set_autoload(bpf->progs.hb_malloc_enter, uprobes && !one);
+	bpf_program__set_autoload(bpf->progs.hb_malloc_exit, uprobes && !one);
+	bpf_program__set_autoload(bpf->progs.hb_file_number, !session->pointers_why);
+	bpf_program__set_autoload(bpf->progs.hb_task_exec, session->storage);
+	bpf_program__set_autoload(bpf->progs.hb_task_exit, session->storage);
+	bpf_program__set_autoload(bpf->progs.hb_task_signal, session->storage);
+	bpf_program__set_autoload(bpf->progs.hb_image_exec, !session->storage);
+	bpf_program__set_autoload(bpf->progs.hb_image_exit, !session->storage);
+	bpf_map__set_autocreate(bpf->maps.hb_pending, session->storage);
+	bpf_map__set_autocreate(bpf->maps.hb_deep, session->storage);
+	bpf_map__set_autocreate(bpf->maps.hb_vm_calls, session->storage);
+	return vmhooks_choose(bpf->obj, session->vm_rung);
 }
 
 /* A ring that holds @events: a power of two, and no less than a page (kernel/bpf/ringbuf.c). */
@@ -83,6 +95,24 @@ static uint32_t ring_bytes(uint32_t events)
 	return bytes;
 }
 
+/*
+ * Kernels before 5.11 complain of programs that allocate rows as they come: what is used has all its rows
+ * from the start there, and the rest next to none.
+ */
+static void allocate_ahead(struct heldby_bpf *bpf)
+{
+	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks };
+	struct bpf_map *const unused[] = { bpf->maps.hb_live, bpf->maps.hb_sites, bpf->maps.hb_objects,
+					   bpf->maps.hb_inodes, bpf->maps.hb_spaces };
+
+	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
+		bpf_map__set_map_flags(used[i], 0);
+	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
+		bpf_map__set_map_flags(unused[i], 0);
+		bpf_map__set_max_entries(unused[i], 1);
+	}
+}
+
 static void set_knobs(struct session *session, const struct session_options *options)
 {
 	struct heldby_bpf *bpf = session->bpf;
@@ -93,46 +123,87 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf->rodata->hb_by_thread = options->by_thread;
 	bpf->rodata->hb_session = session->rung == RUNG_SESSION;
 	bpf->rodata->hb_can_fault = session->sleepable;
+	bpf->rodata->hb_no_storage = !session->storage;
 	bpf->rodata->hb_unwind = !session->pointers_why;
 	bpf->rodata->hb_frames_max = options->max_frames;
-	bpf_map__set_max_entries(bpf->maps.hb_live, options->max_blocks);
-	bpf_map__set_max_entries(bpf->maps.hb_sites, options->max_sites);
+	bpf_map__set_max_entries(bpf->maps.hb_live, session->rung == RUNG_END ? 1 : options->max_blocks);
+	bpf_map__set_max_entries(bpf->maps.hb_sites, session->rung == RUNG_END ? 1 : options->max_sites);
 	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
 	bpf_map__set_max_entries(bpf->maps.hb_procs, options->max_processes);
 	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
+	bpf_map__set_max_entries(bpf->maps.hb_map_ring,
+				 session->vm_rung == VM_RUNG_END ? ring_bytes(1) : ring_bytes(options->max_events) * 8);
 	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
 	bpf_map__set_max_entries(bpf->maps.hb_chunks, chunks);
 	/* Text has about one row in 60 bytes: a chunk's rows are those of some twenty pages. */
 	if (chunks * 256 > bpf_map__max_entries(bpf->maps.hb_pages))
 		bpf_map__set_max_entries(bpf->maps.hb_pages, chunks * 256);
+	if (!session->storage)
+		allocate_ahead(bpf);
 	session->options = *options;
+}
+
+#define OF_FUNCTIONS (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT) /* sources that probe functions */
+
+/* Why no function can be probed here; NULL: they can. */
+static const struct feature *lacking(const struct features *features, const struct session_options *options)
+{
+	enum rung rung = options->rung == RUNG_END ? features->best : options->rung;
+
+	if (rung == RUNG_END || !features->rungs[rung].works)
+		return &features->rungs[rung == RUNG_END ? RUNG_PERF : rung];
+	return features->task_storage.works ? NULL : &features->task_storage;
 }
 
 static int choose_rung(struct session *session, const struct session_options *options, char *why, size_t size)
 {
+	const struct feature *without;
 	struct features features;
 
 	features_probe(&features, options->rung != RUNG_END);
 	session->rung = options->rung == RUNG_END ? features.best : options->rung;
-	if (session->rung == RUNG_END || !features.rungs[session->rung].works) {
-		const struct feature *last = &features.rungs[session->rung == RUNG_END ? RUNG_PERF : session->rung];
-
-		snprintf(why, size, "no uprobe can be set here (%s: %s); run as root, or see 'heldby doctor'",
-			 last->name, last->why);
-		return -EPERM;
-	}
-	if (!features.btf.works || !features.task_storage.works) {
-		const struct feature *lacking = features.btf.works ? &features.task_storage : &features.btf;
-
-		snprintf(why, size, "this kernel lacks %s (%s)", lacking->name, lacking->why);
+	session->storage = features.task_storage.works;
+	without = features.btf.works ? lacking(&features, options) : &features.btf;
+	if (without && (without == &features.btf || (session->sources & OF_FUNCTIONS & ~options->optional_sources))) {
+		snprintf(why, size, "no function can be probed here (%s: %s); run as root, or see 'heldby doctor'",
+			 without->name, without->why);
 		return -EOPNOTSUPP;
 	}
-	session->sleepable = features.sleepable.works;
+	if (without || !(session->sources & OF_FUNCTIONS)) {
+		session->rung = RUNG_END;
+		session->sources &= ~OF_FUNCTIONS;
+	}
+	session->sleepable = features.sleepable.works && session->rung != RUNG_END;
 	if (options->pointers_only)
 		session->pointers_why = "frame pointers only, as asked for by --unwind";
 	else if (!features.unwinding.works)
 		session->pointers_why = "frame pointers only: this kernel has no bpf_loop and bpf_find_vma (5.17)";
 	return 0;
+}
+
+/* Where mappings are watched, if they are to be. */
+static int choose_vm_rung(struct session *session, const struct session_options *options, char *why, size_t size)
+{
+	struct feature rungs[VM_RUNG_END];
+	enum vm_rung order[VM_RUNG_END];
+
+	session->vm_rung = VM_RUNG_END;
+	if (!(session->sources & 1u << HB_SRC_MMAP))
+		return 0;
+	vmhooks_probe(rungs);
+	vmhooks_order(order);
+	for (int i = 0; i < VM_RUNG_END && session->vm_rung == VM_RUNG_END; i++) {
+		if (rungs[order[i]].works && (options->vm_rung == VM_RUNG_END || options->vm_rung == order[i]))
+			session->vm_rung = order[i];
+	}
+	if (session->vm_rung != VM_RUNG_END)
+		return 0;
+	session->sources &= ~(1u << HB_SRC_MMAP);
+	if (session->sources && (options->optional_sources & 1u << HB_SRC_MMAP))
+		return 0;
+	snprintf(why, size, "mappings cannot be watched here (%s); leave mmap out of --sources, or see 'heldby doctor'",
+		 rungs[options->vm_rung == VM_RUNG_END ? order[0] : options->vm_rung].why);
+	return -EOPNOTSUPP;
 }
 
 /* The programs, with the unwinder or without it: the same maps and programs by name. */
@@ -155,10 +226,14 @@ fail:
 
 static int load_programs(struct session *session, const struct session_options *options)
 {
+	int err;
+
 	session->bpf = open_programs(session->pointers_why != NULL);
 	if (!session->bpf)
 		return -errno;
-	choose_programs(session);
+	err = choose_programs(session);
+	if (err)
+		return err;
 	set_knobs(session, options);
 	return heldby_bpf__load(session->bpf);
 }
@@ -171,6 +246,36 @@ static int received(void *ctx, void *data, size_t bytes)
 	return 0;
 }
 
+/* Only the programs about processes have a place of their own; the rest are put file by file. */
+static int attach_hooks(struct session *session, char *why, size_t size)
+{
+	struct bpf_program *const hooks[] = {
+		session->bpf->progs.hb_task_fork,
+		session->storage ? session->bpf->progs.hb_task_exec : session->bpf->progs.hb_image_exec,
+		session->storage ? session->bpf->progs.hb_task_exit : session->bpf->progs.hb_image_exit,
+		session->storage ? session->bpf->progs.hb_task_signal : NULL,
+	};
+
+	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+		if (!hooks[i])
+			continue;
+		session->hooks[i] = bpf_program__attach(hooks[i]);
+		if (!session->hooks[i]) {
+			snprintf(why, size, "%s could not be attached", bpf_program__name(hooks[i]));
+			return -errno;
+		}
+	}
+	return 0;
+}
+
+static int open_rings(struct session *session)
+{
+	session->ring = ring_buffer__new(bpf_map__fd(session->bpf->maps.hb_ring), received, session, NULL);
+	if (!session->ring)
+		return -errno;
+	return ring_buffer__add(session->ring, bpf_map__fd(session->bpf->maps.hb_map_ring), received, session);
+}
+
 int session_open(struct session **out, const struct session_options *options, char *why, size_t size)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -181,7 +286,15 @@ int session_open(struct session **out, const struct session_options *options, ch
 	if (!session)
 		return -ENOMEM;
 	libbpf_set_print(libbpf_print);
+	if (!features_since(5, 10)) {
+		snprintf(why, size, "this kernel is too old: Linux 5.10 or newer is needed, 5.15 for malloc");
+		err = -EOPNOTSUPP;
+		goto fail;
+	}
+	session->sources = options->sources;
 	err = choose_rung(session, options, why, size);
+	if (!err)
+		err = choose_vm_rung(session, options, why, size);
 	if (err)
 		goto fail;
 	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
@@ -195,24 +308,18 @@ int session_open(struct session **out, const struct session_options *options, ch
 		snprintf(why, size, "the kernel gave no memory for the tables; try a smaller --max-blocks");
 	if (err)
 		goto fail;
-	/* Only the programs about processes have a place of their own; the rest are put file by file. */
-	struct bpf_program *const hooks[] = {
-		session->bpf->progs.hb_task_fork, session->bpf->progs.hb_task_exec,
-		session->bpf->progs.hb_task_exit, session->bpf->progs.hb_task_signal,
-	};
-	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
-		session->hooks[i] = bpf_program__attach(hooks[i]);
-		if (!session->hooks[i]) {
-			err = -errno;
-			snprintf(why, size, "%s could not be attached", bpf_program__name(hooks[i]));
-			goto fail;
-		}
-	}
-	session->ring = ring_buffer__new(bpf_map__fd(session->bpf->maps.hb_ring), received, session, NULL);
-	if (!session->ring) {
-		err = -errno;
+	err = attach_hooks(session, why, size);
+	if (err)
+		goto fail;
+	err = vmhooks_attach(session->bpf->obj, session->vm_rung, session->vm_hooks, &session->vm_hooks_count);
+	if (err) {
+		snprintf(why, size, "mappings cannot be watched (%s: %s); leave mmap out of --sources",
+			 vmhooks_name(session->vm_rung), strerror(-err));
 		goto fail;
 	}
+	err = open_rings(session);
+	if (err)
+		goto fail;
 	*out = session;
 	return 0;
 fail:
@@ -226,6 +333,8 @@ void session_close(struct session *session)
 		return;
 	for (size_t i = 0; i < sizeof(session->hooks) / sizeof(session->hooks[0]); i++)
 		bpf_link__destroy(session->hooks[i]);
+	for (size_t i = 0; i < session->vm_hooks_count; i++)
+		close(session->vm_hooks[i]);
 	ring_buffer__free(session->ring);
 	heldby_bpf__destroy(session->bpf);
 	free(session);
@@ -238,9 +347,19 @@ enum rung session_rung(const struct session *session)
 
 const char *session_rung_name(const struct session *session)
 {
-	static const char *const names[] = { "uprobe.session", "uprobe.multi", "uprobe" };
+	static const char *const names[] = { "uprobe.session", "uprobe.multi", "uprobe", "none" };
 
 	return names[session->rung];
+}
+
+unsigned int session_sources(const struct session *session)
+{
+	return session->sources;
+}
+
+enum vm_rung session_vm_rung(const struct session *session)
+{
+	return session->vm_rung;
 }
 
 bool session_sleepable(const struct session *session)

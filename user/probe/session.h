@@ -16,8 +16,11 @@
 #include "../model/loss.h"
 #include "allocators.h"
 #include "features.h"
+#include "vmhooks.h"
 
 struct session_options {
+	unsigned int sources; /* bit 1 << enum hb_source each */
+	unsigned int optional_sources; /* of them, those to do without where the kernel cannot */
 	uint64_t min_size;   /* bytes; smaller blocks are not kept */
 	bool by_thread;      /* sites split by thread */
 	uint32_t max_blocks, max_sites, max_stacks, max_processes; /* rows */
@@ -26,6 +29,7 @@ struct session_options {
 	uint64_t unwind_bytes; /* for unwind rows */
 	bool pointers_only;  /* frame pointers, even where unwind rows could be followed */
 	enum rung rung;      /* RUNG_END: the best */
+	enum vm_rung vm_rung; /* VM_RUNG_END: the best */
 };
 
 struct session;
@@ -37,8 +41,13 @@ struct session;
 int session_open(struct session **session, const struct session_options *options, char *why, size_t size);
 void session_close(struct session *session);
 
+/* The sources that it sees: those asked for, without optional ones that the kernel cannot. */
+unsigned int session_sources(const struct session *session);
+/* How functions are probed; RUNG_END: they are not. */
 enum rung session_rung(const struct session *session);
 const char *session_rung_name(const struct session *session);
+/* Where mappings are watched; VM_RUNG_END: they are not. */
+enum vm_rung session_vm_rung(const struct session *session);
 bool session_sleepable(const struct session *session);
 /* Why stacks are walked by frame pointers only; NULL: by unwind rows. */
 const char *session_pointers_why(const struct session *session);

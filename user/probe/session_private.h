@@ -9,10 +9,15 @@
 struct session {
 	struct heldby_bpf *bpf;
 	struct bpf_link *hooks[4];
+	int vm_hooks[VM_HOOKS_MAX];
+	size_t vm_hooks_count;
+	enum vm_rung vm_rung; /* VM_RUNG_END: mappings are not watched */
 	struct ring_buffer *ring;
 	struct session_options options;
 	enum rung rung;
+	unsigned int sources; /* those it sees, a bit 1 << enum hb_source each */
 	bool sleepable;
+	bool storage;         /* threads have storage */
 	const char *pointers_why; /* no unwind rows are followed */
 	struct {
 		uint64_t blocks, sites, stacks;

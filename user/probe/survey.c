@@ -46,7 +46,6 @@ int survey_process(struct modules *modules, pid_t pid,
 {
 	__cleanup(freep) struct survey *survey = calloc(1, sizeof(*survey));
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	__cleanup(fd_closep) int fd = -1;
 	int err;
 
 	if (!survey)
@@ -56,8 +55,5 @@ int survey_process(struct modules *modules, pid_t pid,
 	survey->ctx = ctx;
 	survey->pid = pid;
 	err = proc_open(&proc, pid);
-	if (err)
-		return err;
-	fd = proc_open_file(&proc, "maps");
-	return fd < 0 ? fd : maps_walk(fd, survey_mapping, survey);
+	return err ? err : maps_read(&proc, survey_mapping, survey);
 }

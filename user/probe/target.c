@@ -52,6 +52,8 @@ static void process_free(struct process *process)
 	image_release(&process->now);
 	image_release(&process->next);
 	jit_free(process->jit);
+	vma_free(process->mappings);
+	vma_free(process->list);
 	free(process->allocators);
 	free(process->cgroup);
 	free(process);
@@ -173,19 +175,29 @@ static void put_probes(struct target *target, struct process *process, struct im
 	}
 }
 
-/* Executable memory that is no ELF file: JIT code, or the mark of a file that describes it. */
-static void made_code(struct process *process, const struct map_event *event)
+/* It is to be looked at again, at the next report. */
+static void refused(struct target *target, struct process *process)
 {
+	process->refused = true;
+	target->put_off++;
+}
+
+/* Executable memory that is no ELF file: JIT code, or the mark of a file that describes it. */
+static void made_code(struct target *target, struct process *process, const struct map_event *event)
+{
+	const struct proc_mapped mapped = {
+		.start = event->start, .end = event->end, .ino = event->ino, .path = event->path,
+	};
 	const bool dump = jitfiles_is_dump(event->path);
 
 	if (*event->path && !dump)
 		return;
 	if (!process->jit)
 		process->jit = jit_new();
-	if (dump)
-		jit_dump(process->jit, process->pid, event->start, event->end);
-	else
+	if (!dump)
 		jit_look(process->jit, process->pid);
+	else if (jit_dump(process->jit, process->pid, &mapped))
+		refused(target, process);
 }
 
 static void add_mapping(struct target *target, struct process *process, const struct map_event *event)
@@ -199,8 +211,11 @@ static void add_mapping(struct target *target, struct process *process, const st
 	struct image *image = process->execing ? &process->next : &process->now;
 	struct elf_file *file;
 	struct module *module;
+	int err = modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path, &module);
 
-	if (modules_mapped(target->modules, process->pid, &id, event->start, event->end, event->path, &module)) {
+	if (err == -EBUSY) {
+		refused(target, process);
+	} else if (err) {
 		image->unread = true;
 		target->unread++;
 	}
@@ -208,7 +223,7 @@ static void add_mapping(struct target *target, struct process *process, const st
 	target_mapped(target, process, image, event->start, event->end, event->offset, file);
 	addrmap_add(&image->map, event->start, event->end, event->offset, event->path, file);
 	if (!module) {
-		made_code(process, event);
+		made_code(target, process, event);
 		return;
 	}
 	put_probes(target, process, image, module, event->path);
@@ -236,6 +251,7 @@ static void ended(struct target *target, struct process *process)
 	if (process->exited)
 		return;
 	process->exited = true;
+	target->unread += process->refused; /* it is too late now */
 	detach_own(process);
 	if (process->gen) {
 		if (target->tables)
@@ -271,6 +287,7 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	memcpy(child->comm, event->comm, sizeof(child->comm));
 	child->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
 	describe(child);
+	target_maps_begin(target, child, parent);
 	if (!parent)
 		return;
 	addrmap_copy(&child->now.map, &parent->now.map);
@@ -288,6 +305,8 @@ static void inherit(struct process *to, struct process *from)
 	from->jit = from->execing ? NULL : from->jit;
 	from->next = (struct image){ 0 };
 	addrmap_init(&from->next.map);
+	to->refused = from->execing && from->refused;
+	from->refused = false;
 	from->execing = false;
 	to->probes = from->probes;
 	to->probes_count = from->probes_count;
@@ -309,13 +328,23 @@ static int read_mappings(struct target *target, struct process *process)
 {
 	struct attach_walk walk = { .target = target, .process = process };
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	__cleanup(fd_closep) int fd = -1;
 	int err = proc_open(&proc, process->pid);
 
-	if (err)
-		return err;
-	fd = proc_open_file(&proc, "maps");
-	return fd < 0 ? fd : maps_walk(fd, attach_mapping, &walk);
+	return err ? err : maps_read(&proc, attach_mapping, &walk);
+}
+
+void target_retry(struct target *target)
+{
+	struct process *process;
+
+	for (process = target->newest; process; process = process->older) {
+		if (!process->refused || process->exited || process->execing)
+			continue;
+		process->refused = false;
+		if (read_mappings(target, process) == -EBUSY)
+			refused(target, process);
+	}
+	target_spaces(target);
 }
 
 static void on_exec(struct target *target, const struct hb_ev_process *event)
@@ -336,8 +365,9 @@ static void on_exec(struct target *target, const struct hb_ev_process *event)
 	if (!fresh->start_unix_ns)
 		fresh->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
 	describe(fresh);
-	if (!fresh->now.map.count)
-		read_mappings(target, fresh); /* records were lost, or came late */
+	target_maps_begin(target, fresh, NULL);
+	if (!fresh->now.map.count && read_mappings(target, fresh) == -EBUSY) /* records were lost, or came late */
+		refused(target, fresh);
 }
 
 static void on_process(struct target *target, const struct hb_ev_process *event)
@@ -379,6 +409,9 @@ void target_events(struct target *target)
 				break;
 			case QUEUED_MAP:
 				on_mapping(target, &queued[i].map);
+				break;
+			case QUEUED_VM:
+				target_maps_event(target, &queued[i].vm);
 				break;
 			}
 		}
@@ -431,10 +464,13 @@ int target_attach(struct target *target, pid_t pid)
 	if (!err && !process->now.map.count)
 		err = -ENOEXEC;
 	target_spaces(target);
+	target_maps_begin(target, process, NULL);
 	/* Only now do its calls count: all probes are in place, so nothing is half seen. */
 	if (!err)
 		err = session_trace(target->session, pid, gen, HB_PROC_TRACED | (target->follow ? HB_PROC_FOLLOW : 0));
 	process->running = false;
+	if (!err)
+		target_maps_read(target, process); /* what fails is told with the first report */
 	if (!err && !proc_alive(&proc)) {
 		session_untrace(target->session, pid); /* its end came before we listened */
 		err = -ESRCH;
@@ -483,12 +519,15 @@ int target_new(struct target **out, struct session *session, unsigned int source
 		return -ENOMEM;
 	target->session = session;
 	target->follow = follow;
+	target->sources = sources;
 	target->symbols = symcache_new();
 	target->board = board_new();
 	target->queue = queue_new();
 	target->fetches = target->symbols && !symcache_fetch(target->symbols);
 	target->worker = worker_new(); /* if there is none, we wait ourselves */
 	if (target->symbols && target->board && target->queue) {
+		if (session_vm_rung(session) != VM_RUNG_END)
+			target->recent = recent_new();
 		err = session_pointers_why(session) ? 0 : unwind_tables_new(&target->tables, session);
 		if (!err)
 			target->modules = modules_new(session, target->symbols, target->tables, sources);

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "../base/worker.h"
+#include "../model/vma.h"
 #include "jit.h"
 #include "mapwatch.h"
 #include "target.h"
@@ -39,9 +40,17 @@ struct process {
 	struct image next; /* what an exec under way is building */
 	bool execing;
 	bool running;  /* attached to while running: its first modules are no latecomers */
+	bool refused;  /* something was not to be opened (remote/gate.h): to be looked at again */
 	bool exited;
 	bool purged;   /* its rows have left the kernel */
 	bool space_changed; /* the kernel side is to be told of its mappings */
+	struct vma_set *mappings; /* what it maps, by who mapped it; NULL: not watched */
+	struct vma_set *list;    /* the kernel's list of it, to be taken over when the events before it have come */
+	uint64_t list_ns;        /* when its reading began */
+	uint64_t list_end_ns;    /* and ended */
+	bool mappings_stale; /* events of them were lost or do not tell: to be read anew */
+	bool mappings_doubtful; /* and could not be read until now */
+	bool mappings_final; /* and will not be: it has ended, and a report has looked since */
 	struct jit *jit; /* it runs code in no file; or NULL */
 	struct process_probes *probes; /* of its own, when not probed everywhere */
 	size_t probes_count;
@@ -51,11 +60,14 @@ struct process {
 	UT_hash_handle hh_pid; /* by pid, the current image only */
 };
 
+enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES };
+
 /* A stack read from the kernel, kept. */
 struct kept_stack {
 	uint64_t key;
 	uint32_t count;
 	uint8_t end; /* enum hb_end */
+	uint8_t allocates; /* an allocator's function is among the frames: enum answer */
 	UT_hash_handle hh;
 	uint64_t frames[];
 };
@@ -72,6 +84,8 @@ struct frame_block {
 	struct frame frames[];
 };
 
+struct recent;
+
 struct target {
 	struct session *session;
 	struct mapwatch *watch;
@@ -79,6 +93,7 @@ struct target {
 	struct modules *modules;
 	struct board *board;
 	bool follow;
+	unsigned int sources; /* a bit 1 << enum hb_source each */
 	uint32_t next_gen;
 	struct process *by_gen, *by_pid, *newest;
 	size_t alive;
@@ -92,13 +107,19 @@ struct target {
 	struct kept_text *texts;
 	struct frame_block *frames;
 	struct frame *room;    /* naming.c: one stack's frames while they are named */
+	struct recent *recent; /* changes of mappings that may have to be applied once more; NULL: not watched */
+	uint64_t map_drops;    /* HB_CNT_MAP_RING_FULL when last looked at */
 	uint64_t late;         /* LOSS_LATE_ATTACH */
 	uint64_t unread;       /* LOSS_UNREAD_FILES */
 	uint64_t forgotten;    /* LOSS_FORGOTTEN */
+	uint64_t put_off;      /* LOSS_PUT_OFF */
 };
 
 struct process *target_process(const struct target *target, uint32_t gen);
 void target_forget(struct target *target, struct process *process);
+
+/* Look again at the processes of which something was refused. */
+void target_retry(struct target *target);
 
 /* Read @module's unwind rows, once. */
 void target_read_rows(struct target *target, struct module *module);
@@ -110,8 +131,22 @@ void target_mapped(struct target *target, struct process *process, const struct 
 /* Tell the kernel side of mappings that changed. */
 void target_spaces(struct target *target);
 
+/* target_maps.c: an image begins with what @parent maps (NULL: with nothing that we know). */
+void target_maps_begin(struct target *target, struct process *process, const struct process *parent);
+void target_maps_event(struct target *target, const struct hb_ev_map *event);
+/* Compare what we know of every process with what the kernel counts, and read it anew where they differ. */
+void target_maps_check(struct target *target);
+/* Read what @process maps now: that counts when all events before have come. 0 or negative errno. */
+int target_maps_read(struct target *target, struct process *process);
+/* Append its sites to *@sites, a malloc'ed array of *@count. 0 or -ENOMEM. */
+int target_maps_sites(struct target *target, uint64_t born_before_ns, struct board_site **sites, size_t *count);
+struct recent *recent_new(void);
+void recent_free(struct recent *recent);
+
+/* Whether a function that allocates is among the frames of @kept, a stack of @process. */
+bool naming_allocates(struct target *target, const struct process *process, struct kept_stack *kept);
 /* The frames of a stack, read from the kernel once. NULL: it has none, or memory is short. */
-const struct kept_stack *naming_stack(struct target *target, uint64_t key);
+struct kept_stack *naming_stack(struct target *target, uint64_t key);
 /* Drop the frames handed out so far. */
 void naming_release(struct target *target);
 

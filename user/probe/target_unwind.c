@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What the unwinder needs to know of the traced processes: their files' rows, their mappings. */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
 #include "../base/log.h"
+#include "../remote/gate.h"
 #include "../remote/procfs.h"
 #include "events.h"
 #include "target_private.h"
@@ -65,11 +67,14 @@ static void read_again(struct target *target, const struct hb_ev_object *event)
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	__cleanup(fd_closep) int fd = -1;
 	const struct module *module = modules_by_object(target->modules, event->object);
+	struct proc_mapped mapped = { .start = event->start, .end = event->end };
 	struct rows_job job = { .tables = target->tables, .object = event->object };
 
 	if (!module || proc_open(&proc, event->tgid))
 		return;
-	fd = proc_open_mapping(&proc, event->start, event->end);
+	mapped.ino = module->file->ino;
+	mapped.path = module->path ? module->path : "";
+	fd = proc_open_mapped(&proc, &mapped);
 	if (fd < 0 || !is_file(fd, module->file))
 		return;
 	job.fd = fd;
@@ -95,7 +100,7 @@ void target_object(struct target *target, const struct hb_ev_object *event)
 			    entry ? entry->path : "", &module);
 	if (err)
 		log_debug("process %u: the file at %#llx cannot be read: %s", event->tgid,
-			  (unsigned long long)event->start, strerror(-err));
+			  (unsigned long long)event->start, err == -EBUSY ? gate_why() : strerror(-err));
 	if (!err && module)
 		target_read_rows(target, module);
 }

@@ -131,7 +131,7 @@ int jitfiles_open_map(const struct proc *proc)
 	return file_open_regular(path);
 }
 
-int jitfiles_open_dump(const struct proc *proc, uint64_t start, uint64_t end)
+int jitfiles_open_dump(const struct proc *proc, const struct proc_mapped *mapped)
 {
 	struct owner owner;
 	struct stat stat;
@@ -139,7 +139,7 @@ int jitfiles_open_dump(const struct proc *proc, uint64_t start, uint64_t end)
 
 	if (err)
 		return err;
-	fd = proc_open_mapping(proc, start, end);
+	fd = proc_open_mapped(proc, mapped);
 	if (fd < 0)
 		return fd;
 	err = fstat(fd, &stat) ? -errno : owner_check(&owner, &stat);

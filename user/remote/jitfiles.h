@@ -21,10 +21,10 @@
 int jitfiles_open_map(const struct proc *proc);
 
 /*
- * The jitdump that the process maps, executable, at [start, end): writers map its first page so that it
- * is found, wherever it lies. The descriptor or negative errno as above (not -ELOOP, -ESTALE).
+ * The jitdump that the process maps, executable: writers map its first page so that it is found, wherever it
+ * lies. The descriptor or negative errno as above, or as proc_open_mapped() (-EBUSY: try again later).
  */
-int jitfiles_open_dump(const struct proc *proc, uint64_t start, uint64_t end);
+int jitfiles_open_dump(const struct proc *proc, const struct proc_mapped *mapped);
 
 /* Whether a mapping's path is called as jitdumps are: jit-PID.dump. */
 bool jitfiles_is_dump(const char *path);

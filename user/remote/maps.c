@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "gate.h"
 
 #define LINE_BYTES_MAX (32u << 10) /* PATH_MAX, each byte escaped to four, and the numbers before */
 #define READ_BYTES     4096 /* the kernel holds the address space for one read at most */
@@ -161,7 +162,8 @@ static int walk_bytes(struct walk *walk, const char *bytes, size_t count)
 	return 0;
 }
 
-int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void *ctx)
+/* @proc: ask for it before each read, or NULL. */
+static int walk_file(int fd, const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx)
 {
 	__cleanup(freep) struct walk *walk = malloc(sizeof(*walk));
 	char bytes[READ_BYTES];
@@ -173,9 +175,11 @@ int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void 
 	walk->length = 0;
 	walk->overlong = false;
 	for (;;) {
-		ssize_t got = read(fd, bytes, sizeof(bytes));
-		int err;
+		int err = proc ? gate_ask(proc) : 0;
+		ssize_t got = err ? 0 : read(fd, bytes, sizeof(bytes));
 
+		if (err)
+			return err;
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -186,4 +190,16 @@ int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void 
 		if (err)
 			return err;
 	}
+}
+
+int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void *ctx)
+{
+	return walk_file(fd, NULL, each, ctx);
+}
+
+int maps_read(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx)
+{
+	__cleanup(fd_closep) int fd = proc_open_file(proc, "maps");
+
+	return fd < 0 ? fd : walk_file(fd, proc, each, ctx);
 }

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "procfs.h"
+
 struct map_line {
 	uint64_t start, end;
 	uint64_t offset;
@@ -25,9 +27,12 @@ struct map_line {
 int maps_parse_line(const char *line, size_t length, struct map_line *out, char *path);
 
 /*
- * Call @each for every mapping of the open file descriptor @fd of a maps file; a non-zero return
- * ends the walk and is returned. A line that cannot be parsed is skipped. 0 or negative errno.
+ * Call @each for every mapping of @proc; a non-zero return ends the walk and is returned. A line that cannot
+ * be parsed is skipped. 0 or negative errno; -EBUSY: refused (gate.h), at the start or on the way.
  */
+int maps_read(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx);
+
+/* The same of a maps file's open descriptor, of a process of our own: nobody is asked. */
 int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void *ctx);
 
 #endif

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,15 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "cgroup.h"
+#include "gate.h"
 
 #define STAT_BYTES   4096 /* of stat and statm: some fifty numbers and a name of 64 */
 #define CGROUP_BYTES (64u << 10)
 #define ID_DIGITS    64
 #define STATUS_BYTES 8192
+/* PF_EXITING, PF_DUMPCORE and PF_SIGNALED, include/linux/sched.h */
+#define ENDING_FLAGS (0x4u | 0x200u | 0x400u)
 #define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
 #define NS_PER_S     1000000000ull
 
@@ -46,18 +51,34 @@ static ssize_t read_text(int fd, char *text, size_t size)
 	return (ssize_t)length;
 }
 
-static ssize_t read_file(const struct proc *proc, const char *name, char *text, size_t size)
+ssize_t proc_read(const struct proc *proc, const char *name, char *text, size_t size)
 {
 	__cleanup(fd_closep) int fd = -1;
 
 	fd = openat(proc->dir, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
+		return -errno;
 	return read_text(fd, text, size);
 }
 
-/* The state letter and the start of a process. comm may hold any byte, so count from its end. */
-static int stat_read(const struct proc *proc, char *state, uint64_t *start_ticks)
+/* What of a process is gone is gone with it. */
+static ssize_t read_file(const struct proc *proc, const char *name, char *text, size_t size)
+{
+	ssize_t got = proc_read(proc, name, text, size);
+
+	return got == -ENOENT ? -ESRCH : got;
+}
+
+/* Of /proc/PID/stat, the first thread's where they differ. */
+struct stat_fields {
+	char state;
+	uint64_t flags;       /* field 9: PF_* */
+	uint64_t start_ticks; /* field 22 */
+	uint64_t pending;     /* field 31: signals, a bit 1 << (number - 1) each */
+};
+
+/* comm may hold any byte, so count from its end. */
+static int stat_read(const struct proc *proc, struct stat_fields *fields)
 {
 	char text[STAT_BYTES], *at;
 	ssize_t length = read_file(proc, "stat", text, sizeof(text));
@@ -68,15 +89,19 @@ static int stat_read(const struct proc *proc, char *state, uint64_t *start_ticks
 	at = memrchr(text, ')', (size_t)length);
 	if (!at || at[1] != ' ' || !at[2])
 		return -EIO;
-	*state = at[2];
+	*fields = (struct stat_fields){ .state = at[2] };
 	at += 2;
-	for (field = 3; field < 22; field++) {
+	for (field = 4; field <= 31; field++) {
 		at = strchr(at, ' ');
 		if (!at)
-			return -EIO;
+			return field > 22 ? 0 : -EIO;
 		at++;
+		if (field == 9)
+			fields->flags = strtoull(at, NULL, 10);
+		else if (field == 22)
+			fields->start_ticks = strtoull(at, NULL, 10);
 	}
-	*start_ticks = strtoull(at, NULL, 10);
+	fields->pending = strtoull(at, NULL, 10);
 	return 0;
 }
 
@@ -89,7 +114,8 @@ bool proc_initial_pid_namespace(void)
 
 int proc_open(struct proc *proc, pid_t pid)
 {
-	char path[32], state;
+	struct stat_fields fields;
+	char path[32];
 	int err;
 
 	*proc = (struct proc)PROC_INIT;
@@ -100,9 +126,11 @@ int proc_open(struct proc *proc, pid_t pid)
 	if (proc->dir < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	proc->pid = pid;
-	err = stat_read(proc, &state, &proc->start_ticks);
+	err = stat_read(proc, &fields);
 	if (err)
 		proc_close(proc);
+	else
+		proc->start_ticks = fields.start_ticks;
 	return err;
 }
 
@@ -113,13 +141,28 @@ void proc_close(struct proc *proc)
 	*proc = (struct proc)PROC_INIT;
 }
 
+static bool has_ended(const struct proc *proc, const struct stat_fields *fields)
+{
+	return fields->state == 'Z' || fields->state == 'X' || fields->start_ticks != proc->start_ticks;
+}
+
 bool proc_alive(const struct proc *proc)
 {
-	uint64_t start_ticks;
-	char state;
+	struct stat_fields fields;
 
-	return !stat_read(proc, &state, &start_ticks) && state != 'Z' && state != 'X' &&
-	       start_ticks == proc->start_ticks;
+	return !stat_read(proc, &fields) && !has_ended(proc, &fields);
+}
+
+int proc_ends(const struct proc *proc)
+{
+	struct stat_fields fields;
+	int err = stat_read(proc, &fields);
+
+	if (err)
+		return err;
+	if (has_ended(proc, &fields))
+		return -ESRCH;
+	return (fields.flags & ENDING_FLAGS) || (fields.pending >> (SIGKILL - 1) & 1);
 }
 
 bool proc_leads(const struct proc *proc)
@@ -167,10 +210,27 @@ static int open_error(const struct proc *proc)
 	return err == -ENOENT && !proc_alive(proc) ? -ESRCH : err;
 }
 
+/* Whether reading /proc/PID/@name holds the address space for microseconds at most. What is not known may. */
+static bool is_harmless(const char *name)
+{
+	static const char *const names[] = {
+		"cgroup", "comm", "limits", "loginuid", "mountinfo", "oom_score_adj", "stat", "statm", "status",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
 int proc_open_file(const struct proc *proc, const char *name)
 {
-	int fd = openat(proc->dir, name, O_RDONLY | O_CLOEXEC);
+	int fd, err = is_harmless(name) ? 0 : gate_ask(proc);
 
+	if (err)
+		return err;
+	fd = openat(proc->dir, name, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? open_error(proc) : fd;
 }
 
@@ -210,54 +270,36 @@ int64_t proc_start_unix_ns(const struct proc *proc)
 	return proc_boottime_to_unix_ns(ticks / hz * NS_PER_S + ticks % hz * NS_PER_S / hz);
 }
 
-uint64_t proc_rss_bytes(const struct proc *proc)
+static uint64_t statm_bytes(const struct proc *proc, const char *format)
 {
 	char text[STAT_BYTES];
 	uint64_t pages;
 
-	if (read_file(proc, "statm", text, sizeof(text)) < 0 ||
-	    sscanf(text, "%*u %" SCNu64, &pages) != 1)
+	if (read_file(proc, "statm", text, sizeof(text)) < 0 || sscanf(text, format, &pages) != 1)
 		return 0;
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Whether "memory" is among the comma-separated @names. */
-static bool has_memory(const char *names, size_t length)
+uint64_t proc_rss_bytes(const struct proc *proc)
 {
-	while (length) {
-		const char *comma = memchr(names, ',', length);
-		size_t name = comma ? (size_t)(comma - names) : length;
+	return statm_bytes(proc, "%*u %" SCNu64);
+}
 
-		if (name == 6 && !memcmp(names, "memory", 6))
-			return true;
-		name += comma ? 1 : 0;
-		names += name;
-		length -= name;
-	}
-	return false;
+uint64_t proc_mapped_bytes(const struct proc *proc)
+{
+	return statm_bytes(proc, "%" SCNu64);
 }
 
 char *proc_memory_cgroup(const struct proc *proc)
 {
 	__cleanup(freep) char *text = malloc(CGROUP_BYTES);
-	const char *found = NULL, *controllers, *path;
-	char *line, *rest;
+	enum cgroup_kind kind;
+	const char *path;
 
-	if (!text || read_file(proc, "cgroup", text, CGROUP_BYTES) < 0)
+	if (!text || proc_read(proc, "cgroup", text, CGROUP_BYTES) < 0)
 		return NULL;
-	/* "4:memory,hugetlb:/a/b" or "0::/a/b" */
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		controllers = strchr(line, ':');
-		path = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!path)
-			continue;
-		controllers++;
-		if (has_memory(controllers, (size_t)(path - controllers)))
-			return strdup(path + 1);
-		if (!strncmp(line, "0::", 3))
-			found = path + 1;
-	}
-	return found ? strdup(found) : NULL;
+	path = cgroup_memory_path(text, &kind);
+	return path ? strdup(path) : NULL;
 }
 
 bool cgroup_container_id(const char *cgroup, char id[65])
@@ -323,8 +365,11 @@ static int reopen_regular(int path_fd)
 int proc_open_mapping(const struct proc *proc, uint64_t start, uint64_t end)
 {
 	__cleanup(fd_closep) int path_fd = -1;
+	int err = gate_ask(proc);
 	char name[64];
 
+	if (err)
+		return err;
 	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, start, end);
 	path_fd = openat(proc->dir, name, O_PATH | O_CLOEXEC);
 	if (path_fd < 0)
@@ -363,6 +408,38 @@ int proc_open_in_root(const struct proc *proc, const char *path)
 	__cleanup(fd_closep) int root = proc_open_root(proc);
 
 	return root < 0 ? root : file_open_in_root(root, path);
+}
+
+/*
+ * Whether @fd is the file that the kernel maps as inode @ino. An overlay shows numbers of its own, and maps
+ * the files beneath it: there the place where it was found has to do.
+ */
+static bool is_inode(int fd, uint64_t ino)
+{
+	struct statfs fs;
+	struct stat stat;
+
+	if (fstat(fd, &stat))
+		return false;
+	return stat.st_ino == ino || (!fstatfs(fd, &fs) && fs.f_type == OVERLAYFS_SUPER_MAGIC);
+}
+
+int proc_open_mapped(const struct proc *proc, const struct proc_mapped *mapped)
+{
+	int first = proc_open_mapping(proc, mapped->start, mapped->end), fd;
+
+	if (first == -ENOTSUP || (first >= 0 && is_inode(first, mapped->ino)))
+		return first;
+	if (first >= 0) {
+		close(first); /* another file lies there by now */
+		first = -ESTALE;
+	}
+	fd = mapped->path[0] == '/' ? proc_open_in_root(proc, mapped->path) : first;
+	if (fd >= 0 && !is_inode(fd, mapped->ino)) {
+		close(fd);
+		fd = -ESTALE;
+	}
+	return fd < 0 && first == -EBUSY ? first : fd;
 }
 
 int file_open_regular(const char *path)

@@ -29,11 +29,20 @@ bool proc_initial_pid_namespace(void);
 int proc_open(struct proc *proc, pid_t pid);
 void proc_close(struct proc *proc);
 
-/* Open a file below /proc/PID for reading (O_CLOEXEC). The descriptor or negative errno. */
+/*
+ * Open a file below /proc/PID for reading (O_CLOEXEC). The descriptor or negative errno; -EBUSY: not now, for
+ * reading it holds the address space, and gate.h tells why that may not be. Maps are read by maps_read().
+ */
 int proc_open_file(const struct proc *proc, const char *name);
+
+/* Read a file that holds no address space: at most @size - 1 bytes and a NUL. Their number or negative errno. */
+ssize_t proc_read(const struct proc *proc, const char *name, char *text, size_t size);
 
 /* Whether the process this handle was opened for still exists (a zombie does not). */
 bool proc_alive(const struct proc *proc);
+
+/* Whether it is being killed, dumped or exits: 0, 1, -ESRCH if it has ended, or what reading stat gave. */
+int proc_ends(const struct proc *proc);
 
 /* Whether it is a process, that is, its first thread: /proc/TID finds the others as well. */
 bool proc_leads(const struct proc *proc);
@@ -52,8 +61,9 @@ int64_t proc_start_unix_ns(const struct proc *proc);
 /* The same from a CLOCK_BOOTTIME start as BPF reads it. */
 int64_t proc_boottime_to_unix_ns(uint64_t boottime_ns);
 
-/* Resident bytes from statm, or 0 if unknown. */
+/* From statm: resident bytes, and all that is mapped. 0 if unknown. */
 uint64_t proc_rss_bytes(const struct proc *proc);
+uint64_t proc_mapped_bytes(const struct proc *proc);
 
 /*
  * The memory cgroup's path: the "memory" line of /proc/PID/cgroup (v1), else the "0::" line.
@@ -67,9 +77,23 @@ bool cgroup_container_id(const char *cgroup, char id[65]);
 /*
  * Open the file that is mapped at [start, end) of the process: through map_files, which finds
  * deleted files and other mount namespaces. Never blocks: only a regular file is opened for
- * reading. The descriptor, or negative errno (-ENOTSUP for anything but a regular file).
+ * reading. The descriptor, or negative errno (-ENOTSUP for anything but a regular file; -EBUSY as
+ * proc_open_file()).
  */
 int proc_open_mapping(const struct proc *proc, uint64_t start, uint64_t end);
+
+/* A mapped file as the kernel tells of it. */
+struct proc_mapped {
+	uint64_t start, end;
+	uint64_t ino;
+	const char *path; /* as the process sees it; "" if not known */
+};
+
+/*
+ * The same; if it is refused, or the process has something else there by now, the file of that path in the
+ * process's root, which holds no address space, if it is the same inode. -EBUSY: refused, and not found so.
+ */
+int proc_open_mapped(const struct proc *proc, const struct proc_mapped *mapped);
 
 /*
  * The process's root directory, for file_open_in_root(): a descriptor good for nothing else (O_PATH),

@@ -100,6 +100,15 @@ static void rss_cell(const struct human *h, const void *item, char out[HUMAN_CEL
 		text_bytes(process->rss_bytes, out);
 }
 
+static void mapped_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	const struct process_info *process = item;
+
+	(void)h;
+	if (process->mapped_bytes)
+		text_bytes(process->mapped_bytes, out);
+}
+
 static void outstanding_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
 {
 	const struct process_info *process = item;
@@ -121,6 +130,7 @@ static void blocks_cell(const struct human *h, const void *item, char out[HUMAN_
 static const struct human_column process_columns[] = {
 	{ "PID", pid_cell, false, COLOR_NONE },
 	{ "RSS", rss_cell, true, COLOR_NONE },
+	{ "MAPPED", mapped_cell, true, COLOR_NONE },
 	{ "OUTSTANDING", outstanding_cell, false, COLOR_STRONG },
 	{ "BLOCKS", blocks_cell, false, COLOR_NONE },
 	{ .title = NULL },
@@ -203,6 +213,12 @@ static void print_process(struct human *h, const struct human_table *table,
 	if (report_sees(process)) {
 		fprintf(h->out, "%*s", (int)indent, "");
 		print_balance(h, process);
+		fputc('\n', h->out);
+	}
+	if (process->mapped_doubtful) {
+		fprintf(h->out, "%*s", (int)indent, "");
+		human_print(h, COLOR_WARN,
+			    "mapped may be off: changes were lost, and its mappings could not be read since");
 		fputc('\n', h->out);
 	}
 	if (h->style->verbose)

@@ -128,8 +128,16 @@ static void put_process_sums(struct writer *w, struct json_object *object,
 	json_put_number(&w->pen, object, "allocated_count", process->allocated_count);
 	json_put_number(&w->pen, object, "freed_bytes", process->freed_bytes);
 	json_put_number(&w->pen, object, "freed_count", process->freed_count);
-	if (w->approximate || process->blind)
-		json_put_bool(&w->pen, object, "approximate", true);
+}
+
+static void put_mappings(struct writer *w, struct json_object *object, const struct process_info *process)
+{
+	if (!process->mapped_bytes)
+		return;
+	json_put_number(&w->pen, object, "mapped_bytes", process->mapped_bytes);
+	json_put_number(&w->pen, object, "committed_bytes", process->committed_bytes);
+	json_put_number(&w->pen, object, "mapped_before_bytes", process->mapped_before_bytes);
+	json_put_number(&w->pen, object, "mapped_by_allocators_bytes", process->mapped_by_allocators_bytes);
 }
 
 static void write_process(struct writer *w, const struct process_info *process)
@@ -147,7 +155,10 @@ static void write_process(struct writer *w, const struct process_info *process)
 		json_put(&w->pen, object, "container", container_object(w, process->container_id));
 	if (process->rss_bytes)
 		json_put_number(&w->pen, object, "rss_bytes", process->rss_bytes);
+	put_mappings(w, object, process);
 	put_process_sums(w, object, process);
+	if (w->approximate || process->blind || process->mapped_doubtful)
+		json_put_bool(&w->pen, object, "approximate", true);
 	json_put(&w->pen, object, "allocators", allocators_array(w, process));
 	json_put_text(&w->pen, object, "runtime", process->runtime);
 	json_put_text(&w->pen, object, "cannot_see", process->blind);

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * mmap, munmap, mremap, brk, shmat, shmdt, mprotect of traced processes, as events: the six calls' arguments
+ * and results say everything that a process does to its own mappings. Each call has one body, and a program
+ * for each rung: tracepoints of system calls, kprobes, fentry and fexit.
+ */
+#include "core.bpf.h"
+#include "compat.bpf.h"
+
+/* include/uapi/linux/mman.h, include/uapi/asm-generic/mman-common.h */
+#define MAP_FIXED_FLAG 0x10
+#define ERRNO_MAX      4095UL
+
+static __always_inline bool failed(long ret)
+{
+	return (unsigned long)ret >= -ERRNO_MAX;
+}
+
+static __always_inline int munmap_enter(void)
+{
+	u64 args[6];
+	struct hb_vm_call *call = vm_begin(HB_MAP_REMOVE, args);
+
+	if (!call)
+		return 0;
+	call->event.addr = args[0];
+	call->event.bytes = args[1];
+	vm_send(call);
+	return 0;
+}
+
+static __always_inline int munmap_exit(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call = failed(ret) ? vm_begin(HB_MAP_RESTORE, args) : NULL;
+
+	if (call)
+		vm_send(call);
+	return 0;
+}
+
+static __always_inline int mmap_exit(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call = vm_begin(HB_MAP_ADD, args);
+
+	if (!call)
+		return 0;
+	if (failed(ret)) {
+		if (!(args[3] & MAP_FIXED_FLAG))
+			return 0;
+		call->event.op = HB_MAP_UNCLEAR; /* what was there may be gone */
+		vm_send(call);
+		return 0;
+	}
+	call->event.addr = ret;
+	call->event.bytes = args[1];
+	call->event.prot = args[2];
+	call->event.flags = args[3];
+	vm_send_with_stack(call);
+	return 0;
+}
+
+static __always_inline int mremap_enter(void)
+{
+	u64 args[6];
+	struct hb_vm_call *call = vm_begin(HB_MAP_REMAP_BEGIN, args);
+
+	if (!call)
+		return 0;
+	call->event.old_addr = args[0];
+	call->event.old_bytes = args[1];
+	call->event.bytes = args[2];
+	call->event.flags = args[3];
+	call->event.addr = args[4];
+	vm_send(call);
+	return 0;
+}
+
+static __always_inline int mremap_exit(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call = vm_begin(failed(ret) ? HB_MAP_RESTORE : HB_MAP_REMAP_END, args);
+
+	if (!call)
+		return 0;
+	if (failed(ret)) {
+		vm_send(call);
+		return 0;
+	}
+	call->event.addr = ret;
+	call->event.old_addr = args[0];
+	call->event.old_bytes = args[1];
+	call->event.bytes = args[2];
+	call->event.flags = args[3];
+	vm_send_with_stack(call);
+	return 0;
+}
+
+/* The kernel's own word for where the break is: of two threads' results the later may be the older. */
+static __always_inline int brk_exit(void)
+{
+	u64 args[6];
+	struct hb_vm_call *call = vm_begin(HB_MAP_BREAK, args);
+
+	if (!call || !args[0])
+		return 0; /* brk(0) asks */
+	call->event.addr = compat_break(&call->event.old_addr);
+	vm_send_with_stack(call);
+	return 0;
+}
+
+static __always_inline int shmat_exit(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call = failed(ret) ? NULL : vm_begin(HB_MAP_ADD, args);
+	struct hb_task *task;
+
+	if (!call)
+		return 0;
+	task = pending_task();
+	if (!task)
+		task = pending_task_create();
+	call->event.addr = ret;
+	call->event.marks |= HB_MAP_SHM;
+#ifndef HB_POINTERS_ONLY
+	/* Only the mapping says how long the segment is. */
+	if (task && !unwind_mapping(&task->walk, ret)) {
+		call->event.bytes = task->walk.mapping.end - task->walk.mapping.start;
+		call->event.prot = task->walk.mapping.prot;
+	}
+#endif
+	if (!call->event.bytes)
+		call->event.op = HB_MAP_UNCLEAR;
+	vm_send_with_stack(call);
+	return 0;
+}
+
+static __always_inline int shmdt_enter(void)
+{
+	u64 args[6];
+	struct hb_vm_call *call = vm_begin(HB_MAP_DETACH, args);
+
+	if (!call)
+		return 0;
+	call->event.addr = args[0];
+	vm_send(call);
+	return 0;
+}
+
+/* A failed shmdt took nothing away, a failed mprotect may have changed a part. */
+static __always_inline int unclear_exit(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call = failed(ret) ? vm_begin(HB_MAP_UNCLEAR, args) : NULL;
+
+	if (call)
+		vm_send(call);
+	return 0;
+}
+
+static __always_inline int protect_exit(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call;
+
+	if (failed(ret))
+		return unclear_exit(ret);
+	call = vm_begin(HB_MAP_PROTECT, args);
+	if (!call)
+		return 0;
+	call->event.addr = args[0];
+	call->event.bytes = args[1];
+	call->event.prot = args[2];
+	vm_send(call);
+	return 0;
+}
+
+/* Three programs for each: on a tracepoint, on a kprobe, on fentry or fexit (named by user space). */
+#define ON_ENTRY(name, call, body)                                                             \
+	SEC("tracepoint/syscalls/sys_enter_" #call)                                            \
+	int hb_vm_##name##_te(void *ctx)                                                       \
+	{                                                                                      \
+		return body();                                                                 \
+	}                                                                                      \
+	SEC("kprobe")                                                                          \
+	int hb_vm_##name##_ke(struct pt_regs *ctx)                                             \
+	{                                                                                      \
+		return body();                                                                 \
+	}                                                                                      \
+	SEC("fentry/__x64_sys_" #call)                                                         \
+	int hb_vm_##name##_fe(void *ctx)                                                       \
+	{                                                                                      \
+		return body();                                                                 \
+	}
+
+#define ON_RETURN(name, call, body)                                                            \
+	SEC("tracepoint/syscalls/sys_exit_" #call)                                             \
+	int hb_vm_##name##_tx(struct trace_event_raw_sys_exit *ctx)                            \
+	{                                                                                      \
+		return body(ctx->ret);                                                         \
+	}                                                                                      \
+	SEC("kretprobe")                                                                       \
+	int hb_vm_##name##_kx(struct pt_regs *ctx)                                             \
+	{                                                                                      \
+		return body(PT_REGS_RC(ctx));                                                  \
+	}                                                                                      \
+	SEC("fexit/__x64_sys_" #call)                                                          \
+	int BPF_PROG(hb_vm_##name##_fx, const struct pt_regs *registers, long ret)             \
+	{                                                                                      \
+		return body(ret);                                                              \
+	}
+
+static __always_inline int brk_returned(long ret)
+{
+	return brk_exit();
+}
+
+ON_RETURN(mmap, mmap, mmap_exit)
+ON_ENTRY(unmap, munmap, munmap_enter)
+ON_RETURN(unmap, munmap, munmap_exit)
+ON_ENTRY(remap, mremap, mremap_enter)
+ON_RETURN(remap, mremap, mremap_exit)
+ON_RETURN(brk, brk, brk_returned)
+ON_RETURN(shmat, shmat, shmat_exit)
+ON_ENTRY(shmdt, shmdt, shmdt_enter)
+ON_RETURN(shmdt, shmdt, unclear_exit)
+ON_RETURN(prot, mprotect, protect_exit)
+ON_RETURN(pkey, pkey_mprotect, protect_exit)

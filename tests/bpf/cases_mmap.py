@@ -1,0 +1,389 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mappings: each call to the byte, and all of them as the kernel's own list has them."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+
+from check import SUMS, add, consistent, detail, differences, hold, zero
+from harness import Failure, Outcome, Skip, read_lines, read_text
+from registry import each, test
+
+ONLY = ("--sources", "mmap")
+BOTH = ("--sources", "malloc,mmap")
+RUNGS = ("tracepoint", "kprobe", "fentry")
+OWN = ("mappings", "storm")  # modules whose truth is known
+LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) .*?(\[\w+\])?$")
+
+
+def listed(pid):
+    """(mapped, committed) bytes by the kernel's own list."""
+    mapped = committed = 0
+    for line in read_text(f"/proc/{pid}/maps").splitlines():
+        start, end, prot, name = LINE.match(line).groups()
+        if name == "[vsyscall]":
+            continue  # the kernel's, in every process
+        mapped += int(end, 16) - int(start, 16)
+        committed += (int(end, 16) - int(start, 16)) * (prot[:2] != "--")
+    return mapped, committed
+
+
+def maker(site):
+    """The function of the load program that called, behind the library's own."""
+    for frame in site["frames"]:
+        if os.path.basename(frame.get("module", "")) in OWN:
+            return frame.get("function", "?")
+    return None
+
+
+def sites_of(document, row):
+    return [site for site in document["sites"] if site["source"] == "mmap" and site["pid"] == row["pid"] and
+            site.get("image", 0) == row.get("image", 0)]
+
+
+def whole(document, row):
+    """What holds for every process whose mappings are watched."""
+    name, wrong = f"{row['comm']} {row['pid']}", []
+    outside = row["mapped_before_bytes"] + row["mapped_by_allocators_bytes"]
+    held = sum(site["outstanding_bytes"] for site in sites_of(document, row))
+    if row["mapped_bytes"] != outside + held:
+        wrong.append(f"{name}: {row['mapped_bytes']} bytes are mapped, before {row['mapped_before_bytes']} + by "
+                     f"allocators {row['mapped_by_allocators_bytes']} + by sites {held} are {outside + held}")
+    if row["committed_bytes"] > row["mapped_bytes"]:
+        wrong.append(f"{name}: {row['committed_bytes']} committed of {row['mapped_bytes']} mapped bytes")
+    return wrong
+
+
+def sums_by_function(document, row):
+    by_function = {}
+    for site in sites_of(document, row):
+        add(by_function.setdefault(maker(site), zero()), site)
+    return by_function
+
+
+def same_calls(document, row, truth):
+    """Every function's sums, and no other function of the program has any."""
+    got, wrong = sums_by_function(document, row), []
+    for known in truth["sites"]:
+        wrong += differences(f"{known['function']} of {truth['mode']}", got.get(known["function"], zero()), known)
+    known = {site["function"] for site in truth["sites"]} | {None, "main", "begin", "do_thread"}
+    return wrong + [f"{function} of {truth['mode']} has {got[function]['allocated_bytes']} bytes, its truth none"
+                    for function in got if function not in known]
+
+
+def same_bytes(row, mapped, committed):
+    return [f"{row['comm']}: {name} is {row[name]}, the kernel's {expected}: {row[name] - expected:+}"
+            for name, expected in (("mapped_bytes", mapped), ("committed_bytes", committed)) if row[name] != expected]
+
+
+def images(document, truths):
+    """Each truth with its row; those of one pid in the order of their images."""
+    rows = {}
+    for row in sorted(document["processes"], key=lambda row: row.get("image", 0)):
+        rows.setdefault(row["pid"], []).append(row)
+    for truth in truths:
+        if not rows.get(truth["pid"]):
+            raise Failure(f"no row for the {truth['mode']} of {truth['pid']}")
+        yield truth, rows[truth["pid"]].pop(0)
+
+
+def unread_probes(row, facts):
+    """The kernel maps room for uprobes by itself; of a process that has ended that may not have been read."""
+    late = facts["mapped_bytes"] - row["mapped_bytes"]
+    return late if row.get("exited") and late == facts["probes_bytes"] else 0
+
+
+def verdict(document, truths, calls=True, allow=()):
+    """@calls: everything that the truth knows happened after heldby began to watch."""
+    wrong = consistent(document, allow) + ([] if truths else ["the program wrote no truth"])
+    for row in document["processes"]:
+        if row.get("approximate"):
+            wrong.append(f"{row['comm']} {row['pid']} is approximate")
+        wrong += whole(document, row)
+    for truth, row in images(document, truths):
+        mapped = truth["facts"]["mapped_bytes"] - unread_probes(row, truth["facts"])
+        wrong += same_bytes(row, mapped, truth["facts"]["committed_bytes"])
+        if calls:
+            wrong += same_calls(document, row, truth)
+    return wrong
+
+
+class Obedient:
+    """A program that does as it is told: a byte, and a dot when it is done."""
+
+    def __init__(self, case, command):
+        self.process = case.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.pid = self.process.pid
+
+    def tell(self, letter):
+        self.process.stdin.write(letter.encode())
+        self.process.stdin.flush()
+
+    def answer(self):
+        if self.process.stdout.read(1) != b".":
+            raise Failure("the program failed", *read_text(self.process.err).splitlines())
+
+    def do(self, letters):
+        for letter in letters:
+            self.tell(letter)
+            self.answer()
+
+
+def hook(document, rung):
+    got = document["hooks"].get("mmap")
+    return [] if got == rung else [f"the hook is {got}, expected {rung}"]
+
+
+# --- each call alone ---
+
+CALLS = [
+    ("mmap of memory, of a file and of a reservation", "mmap"),
+    ("munmap of the front, the back, the middle and over several mappings", "munmap"),
+    ("MAP_FIXED over parts of other mappings", "fixed"),
+    ("calls that fail and take nothing", "failing"),
+    ("mremap that grows, shrinks, moves and leaves what it copies", "remap"),
+    ("the break, up and down", "brk"),
+    ("shared segments that come and go", "shm"),
+    ("mprotect", "protect"),
+    ("a fork whose child unmaps what it inherited", "fork"),
+    ("a vfork whose child maps for its parent", "vfork"),
+    ("an exec", "exec"),
+    ("mappings that threads make", "thread"),
+]
+ALONE = [row for row in CALLS if row[1] not in ("fork", "vfork", "exec")]
+
+
+@each("mapped bytes are exact: {0}", CALLS)
+def from_the_start(case, _, mode):
+    outcome = case.run([case.load("mappings"), mode, "slow"], ONLY)
+    hold(verdict(outcome.document, outcome.truths), outcome)
+
+
+@each("mapped bytes are exact in a process that was there before: {0}",
+      [*ALONE, ("calls that fail and do not tell what they changed", "unclear")])
+def attached(case, _, mode):
+    target = Obedient(case, [case.load("mappings"), mode, "wait"])
+    target.answer()
+    tracer = case.top(target.pid, *ONLY, interval="60")
+    target.do("x")
+    wrong = same_as_listed(case, tracer, target)
+    document = case.stop_top(tracer)[-1]
+    hold(wrong + verdict(document, case.truths(), allow=("missed_count",)), Outcome(0, document, [], ""))
+
+
+def same_as_listed(case, tracer, target):
+    """The program's own reading, beside ours."""
+    truth = case.truths()[-1]
+    mapped, committed = listed(target.pid)
+    if (mapped, committed) == (truth["facts"]["mapped_bytes"], truth["facts"]["committed_bytes"]):
+        return []
+    return [f"the kernel lists {mapped} and {committed} bytes to us, to the program {truth['facts']}"]
+
+
+@test("without --sources mappings are watched beside malloc")
+def by_default(case):
+    report = case.path("report.json")
+    process = case.start([case.place.heldby, "run", "--top", "0", "-o", f"json:{report}", "--",
+                          case.load("mappings"), "malloc", "slow"])
+    status, documents = case.wait(process), read_lines(report)
+    if status or len(documents) != 1:
+        raise Failure(f"status {status} and {len(documents)} documents, expected 0 and 1")
+    if "mmap" not in documents[0]["hooks"]:
+        raise Skip("mappings cannot be watched here")
+    sources = {site["source"] for site in documents[0]["sites"]}
+    wrong = verdict(documents[0], case.truths())
+    if not {"malloc", "mmap"} <= sources or set(documents[0]["hooks"]) != {"malloc", "direct", "mmap"}:
+        wrong.append(f"sources are {sorted(sources)}, hooks {sorted(documents[0]['hooks'])}")
+    hold(wrong, Outcome(0, documents[0], [], read_text(process.err)))
+
+
+@test("what a failed call may have changed is told as approximate where it cannot be read any more")
+def unclear_at_the_end(case):
+    outcome = case.run([case.load("mappings"), "unclear", "slow"], ONLY)
+    wrong = consistent(outcome.document) + [line for row in outcome.document["processes"]
+                                            for line in whole(outcome.document, row)]
+    if not outcome.document["processes"][0].get("approximate"):
+        wrong.append("the process is not marked approximate")
+    hold(wrong, outcome)
+
+
+@test("a process too short to be looked at is told as approximate or is exact")
+def too_short(case):
+    for _ in range(10):
+        outcome = case.run([case.load("mappings"), "fixed"], ONLY)
+        row, truth = outcome.document["processes"][0], case.truths()[-1]
+        wrong = whole(outcome.document, row) + same_calls(outcome.document, row, truth)
+        if not row.get("approximate") and row["mapped_bytes"] != truth["facts"]["mapped_bytes"]:
+            wrong.append(f"{row['mapped_bytes']} bytes are said to be mapped, truth {truth['facts']['mapped_bytes']}")
+        hold(wrong, outcome)
+
+
+@test("the innermost frame is the function that makes the system call")
+def innermost(case):
+    outcome = case.run([case.load("mappings"), "mmap"], ONLY)
+    first = {site["frames"][0].get("function") for site in outcome.document["sites"]
+             if maker(site) == "raw_map"}
+    hold([] if first == {"raw_map"} else [f"the innermost frames are {first}, expected raw_map"], outcome)
+
+
+@each("what malloc maps is the allocator's with --sources {0}", [("malloc,mmap", BOTH), ("mmap", ONLY)])
+def inside_malloc(case, _, sources):
+    outcome = case.run([case.load("mappings"), "malloc", "slow"], sources)
+    wrong = verdict(outcome.document, outcome.truths)
+    row, truth = outcome.document["processes"][0], outcome.truths[0]
+    expected = truth["facts"]["by_allocators_bytes"]
+    if row["mapped_by_allocators_bytes"] not in (expected, expected - truth["facts"]["probes_bytes"]) or \
+            expected < 8 << 20:
+        wrong.append(f"allocators mapped {row['mapped_by_allocators_bytes']}, truth {expected}")
+    wrong += [f"a site of mmap below {maker(site)}" for site in sites_of(outcome.document, row)
+              if maker(site) not in (None, "main")]
+    asked = sum(site["outstanding_bytes"] for site in outcome.document["sites"]
+                if site["source"] == "malloc" and maker(site) == "do_malloc")
+    blocks = 5 << 20, 300000, 3000 * 100, *((1 << 20) + number * 10000 for number in range(5, 10))
+    if sources == BOTH and asked != sum(blocks):
+        wrong.append(f"malloc holds {asked} bytes, expected {sum(blocks)}")
+    hold(wrong, outcome)
+
+
+# --- storms ---
+
+THREADS, STORM = "4", "10000"  # calls of each thread
+
+
+def storm(case, threads=THREADS, calls=STORM):
+    return Obedient(case, [case.load("storm"), threads, calls])
+
+
+def seen_by_top(case, target, tracer, calls, allow=("missed_count",)):
+    """The last report, beside the kernel's list while the program waits."""
+    mapped, committed = listed(target.pid)
+    document = case.stop_top(tracer)[-1]
+    row = document["processes"][0]
+    wrong = same_bytes(row, mapped, committed)
+    print(f"   {row['mapped_bytes']:,} bytes mapped, the kernel's {mapped:,}; "
+          f"{detail(document, 'mapping_changes')} events were dropped")
+    return document, wrong + verdict(document, case.truths(), calls, allow)
+
+
+@each("a storm of {1} calls by each of 4 threads ends as the kernel has it{0}",
+      [("", "10000", "", "bjt", True), (", watched from its middle on", "150000", "b", "jt", False),
+       (", watched only afterwards", "10000", "bj", "t", False), (" after two others", "10000", "", "bjbjbjt", True)],
+      seconds=120)
+def storms(case, _, calls, before, after, whole_truth):
+    target = storm(case, calls=calls)
+    target.do(before)
+    tracer = case.top(target.pid, *ONLY, interval="0.5")
+    if before == "b" and len(os.listdir(f"/proc/{target.pid}/task")) == 1:
+        raise Failure("the storm was over before it was watched")
+    target.do(after)
+    document, wrong = seen_by_top(case, target, tracer, whole_truth)
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("a storm from the first instruction on ends as the kernel has it", seconds=120)
+def storm_run(case):
+    outcome = case.run([case.load("storm"), THREADS, STORM, "zbjtq"], ONLY)
+    hold(verdict(outcome.document, outcome.truths), outcome)
+
+
+@test("a storm beside a traced malloc ends as the kernel has it", seconds=120)
+def storm_and_malloc(case):
+    target = storm(case)
+    tracer = case.top(target.pid, *BOTH, interval="0.5")
+    target.do("bjt")
+    document, wrong = seen_by_top(case, target, tracer, True)
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("shared segments in a storm end as the kernel has them", seconds=120)
+def segments(case):
+    """The length of one is not known where the mappings are being changed just then: the list tells it later."""
+    target = storm(case)
+    tracer = case.top(target.pid, *ONLY, interval="0.5")
+    target.do("sbjt")
+    case.sleep(1.5)
+    document, wrong = seen_by_top(case, target, tracer, calls=False)
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@each("where events are dropped the mappings are read anew and the drops are told{0}",
+      [("", ONLY), (", beside a traced malloc", BOTH)], seconds=120)
+def dropped(case, _, sources):
+    target = storm(case)
+    tracer = case.top(target.pid, *sources, "--max-events", "1", interval="0.5")
+    os.kill(tracer.pid, signal.SIGSTOP)
+    target.do("bj")
+    os.kill(tracer.pid, signal.SIGCONT)
+    case.until("a report of the drops", lambda: has_dropped(tracer))
+    target.do("bjt")
+    document, wrong = seen_by_top(case, target, tracer, calls=False)
+    known = read_lines(tracer.out)
+    first = next(number for number, one in enumerate(known) if detail(one, "mapping_changes"))
+    wrong += [line for one in known[first:first + 1] for line in whole(one, one["processes"][0])]
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+def has_dropped(tracer):
+    return any('"mapping_changes"' in line for line in read_text(tracer.out).splitlines())
+
+
+@test("every report during a storm adds up", seconds=120)
+def during(case):
+    target = storm(case, calls="60000")
+    tracer = case.top(target.pid, *ONLY, interval="0.1")
+    target.do("bj")
+    documents = case.stop_top(tracer)
+    wrong = [line for document in documents
+             for line in consistent(document, ("missed_count",)) + whole(document, document["processes"][0])]
+    if len(documents) < 4:
+        wrong.append(f"{len(documents)} reports, expected more")
+    hold(wrong, Outcome(0, documents[-1], [], ""))
+
+
+@test("a program does not notice that its tracer was killed in the middle of a storm, ten times", seconds=180)
+def tracer_killed(case):
+    for number in range(10):
+        target = storm(case, calls="30000")
+        tracer = case.top(target.pid, *ONLY)
+        target.do("b")
+        case.sleep(random.Random(number).uniform(0.01, 0.3))
+        tracer.kill()
+        case.wait(tracer)
+        target.do("jt")
+        target.tell("q")
+        if case.wait(target.process):
+            raise Failure(f"round {number}: the program did not end well", *read_text(target.process.err).splitlines())
+    truths = [{site["function"]: tuple(site[name] for name in SUMS) for site in truth["sites"]}
+              for truth in case.truths()]
+    hold([] if len(truths) == 10 else [f"{len(truths)} programs told the truth, expected 10"])
+
+
+# --- rungs ---
+
+def on_rung(case, command, rung):
+    """A run by @rung, or Skip with heldby's reason."""
+    report = case.path("report.json")
+    options = ["--top", "0", *ONLY, "--mmap-rung", rung, "-o", f"json:{report}"]
+    process = case.start([case.place.heldby, "run", *options, "--", *command])
+    status = case.wait(process)
+    talk = read_text(process.err)
+    if status and "mappings cannot be watched" in talk:
+        raise Skip(talk.strip().splitlines()[-1])
+    documents = read_lines(report)
+    if status or len(documents) != 1:
+        raise Failure(f"status {status} and {len(documents)} documents, expected 0 and 1", *talk.splitlines()[-8:])
+    return Outcome(status, documents[0], case.truths(), talk)
+
+
+@each("{1}: mapped bytes are exact by {0}", [(rung, *row) for rung in RUNGS for row in CALLS])
+def by_rung(case, rung, _, mode):
+    outcome = on_rung(case, [case.load("mappings"), mode, "slow"], rung)
+    hold(hook(outcome.document, rung) + verdict(outcome.document, outcome.truths), outcome)
+
+
+@each("a storm ends as the kernel has it by {0}", RUNGS, seconds=120)
+def storm_by_rung(case, rung):
+    outcome = on_rung(case, [case.load("storm"), THREADS, STORM, "zbjtq"], rung)
+    hold(hook(outcome.document, rung) + verdict(outcome.document, outcome.truths), outcome)

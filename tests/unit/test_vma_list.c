@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE 1
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "vma_text.h"
+
+#define LINES(array) array, sizeof(array) / sizeof((array)[0])
+
+/* --- vma_resync --- */
+
+static void a_first_list_is_all_from_before(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 5, 0), LINE(14, 16, 0, 0), LINE(100, 140, 3, STACK) };
+
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "10-14 - 5, 14-16 - 0, 100-140 -");
+	assert_int_equal(sums_of(*state).mapped_bytes, 46 * PAGE);
+	assert_int_equal(sums_of(*state).owned_bytes[VMA_BEFORE], 46 * PAGE);
+	assert_int_equal(sums_of(*state).committed_bytes, 44 * PAGE);
+	assert_int_equal(sums_of(*state).stack_bytes, 40 * PAGE);
+}
+
+static void a_list_keeps_owners_and_sets_protection(void **state)
+{
+	static const struct vma_line lines[] = { LINE(8, 13, 3, 0), LINE(13, 18, 1, 0), LINE(20, 22, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	add(*state, T1, B, 14, 2);
+	add(*state, T1, ALLOCATOR, 21, 4);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "8-10 -, 10-13 A, 13-14 A 1, 14-16 B 1, 16-18 - 1, 20-21 -, 21-22 m");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+	assert_site(*state, B, "2/1 - 0/0 = 2/1 peak 2");
+}
+
+static void what_a_list_lacks_counts_as_freed(void **state)
+{
+	static const struct vma_line lines[] = { LINE(11, 12, 3, 0), LINE(13, 14, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	add(*state, T1, B, 20, 2);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "11-12 A, 13-14 A");
+	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
+	assert_site(*state, B, "2/1 - 2/1 = 0/0 peak 2");
+	assert_int_equal(vma_resync(*state, NULL, 0, 1), 0);
+	assert_ranges(*state, "");
+	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
+}
+
+static void a_list_raises_no_peak(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+}
+
+static void a_list_that_cannot_be_changes_nothing(void **state)
+{
+	static const struct vma_line empty[] = { LINE(10, 10, 3, 0) };
+	static const struct vma_line unsorted[] = { LINE(20, 22, 3, 0), LINE(10, 12, 3, 0) };
+	static const struct vma_line overlap[] = { LINE(10, 14, 3, 0), LINE(13, 15, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	removes(*state, T1, 10, 4);
+	assert_int_equal(vma_resync(*state, LINES(empty), 1), -EINVAL);
+	assert_int_equal(vma_resync(*state, LINES(unsorted), 1), -EINVAL);
+	assert_int_equal(vma_resync(*state, LINES(overlap), 1), -EINVAL);
+	assert_int_equal(restore(*state, T1), 0);
+	assert_ranges(*state, "10-14 A");
+}
+
+static void the_stack_is_where_the_list_has_it(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 12, 3, 0), LINE(12, 20, 3, STACK) };
+	static const struct vma_line grown[] = { LINE(10, 20, 3, STACK) };
+	static const struct vma_line gone[] = { LINE(10, 20, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "10-12 A, 12-20 -");
+	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
+	assert_int_equal(vma_resync(*state, LINES(grown), 1), 0);
+	assert_ranges(*state, "10-20 -");
+	assert_int_equal(sums_of(*state).stack_bytes, 10 * PAGE);
+	assert_int_equal(vma_resync(*state, LINES(gone), 1), 0);
+	assert_ranges(*state, "10-20 -");
+	assert_int_equal(sums_of(*state).stack_bytes, 0);
+}
+
+static void a_mremap_under_way_keeps_its_owner_where_the_list_has_it(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "10-14 A");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+	/* It is forgotten: its beginning comes once more, or its end does not tell enough. */
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(remap_end(*state, T1, B, 20, 8), 0);
+	assert_ranges(*state, "20-24 A, 24-28 B");
+}
+
+static void a_mremap_under_way_that_the_list_shows_elsewhere_is_from_before(void **state)
+{
+	static const struct vma_line lines[] = { LINE(20, 28, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "20-28 -");
+	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
+	assert_int_equal(remap_end(*state, T1, B, 20, 8), 1);
+}
+
+static void a_remove_under_way_is_forgotten(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	removes(*state, T1, 10, 4);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_ranges(*state, "10-14 -");
+	assert_int_equal(restore(*state, T1), 1);
+	assert_ranges(*state, "10-14 -");
+	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
+}
+
+static void a_segment_stays_attached(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
+	struct hb_ev_map ev = event(HB_MAP_ADD, T1);
+
+	ev.stack = A;
+	ev.marks = HB_MAP_SHM;
+	ev.addr = 10 * PAGE;
+	ev.bytes = 4 * PAGE;
+	vma_apply(*state, &ev);
+	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	ev.op = HB_MAP_DETACH;
+	assert_int_equal(vma_apply(*state, &ev), 0);
+	assert_ranges(*state, "");
+}
+
+static void the_lists_heap_tells_where_the_break_was(void **state)
+{
+	static const struct vma_line lines[] = {
+		LINE(100, 102, 3, HEAP), LINE(102, 110, 1, HEAP), LINE(200, 201, 3, 0),
+	};
+
+	assert_int_equal(vma_resync(*state, lines, 3, 1), 0);
+	assert_int_equal(set_break(*state, T1, A, 100 * PAGE, 104 * PAGE), 0);
+	assert_ranges(*state, "100-102 -, 102-104 - 1, 200-201 -");
+}
+
+/* --- vma_follow --- */
+
+/* A set that was made of @lines. */
+static struct vma_set *listed(const struct vma_line *lines, size_t count)
+{
+	struct vma_set *list = vma_new(PAGE);
+
+	assert_non_null(list);
+	assert_int_equal(vma_resync(list, lines, count, 1), 0);
+	return list;
+}
+
+static void a_list_with_its_events_once_more_changes_no_totals(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(30, 32, 3, 0) };
+	struct vma_set *list = listed(LINES(lines));
+	struct vma_set *const both[] = { *state, list };
+
+	/* The list was read after the first three of these. */
+	for (int i = 0; i < 2; i++) {
+		add(both[i], T1, A, 10, 6);
+		removes(both[i], T1, 14, 2);
+		add(both[i], T1, B, 30, 2);
+		add(both[i], T2, B, 20, 2);
+		removes(both[i], T1, 30, 2);
+	}
+	assert_ranges(*state, "10-14 A, 20-22 B");
+	assert_int_equal(vma_follow(*state, list), 0);
+	assert_ranges(*state, "10-14 A, 20-22 B");
+	assert_site(*state, A, "6/1 - 2/0 = 4/1 peak 6");
+	assert_site(*state, B, "4/2 - 2/1 = 2/1 peak 4");
+	vma_free(list);
+}
+
+static void a_list_with_its_events_once_more_keeps_what_mremap_moved(void **state)
+{
+	static const struct vma_line lines[] = { LINE(20, 28, 3, 0) };
+	struct vma_set *list = listed(LINES(lines));
+	struct vma_set *const both[] = { *state, list };
+
+	add(*state, T1, A, 10, 4);
+	for (int i = 0; i < 2; i++) {
+		remap_begin(both[i], T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+		assert_int_equal(remap_end(both[i], T1, B, 20, 8), 0);
+	}
+	assert_int_equal(vma_follow(*state, list), 0);
+	assert_ranges(*state, "20-24 A, 24-28 B");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+	assert_site(*state, B, "4/1 - 0/0 = 4/1 peak 4");
+	vma_free(list);
+}
+
+static void calls_under_way_in_both_go_on(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(30, 34, 3, 0) };
+	struct vma_set *list = listed(LINES(lines));
+	struct vma_set *const both[] = { *state, list };
+
+	add(*state, T1, A, 10, 4);
+	add(*state, T1, B, 30, 4);
+	for (int i = 0; i < 2; i++) {
+		remap_begin(both[i], T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+		removes(both[i], T2, 30, 4);
+	}
+	assert_int_equal(vma_follow(*state, list), 0);
+	assert_ranges(*state, "");
+	assert_int_equal(remap_end(*state, T1, C, 20, 8), 0);
+	assert_int_equal(restore(*state, T2), 0);
+	assert_ranges(*state, "20-24 A, 24-28 C, 30-34 B");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+	assert_site(*state, B, "4/1 - 0/0 = 4/1 peak 4");
+	vma_free(list);
+}
+
+static void a_mremap_whose_end_was_dropped_is_where_the_list_has_it(void **state)
+{
+	static const struct vma_line lines[] = { LINE(12, 14, 3, 0), LINE(20, 24, 3, 0) };
+	struct vma_set *list = listed(LINES(lines));
+
+	add(*state, T1, A, 10, 4);
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(vma_follow(*state, list), 0);
+	assert_ranges(*state, "12-14 A, 20-24 -");
+	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
+	vma_free(list);
+}
+
+static void the_break_and_the_stack_follow(void **state)
+{
+	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP), LINE(200, 210, 3, STACK) };
+	struct vma_set *list = listed(LINES(lines));
+
+	set_break(*state, T1, A, 100 * PAGE, 102 * PAGE); /* and then one to 104, which was dropped */
+	assert_int_equal(vma_follow(*state, list), 0);
+	assert_int_equal(sums_of(*state).stack_bytes, 10 * PAGE);
+	assert_int_equal(set_break(*state, T1, B, 100 * PAGE, 103 * PAGE), 0);
+	assert_ranges(*state, "100-102 A, 102-103 -, 200-210 -");
+	vma_free(list);
+}
+
+/* --- vma_copy --- */
+
+static void a_forked_child_begins_with_all_ranges_and_owes_nobody(void **state)
+{
+	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP), LINE(200, 210, 3, STACK) };
+	struct vma_set *child = vma_new(PAGE);
+
+	vma_resync(*state, LINES(lines), 1);
+	add(*state, T1, A, 10, 4);
+	add(*state, T1, ALLOCATOR, 20, 4);
+	protect(*state, T1, 12, 2, PROT_READ);
+	removes(*state, T1, 22, 2);
+	assert_int_equal(vma_copy(child, *state), 0);
+	assert_ranges(child, "10-12 -, 12-14 - 1, 20-22 -, 100-104 -, 200-210 -");
+	assert_int_equal(sums_of(child).stack_bytes, 10 * PAGE);
+	assert_int_equal(restore(child, T1), 1); /* the call was its parent's */
+	set_break(child, T1, A, 100 * PAGE, 102 * PAGE);
+	add(child, T1, B, 13, 2);
+	assert_ranges(child, "10-12 -, 12-13 - 1, 13-15 B, 20-22 -, 100-102 -, 200-210 -");
+	assert_ranges(*state, "10-12 A, 12-14 A 1, 20-22 m, 100-104 -, 200-210 -");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+	vma_free(child);
+}
+
+static void a_fork_during_a_mremap_does_not_tell_enough(void **state)
+{
+	struct vma_set *child = vma_new(PAGE);
+
+	add(*state, T1, A, 10, 4);
+	add(*state, T1, A, 20, 4);
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(vma_copy(child, *state), 1);
+	assert_ranges(child, "20-24 -");
+	vma_free(child);
+}
+
+/* --- vma_difference --- */
+
+static void the_difference_is_what_one_has_and_the_other_lacks(void **state)
+{
+	static const struct vma_line same[] = { LINE(10, 12, 3, 0), LINE(12, 14, 0, 0), LINE(20, 24, 3, 0) };
+	static const struct vma_line other[] = { LINE(8, 11, 3, 0), LINE(12, 13, 3, 0), LINE(23, 30, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	add(*state, T1, B, 20, 2);
+	add(*state, T1, B, 22, 2);
+	assert_int_equal(vma_difference(*state, LINES(same)), 0);
+	/* 8-10, 11-12, 13-14, 20-23, 24-30 */
+	assert_int_equal(vma_difference(*state, LINES(other)), 13 * PAGE);
+	assert_int_equal(vma_difference(*state, NULL, 0), 8 * PAGE);
+	vma_resync(*state, LINES(other), 1);
+	assert_int_equal(vma_difference(*state, LINES(other)), 0);
+}
+
+/* --- very many parts --- */
+
+static void from_65536_parts_on_neighbours_of_one_site_become_one(void **state)
+{
+	for (uint64_t i = 0; i < 32768; i++)
+		add(*state, T1, A, i, 1);
+	for (uint64_t i = 0; i < 32767; i++)
+		add(*state, T1, i % 2 ? B : C, 40000 + i, 1);
+	assert_int_equal(sums_of(*state).ranges, 65535);
+	assert_site(*state, A, "32768/32768 - 0/0 = 32768/32768 peak 32768");
+	removes(*state, T2, 100, 1);
+	restore(*state, T2);
+	assert_int_equal(sums_of(*state).ranges, 65535);
+	removes(*state, T2, 100, 1); /* what may come back is not joined: here, nothing but a hole */
+	add(*state, T1, A, 39999, 1);
+	add(*state, T1, A, 32768, 1);
+	assert_int_equal(sums_of(*state).ranges, 32767 + 3);
+	assert_string_equal(check_set(*state, false) ? check_set(*state, false) : "", "");
+	assert_site(*state, A, "32770/4 - 1/1 = 32769/3 peak 32769");
+	assert_int_equal(restore(*state, T2), 0);
+	assert_int_equal(sums_of(*state).ranges, 32767 + 4);
+	assert_site(*state, A, "32770/4 - 0/0 = 32770/4 peak 32770");
+	removes(*state, T1, 0, 40000);
+	assert_site(*state, A, "32770/4 - 32770/4 = 0/0 peak 32770");
+	assert_site(*state, B, "16383/16383 - 0/0 = 16383/16383 peak 16383");
+}
+
+static void a_range_of_which_a_piece_may_come_back_is_not_joined_to_another(void **state)
+{
+	add(*state, T1, A, 8, 2);
+	add(*state, T1, A, 10, 4);
+	removes(*state, T2, 12, 2);
+	for (uint64_t i = 0; i < 65534; i++)
+		add(*state, T1, B, 1000 + 2 * i, 1);
+	assert_int_equal(sums_of(*state).ranges, 65536);
+	assert_site(*state, A, "6/2 - 2/0 = 4/2 peak 6");
+	assert_int_equal(restore(*state, T2), 0);
+	assert_int_equal(sums_of(*state).ranges, 65536);
+	assert_site(*state, A, "6/2 - 0/0 = 6/2 peak 6");
+	removes(*state, T1, 0, 100);
+	assert_site(*state, A, "6/2 - 6/2 = 0/0 peak 6");
+	/* Nothing could be joined: the next time is at twice as many. */
+	add(*state, T1, A, 8, 1);
+	add(*state, T1, A, 9, 1);
+	add(*state, T1, A, 10, 1);
+	assert_int_equal(sums_of(*state).ranges, 65537);
+	assert_string_equal(check_set(*state, false) ? check_set(*state, false) : "", "");
+}
+
+static void segments_are_not_joined_to_what_is_beside(void **state)
+{
+	struct hb_ev_map ev = event(HB_MAP_ADD, T1);
+
+	ev.stack = A;
+	ev.bytes = PAGE;
+	for (uint64_t i = 1; i <= 65536; i++) {
+		ev.marks = i % 2 ? HB_MAP_SHM : 0;
+		ev.addr = i * PAGE;
+		vma_apply(*state, &ev);
+	}
+	assert_int_equal(sums_of(*state).ranges, 65536);
+	ev.op = HB_MAP_DETACH;
+	ev.addr = 3 * PAGE;
+	assert_int_equal(vma_apply(*state, &ev), 0);
+	assert_site(*state, A, "65536/65536 - 1/1 = 65535/65535 peak 65536");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		vma_test(a_first_list_is_all_from_before),
+		vma_test(a_list_keeps_owners_and_sets_protection),
+		vma_test(what_a_list_lacks_counts_as_freed),
+		vma_test(a_list_raises_no_peak),
+		vma_test(a_list_that_cannot_be_changes_nothing),
+		vma_test(the_stack_is_where_the_list_has_it),
+		vma_test(a_mremap_under_way_keeps_its_owner_where_the_list_has_it),
+		vma_test(a_mremap_under_way_that_the_list_shows_elsewhere_is_from_before),
+		vma_test(a_remove_under_way_is_forgotten),
+		vma_test(a_segment_stays_attached),
+		vma_test(the_lists_heap_tells_where_the_break_was),
+		vma_test(a_list_with_its_events_once_more_changes_no_totals),
+		vma_test(a_list_with_its_events_once_more_keeps_what_mremap_moved),
+		vma_test(calls_under_way_in_both_go_on),
+		vma_test(a_mremap_whose_end_was_dropped_is_where_the_list_has_it),
+		vma_test(the_break_and_the_stack_follow),
+		vma_test(a_forked_child_begins_with_all_ranges_and_owes_nobody),
+		vma_test(a_fork_during_a_mremap_does_not_tell_enough),
+		vma_test(the_difference_is_what_one_has_and_the_other_lacks),
+		vma_test(from_65536_parts_on_neighbours_of_one_site_become_one),
+		vma_test(a_range_of_which_a_piece_may_come_back_is_not_joined_to_another),
+		vma_test(segments_are_not_joined_to_what_is_beside),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

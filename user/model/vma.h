@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The address space of one process image: an interval for each mapped range, with who mapped it. Fed with
+ * the kernel side's struct hb_ev_map in the order of their times, and now and then with what the kernel
+ * itself lists. All addresses and sizes are bytes; ranges are whole pages, [start, end).
+ */
+#ifndef HB_MODEL_VMA_H
+#define HB_MODEL_VMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../bpf/record.h"
+
+/* Who owns a range. */
+enum vma_owner {
+	VMA_CALLER,    /* whoever made the system call: known by its stack */
+	VMA_ALLOCATOR, /* an allocator, inside a call that is accounted on its own */
+	VMA_BEFORE,    /* not seen being mapped: from before tracing, inherited, or mapped by the kernel itself */
+	VMA_OWNERS
+};
+
+struct vma_set;
+
+/* An empty address space whose pages have @page_bytes (a power of two). NULL: memory is short. */
+struct vma_set *vma_new(uint64_t page_bytes);
+void vma_free(struct vma_set *set);
+
+/*
+ * One event. What cannot be (ranges that overflow or begin inside of a page) changes nothing and is counted in
+ * vma_odd(). 0; 1 where the event does not tell enough, or follows one that was lost, and -ENOMEM: the set may
+ * be untrue until vma_resync().
+ */
+int vma_apply(struct vma_set *set, const struct hb_ev_map *event);
+
+/* One line of the kernel's own list. */
+struct vma_line {
+	uint64_t start, end;
+	uint32_t prot; /* PROT_READ | PROT_WRITE | PROT_EXEC */
+	bool stack;    /* the main thread's stack, which grows without a call */
+	bool heap;     /* where the last of these ends is the program break */
+};
+
+/*
+ * Make the set what the kernel's list said: @lines are sorted and disjoint. Ranges known before keep their
+ * owner where the list has them; what the list has in addition belongs to VMA_BEFORE. Calls under way
+ * (mremap, munmap) are forgotten. Events that overlap the reading in time are applied again afterwards by
+ * the caller. @now_ns: CLOCK_MONOTONIC. Returns 0; -EINVAL: not sorted, or empty lines (nothing is changed);
+ * -ENOMEM (the ranges are unchanged).
+ */
+int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count, uint64_t now_ns);
+
+/*
+ * The same from @list, a set that was made of the kernel's list and then fed with those events from around the
+ * reading that @set has had already. Applied to @set itself once more they would count twice, and a mremap
+ * would lose its owner; so @set keeps owners, totals, and the calls that are under way in both. 0 or -ENOMEM.
+ */
+int vma_follow(struct vma_set *set, const struct vma_set *list);
+
+/*
+ * What a forked child, an empty set, begins with: all of @parent's ranges, VMA_BEFORE. 0; 1 if a mremap was under
+ * way in the parent: the child may be untrue; -ENOMEM.
+ */
+int vma_copy(struct vma_set *child, const struct vma_set *parent);
+
+/* Bytes of all ranges, and of what a mremap under way has taken up: that is mapped somewhere. */
+struct vma_sums {
+	uint64_t mapped_bytes;
+	uint64_t committed_bytes; /* of it readable or writable */
+	uint64_t owned_bytes[VMA_OWNERS]; /* mapped, by owner: their sum is mapped_bytes */
+	uint64_t stack_bytes;     /* of it the main stack */
+	size_t ranges;
+};
+void vma_sums(const struct vma_set *set, struct vma_sums *sums);
+
+/*
+ * One stack's mappings, of VMA_CALLER. allocated = freed + outstanding, in bytes; a count goes up with each
+ * range that is mapped, and down when the last byte of it is gone.
+ */
+struct vma_site {
+	uint64_t stack; /* as in struct hb_ev_map */
+	uint32_t tid;   /* the thread, with HB_MAP_BY_THREAD; else 0 */
+	struct hb_site totals;
+	uint64_t committed_bytes; /* of the outstanding bytes, those readable or writable */
+	uint64_t oldest_ns; /* when the oldest of what is outstanding was mapped; 0: nothing is */
+};
+
+/*
+ * Every site that ever mapped something, in the order of their first mapping, in a malloc'ed array.
+ * @born_before_ns: count into @held_bytes and @held_count of each (same order, may be NULL) only ranges
+ * mapped no later. 0 or -ENOMEM.
+ */
+struct vma_held {
+	uint64_t bytes, count;
+};
+int vma_sites(const struct vma_set *set, uint64_t born_before_ns, struct vma_site **sites, struct vma_held **held,
+	      size_t *count);
+
+/* Call @each for every range in order, for tests and for comparing with the kernel's list. */
+struct vma_range {
+	uint64_t start, end;
+	uint32_t prot;
+	enum vma_owner owner;
+	uint64_t stack;    /* of VMA_CALLER */
+	uint64_t since_ns; /* CLOCK_MONOTONIC; 0: VMA_BEFORE */
+};
+void vma_each(const struct vma_set *set, void (*each)(void *ctx, const struct vma_range *range), void *ctx);
+
+/* Bytes in which the set and the kernel's list differ: mapped in one and not in the other. */
+uint64_t vma_difference(const struct vma_set *set, const struct vma_line *lines, size_t count);
+
+/* Events that could not be. */
+uint64_t vma_odd(const struct vma_set *set);
+
+#endif

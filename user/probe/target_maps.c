@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the processes map: the events of the kernel side, and the kernel's own list where they do not
+ * suffice. The kernel's count of mapped pages tells when that is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../remote/gate.h"
+#include "../remote/maps.h"
+#include "../remote/procfs.h"
+#include "events.h"
+#include "target_private.h"
+
+#define RECENT_MAX   (1u << 16) /* changes that are kept, 6 MiB at the most */
+#define RECENT_NS    200000000u /* and for how long */
+#define OVERLAP_NS   50000000u  /* how long before a reading a call may have begun that it does not show */
+#define READINGS_MAX 3          /* of one process for one report */
+#define THREADS_MAX  256        /* that are told apart in what happened around a reading */
+
+/* Changes of mappings, as they came: those from around a reading are applied to it once more. */
+struct recent {
+	struct hb_ev_map *events; /* a ring */
+	size_t first, count;
+	uint64_t left_out_ns; /* the time of the last that had no room */
+};
+
+struct recent *recent_new(void)
+{
+	struct recent *recent = calloc(1, sizeof(*recent));
+
+	if (!recent)
+		return NULL;
+	recent->events = calloc(RECENT_MAX, sizeof(*recent->events));
+	if (recent->events)
+		return recent;
+	free(recent);
+	return NULL;
+}
+
+void recent_free(struct recent *recent)
+{
+	if (!recent)
+		return;
+	free(recent->events);
+	free(recent);
+}
+
+static struct hb_ev_map *recent_at(struct recent *recent, size_t i)
+{
+	return &recent->events[(recent->first + i) % RECENT_MAX];
+}
+
+static void recent_drop(struct recent *recent)
+{
+	recent->first = (recent->first + 1) % RECENT_MAX;
+	recent->count--;
+}
+
+static void free_set(struct vma_set **set)
+{
+	vma_free(*set);
+}
+
+static void recent_keep(struct recent *recent, const struct hb_ev_map *event)
+{
+	while (recent->count && recent_at(recent, 0)->time_ns + RECENT_NS < event->time_ns)
+		recent_drop(recent);
+	if (recent->count == RECENT_MAX) {
+		recent->left_out_ns = recent_at(recent, 0)->time_ns;
+		recent_drop(recent);
+	}
+	*recent_at(recent, recent->count++) = *event;
+}
+
+void target_maps_begin(struct target *target, struct process *process, const struct process *parent)
+{
+	if (!target->recent)
+		return;
+	process->mappings = vma_new((uint64_t)sysconf(_SC_PAGESIZE));
+	process->mappings_stale = true;
+	process->mappings_doubtful = true;
+	if (!process->mappings)
+		return;
+	if (parent && parent->mappings && !vma_copy(process->mappings, parent->mappings))
+		process->mappings_stale = parent->mappings_stale || parent->mappings_doubtful;
+	process->mappings_doubtful = process->mappings_stale;
+	if (process->mappings_stale)
+		target_maps_read(target, process); /* it may end before the first report */
+}
+
+/* Who maps inside an allocator's call that no probe sees is told by its stack. */
+static void find_owner(struct target *target, const struct process *process, struct hb_ev_map *event)
+{
+	struct kept_stack *kept;
+
+	if ((event->marks & HB_MAP_OWNED) || event->stack == HB_STACK_NONE)
+		return;
+	kept = naming_stack(target, event->stack);
+	if (kept && naming_allocates(target, process, kept))
+		event->marks |= HB_MAP_OWNED;
+}
+
+struct lines {
+	struct vma_line *lines;
+	size_t count, cap;
+};
+
+static int add_line(void *ctx, const struct map_line *line)
+{
+	struct lines *lines = ctx;
+
+	if (!strcmp(line->path, "[vsyscall]"))
+		return 0; /* in every process, at an address of the kernel's: no mapping of its own */
+	if (lines->count == lines->cap) {
+		size_t cap = lines->cap ? 2 * lines->cap : 256;
+		void *grown = reallocarray(lines->lines, cap, sizeof(*lines->lines));
+
+		if (!grown)
+			return -ENOMEM;
+		lines->lines = grown;
+		lines->cap = cap;
+	}
+	lines->lines[lines->count++] = (struct vma_line){
+		.start = line->start,
+		.end = line->end,
+		.prot = (line->read ? PROT_READ : 0) | (line->write ? PROT_WRITE : 0) | (line->exec ? PROT_EXEC : 0),
+		.stack = !strcmp(line->path, "[stack]"),
+		.heap = !strcmp(line->path, "[heap]"),
+	};
+	return 0;
+}
+
+/*
+ * Whether the list can be of @process's image: it may have become another by exec since. Addresses differ, but of
+ * programs that are linked to one.
+ */
+static bool recognized(const struct process *process, const struct lines *lines)
+{
+	const struct addrmap *map = &process->now.map;
+
+	for (size_t i = 0; i < lines->count; i++) {
+		if (addrmap_overlap(map, lines->lines[i].start, lines->lines[i].end))
+			return true;
+	}
+	return lines->count && !map->count; /* no lines: it has ended */
+}
+
+int target_maps_read(struct target *target, struct process *process)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	struct lines lines = { 0 };
+	uint64_t began_ns = clock_mono_ns();
+	struct vma_set *list;
+	int err;
+
+	if (!process->mappings)
+		return 0;
+	err = proc_open(&proc, process->pid);
+	if (err)
+		return err;
+	err = maps_read(&proc, add_line, &lines);
+	target->put_off += err == -EBUSY;
+	if (!err && !recognized(process, &lines))
+		err = -ESRCH;
+	list = err ? NULL : vma_new((uint64_t)sysconf(_SC_PAGESIZE));
+	if (list)
+		err = vma_resync(list, lines.lines, lines.count, began_ns);
+	free(lines.lines);
+	if (!list || err) {
+		vma_free(list);
+		return err ? err : -ENOMEM;
+	}
+	vma_free(process->list);
+	process->list = list;
+	process->list_ns = began_ns;
+	process->list_end_ns = clock_mono_ns();
+	return 0;
+}
+
+/* Threads whose latest change has been seen. */
+struct threads {
+	uint32_t tids[THREADS_MAX];
+	size_t count;
+};
+
+/* Whether @tid is new to @threads; beyond THREADS_MAX all are. */
+static bool first_of(struct threads *threads, uint32_t tid)
+{
+	for (size_t i = 0; i < threads->count; i++) {
+		if (threads->tids[i] == tid)
+			return false;
+	}
+	if (threads->count < THREADS_MAX)
+		threads->tids[threads->count++] = tid;
+	return true;
+}
+
+/*
+ * The first change that the list of @process need not show: sent as its call began, and nothing tells that the
+ * call had ended when the list was read. All later ones are to be applied to the list again, for they may be
+ * about the same addresses; earlier ones were done.
+ */
+static size_t first_under_way(struct target *target, const struct process *process)
+{
+	struct recent *recent = target->recent;
+	struct threads threads = { 0 };
+	size_t first = recent->count;
+
+	for (size_t i = recent->count; i-- > 0;) {
+		const struct hb_ev_map *event = recent_at(recent, i);
+
+		if (event->time_ns + OVERLAP_NS < process->list_ns)
+			break;
+		if (event->gen != process->gen)
+			continue;
+		if (event->time_ns >= process->list_ns)
+			first = i; /* while the list was read */
+		else if (!first_of(&threads, event->tid))
+			continue;
+		if (event->op == HB_MAP_REMOVE || event->op == HB_MAP_REMAP_BEGIN || event->op == HB_MAP_DETACH)
+			first = i;
+	}
+	return first;
+}
+
+/* Take over what the list says, now that all events before it have come. */
+static int settle(struct target *target, struct process *process)
+{
+	__cleanup(free_set) struct vma_set *list = process->list;
+	bool unclear = false;
+	int err;
+
+	process->list = NULL;
+	if (!list)
+		return 0;
+	for (size_t i = first_under_way(target, process); i < target->recent->count; i++) {
+		const struct hb_ev_map *event = recent_at(target->recent, i);
+
+		if (event->gen != process->gen)
+			continue;
+		vma_apply(list, event);
+		unclear |= event->op == HB_MAP_UNCLEAR; /* and what it did may just have been undone */
+	}
+	err = vma_follow(process->mappings, list);
+	if (err)
+		return err;
+	process->mappings_stale = unclear;
+	process->mappings_doubtful = target->recent->left_out_ns + OVERLAP_NS >= process->list_ns;
+	return 0;
+}
+
+void target_maps_event(struct target *target, const struct hb_ev_map *from)
+{
+	struct process *process = target_process(target, from->gen);
+	struct hb_ev_map event = *from;
+
+	if (!process || !process->mappings)
+		return;
+	find_owner(target, process, &event);
+	if (process->list && event.time_ns >= process->list_end_ns)
+		settle(target, process); /* what fails is told with the next report */
+	process->mappings_stale |= vma_apply(process->mappings, &event) != 0;
+	recent_keep(target->recent, &event);
+}
+
+/* Whether what we know of @process is as much as the kernel counts. */
+static bool agrees(const struct process *process)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	struct vma_sums sums;
+
+	if (process->mappings_stale || proc_open(&proc, process->pid))
+		return false;
+	vma_sums(process->mappings, &sums);
+	return sums.mapped_bytes == proc_mapped_bytes(&proc);
+}
+
+/* Events that have not come, of whatever process. */
+static uint64_t drops(struct target *target)
+{
+	struct losses losses = { 0 };
+
+	session_losses(target->session, &losses);
+	return losses.counts[HB_CNT_MAP_RING_FULL] + losses.counts[HB_CNT_TASK_STORAGE] + losses.counts[LOSS_RECURSION];
+}
+
+/*
+ * A process that maps all the time never agrees, for its last changes have not come yet: it is read once,
+ * and again only if that did not suffice. Where events were @dropped just now, those around the reading may be
+ * among them.
+ */
+static void check(struct target *target, struct process *process, bool dropped)
+{
+	settle(target, process);
+	process->mappings_stale |= dropped;
+	if (agrees(process)) {
+		process->mappings_doubtful = false;
+		return;
+	}
+	for (int i = 0; i < READINGS_MAX; i++) {
+		int err = target_maps_read(target, process);
+
+		target_events(target); /* from while it was read: in both, or a mremap loses its owner */
+		err = err ? err : process->exited ? 0 : settle(target, process);
+		if (err) {
+			log_debug("process %u: its mappings could not be read: %s", process->pid,
+				  err == -EBUSY ? gate_why() : strerror(-err));
+			process->mappings_doubtful = true;
+			return;
+		}
+		target_events(target);
+		if (process->exited)
+			return;
+		if (!process->mappings_stale && !process->mappings_doubtful && (!dropped || agrees(process)))
+			return;
+	}
+	process->mappings_doubtful = true;
+}
+
+void target_maps_check(struct target *target)
+{
+	struct process *process;
+	uint64_t dropped;
+
+	if (!target->recent)
+		return;
+	target_events(target);
+	dropped = drops(target);
+	for (process = target->newest; process; process = process->older) {
+		if (process->mappings && !process->exited)
+			check(target, process, dropped != target->map_drops);
+		if (!process->exited || process->mappings_final)
+			continue;
+		settle(target, process);
+		process->mappings_doubtful |= process->mappings_stale || dropped != target->map_drops;
+		process->mappings_final = true;
+	}
+	target->map_drops = dropped;
+}
+
+static int append(struct board_site **sites, size_t *count, uint32_t gen, const struct vma_site *own,
+		  const struct vma_held *held, size_t own_count)
+{
+	struct board_site *grown = reallocarray(*sites, *count + own_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	*sites = grown;
+	for (size_t i = 0; i < own_count; i++) {
+		grown[*count + i] = (struct board_site){
+			.key = { .stack = own[i].stack, .gen = gen, .tid = own[i].tid, .source = HB_SRC_MMAP },
+			.totals = own[i].totals,
+			.walked = true,
+			.held_bytes = held[i].bytes,
+			.held_count = held[i].count,
+			.oldest_born_ns = own[i].oldest_ns,
+		};
+	}
+	*count += own_count;
+	return 0;
+}
+
+int target_maps_sites(struct target *target, uint64_t born_before_ns, struct board_site **sites, size_t *count)
+{
+	struct process *process;
+	int err = 0;
+
+	for (process = target->newest; process && !err; process = process->older) {
+		__cleanup(freep) struct vma_site *own = NULL;
+		__cleanup(freep) struct vma_held *held = NULL;
+		size_t own_count;
+
+		if (!process->mappings)
+			continue;
+		err = vma_sites(process->mappings, born_before_ns, &own, &held, &own_count);
+		if (!err)
+			err = append(sites, count, process->gen, own, held, own_count);
+	}
+	return err;
+}

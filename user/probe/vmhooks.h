@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the programs of probe_vm.bpf.c are put: the system calls that change a process's mappings. All rungs
+ * see the same calls; which comes first is decided by which one skips events.
+ */
+#ifndef HB_PROBE_VMHOOKS_H
+#define HB_PROBE_VMHOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "features.h"
+
+struct bpf_object;
+
+enum vm_rung {
+	VM_TRACEPOINT, /* syscalls:sys_enter_* and sys_exit_* */
+	VM_KPROBE,     /* kprobe and kretprobe */
+	VM_FENTRY,     /* fentry and fexit */
+	VM_RUNG_END
+};
+
+#define VM_HOOKS_MAX 16 /* programs of one rung */
+
+/* The rungs by enum vm_rung, each tried once on munmap, with a program that does nothing. */
+void vmhooks_probe(struct feature rungs[VM_RUNG_END]);
+
+/* The order of preference on this kernel: enum vm_rung each. */
+void vmhooks_order(enum vm_rung order[VM_RUNG_END]);
+
+/* "tracepoint", "kprobe", "fentry" */
+const char *vmhooks_name(enum vm_rung rung);
+
+/* Before @object is loaded: only the programs of @rung are; VM_RUNG_END: none. 0 or negative errno. */
+int vmhooks_choose(struct bpf_object *object, enum vm_rung rung);
+
+/* Put them in place. Descriptors that hold them there go to @links, *@count also on failure. 0 or negative errno. */
+int vmhooks_attach(struct bpf_object *object, enum vm_rung rung, int links[VM_HOOKS_MAX], size_t *count);
+
+#endif
