@@ -5,7 +5,7 @@
 
 /*
  * On x86_64 a frame ends where the record of the frame pointer ends; on aarch64 it begins there, and who
- * follows such records does not know the caller's stack pointer.
+ * follows such records does not know the caller's stack pointer. The oracle takes the record's end for it.
  */
 #if defined(__x86_64__)
 #define RECORD_ENDS_FRAME true
@@ -81,6 +81,12 @@ static bool in_no_file(const struct watched *watched, const struct oracle_frame 
 	return range && !range->ino && !range->vdso;
 }
 
+/* Interrupted at its first instruction, a function may yet return to itself: that is another frame. */
+static bool same_frame(const struct oracle_frame *a, const struct oracle_frame *b)
+{
+	return a->pc == b->pc && a->sp == b->sp && a->exact == b->exact;
+}
+
 /*
  * Where there is no unwind information the oracle takes any word for a return address; and where that
  * leads back to the same frame it finds it for ever.
@@ -91,7 +97,7 @@ static size_t frames_in_code(const struct watched *watched, const struct oracle_
 	size_t n = 1;
 
 	while (n < theirs->count && watched_range(watched, frames[n].pc - !frames[n].exact) &&
-	       !(frames[n].pc == frames[n - 1].pc && frames[n].sp == frames[n - 1].sp))
+	       !same_frame(&frames[n], &frames[n - 1]))
 		n++;
 	return n < theirs->count ? n : theirs->count;
 }
@@ -122,11 +128,12 @@ enum verdict judge(struct target *target, struct watched *watched, const struct 
 	if (n == count && theirs->cut)
 		return VERDICT_EQUAL;
 	for (size_t i = 0; i < n; i++) {
-		if ((jit && in_no_file(watched, &theirs->frames[i])) ||
-		    (!RECORD_ENDS_FRAME && !known(watched, theirs, i)))
+		if (jit && in_no_file(watched, &theirs->frames[i]))
 			return VERDICT_GUESSED;
+		if (!RECORD_ENDS_FRAME && !known(watched, theirs, i) && !theirs->frames[i].resumed)
+			return VERDICT_PARTLY;
 	}
 	if (n && n == count && !theirs->complete && !known(watched, theirs, n - 1))
 		return VERDICT_FURTHER;
-	return n == ours->count ? VERDICT_SHORTER : VERDICT_DIFFERENT;
+	return n == ours->count && ours->end != HB_END_COMPLETE ? VERDICT_SHORTER : VERDICT_DIFFERENT;
 }

@@ -4,9 +4,12 @@
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ucontext.h>
 #include <sys/uio.h>
 
 #include "../../user/base/cleanup.h"
@@ -202,9 +205,59 @@ int oracle_remap(struct oracle *oracle)
 
 /* --- walking ---------------------------------------------------------------------------------- */
 
+#if defined(__aarch64__)
+/* struct rt_sigframe of arch/arm64/kernel/signal.c, from its first byte to what we need of it */
+struct signal_frame {
+	siginfo_t info;
+	ucontext_t context;
+};
+
+_Static_assert(offsetof(mcontext_t, sp) - offsetof(mcontext_t, regs) == PLACE_SP * sizeof(__u64) &&
+	       offsetof(mcontext_t, pc) - offsetof(mcontext_t, regs) == PLACE_PC * sizeof(__u64),
+	       "they lie as in struct pt_regs");
+
+/* What the kernel lets a handler return to: mov x8, #__NR_rt_sigreturn; svc #0 */
+static bool is_trampoline(struct oracle *oracle, uint64_t pc)
+{
+	uint64_t code;
+
+	return oracle_read(oracle, pc, &code) && code == 0xd4000001d2801168;
+}
+
+/* The registers of what the signal interrupted. */
+static bool read_interrupted(struct oracle *oracle, const struct oracle_frame *trampoline, __u64 *registers)
+{
+	struct iovec local = { registers, (PLACE_PC + 1) * sizeof(*registers) };
+	struct iovec remote = { (void *)(trampoline->sp + offsetof(struct signal_frame, context.uc_mcontext.regs)),
+				local.iov_len };
+
+	return process_vm_readv(oracle->pid, &local, 1, &remote, 1, 0) == (ssize_t)local.iov_len;
+}
+#else
+/* Elsewhere it has unwind information. */
+static bool is_trampoline(struct oracle *oracle, uint64_t pc)
+{
+	(void)oracle, (void)pc;
+	return false;
+}
+
+static bool read_interrupted(struct oracle *oracle, const struct oracle_frame *trampoline, __u64 *registers)
+{
+	(void)oracle, (void)trampoline, (void)registers;
+	return false;
+}
+#endif
+
+struct walk {
+	struct oracle *oracle;
+	struct oracle_stack *stack;
+	bool interrupted; /* the last frame is a trampoline; the walk goes on with other registers */
+};
+
 static int on_frame(Dwfl_Frame *state, void *arg)
 {
-	struct oracle_stack *stack = arg;
+	struct walk *walk = arg;
+	struct oracle_stack *stack = walk->stack;
 	struct oracle_frame *frame = &stack->frames[stack->count];
 	Dwarf_Word sp = 0;
 
@@ -217,23 +270,41 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 	dwfl_frame_reg(state, DWARF_SP, &sp);
 	frame->sp = sp;
 	stack->count++;
-	return DWARF_CB_OK;
+	walk->interrupted = is_trampoline(walk->oracle, frame->pc);
+	return walk->interrupted ? DWARF_CB_ABORT : DWARF_CB_OK;
+}
+
+/* From @registers on. Whether it stopped at a signal's trampoline. */
+static bool walk_on(struct oracle *oracle, const __u64 *registers, struct oracle_stack *stack)
+{
+	struct walk walk = { .oracle = oracle, .stack = stack };
+	int got;
+
+	oracle->registers = registers;
+	got = dwfl_getthread_frames(oracle->dwfl, oracle->tid, on_frame, &walk);
+	oracle->registers = NULL;
+	stack->complete = !got;
+	if (got)
+		snprintf(stack->why, sizeof(stack->why), "%s",
+			 stack->cut ? "it was cut" : walk.interrupted ? "a signal's frame" : dwfl_errmsg(-1));
+	return walk.interrupted;
 }
 
 int oracle_walk(struct oracle *oracle, pid_t tid, const __u64 registers[SAMPLE_WORDS], struct oracle_stack *stack)
 {
-	int got;
+	__u64 saved[SAMPLE_WORDS] = { 0 };
+	bool interrupted;
 
 	for (size_t i = 0; i < PAGES; i++)
 		oracle->pages[i].known = false;
 	oracle->tid = tid;
-	oracle->registers = registers;
 	memset(stack, 0, sizeof(*stack));
-	got = dwfl_getthread_frames(oracle->dwfl, tid, on_frame, stack);
-	oracle->registers = NULL;
-	stack->complete = !got;
-	if (got)
-		snprintf(stack->why, sizeof(stack->why), "%s", stack->cut ? "it was cut" : dwfl_errmsg(-1));
+	interrupted = walk_on(oracle, registers, stack);
+	while (interrupted && read_interrupted(oracle, &stack->frames[stack->count - 1], saved)) {
+		stack->frames[stack->count - 1].exact = true;
+		stack->frames[stack->count - 1].resumed = true;
+		interrupted = walk_on(oracle, saved, stack);
+	}
 	return stack->count ? 0 : -EIO;
 }
 

@@ -3,6 +3,10 @@
  * The independent unwinder: elfutils' libdwfl, over the registers of a stopped thread and its memory. It
  * evaluates .eh_frame itself, with all registers. Where there is none it follows frame pointers (x86_64
  * and aarch64 backends of libebl), and takes what it finds there for frames as long as it lies up the stack.
+ *
+ * On aarch64 neither serves above a signal's handler: the kernel's trampoline has no unwind information, and
+ * the record that it keeps holds the link register of what was interrupted, not where that was. From there
+ * on the walk is begun anew with the registers that the kernel saved.
  */
 #ifndef HB_TEST_ORACLE_H
 #define HB_TEST_ORACLE_H
@@ -19,7 +23,8 @@
 struct oracle_frame {
 	uint64_t pc;
 	uint64_t sp;
-	bool exact; /* pc was interrupted, not returned to */
+	bool exact;   /* pc was interrupted, not returned to */
+	bool resumed; /* a signal's trampoline, above which the walk was begun anew */
 };
 
 struct oracle_stack {

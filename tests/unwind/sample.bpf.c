@@ -10,6 +10,8 @@
 #define SIGSTOP_NUMBER         19 /* include/uapi/asm-generic/signal.h */
 #define CLOCK_MONOTONIC_NUMBER 1  /* include/uapi/linux/time.h */
 
+_Static_assert(sizeof(struct pt_regs) <= SAMPLE_WORDS * sizeof(__u64), "the registers have room");
+
 /* One sample at a time, mapped by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

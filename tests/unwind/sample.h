@@ -7,7 +7,7 @@
 #include <linux/types.h>
 #endif
 
-#define SAMPLE_WORDS 34 /* of registers; arm64 has 34, x86_64 21 */
+#define SAMPLE_WORDS 36 /* of registers; of arm64 35 are known, of x86_64 21 */
 
 #define SAMPLE_CPUS_MAX 256
 

@@ -21,6 +21,7 @@ void result_add(struct result *all, const struct result *one)
 		all->ends[i] += one->ends[i];
 	all->taken += one->taken;
 	all->frames += one->frames;
+	all->above += one->above;
 	all->in_call += one->in_call;
 	all->moved += one->moved;
 	all->ended += one->ended;
@@ -35,14 +36,14 @@ void tell_result(const char *name, const struct result *result)
 {
 	const uint64_t *verdicts = result->verdicts;
 
-	printf("%-10s %lu samples: %lu equal, %lu we went further, %lu guessed, %lu the oracle went further, "
-	       "%lu different; %.1f s\n",
-	       name, result->taken, verdicts[VERDICT_EQUAL], verdicts[VERDICT_FURTHER], verdicts[VERDICT_GUESSED],
-	       verdicts[VERDICT_SHORTER], verdicts[VERDICT_DIFFERENT], result->seconds);
-	printf("   %.1f frames on average, %lu in system calls; not compared: %lu moved, %lu ended, %lu locked, "
-	       "%lu others, %lu probed, %lu unread\n",
-	       result->taken ? (double)result->frames / result->taken : 0, result->in_call, result->moved,
-	       result->ended, result->locked, result->others, result->probed, result->unread);
+	printf("%-10s %lu samples: %lu equal, %lu in part, %lu we went further, %lu guessed, "
+	       "%lu the oracle went further, %lu different; %.1f s\n",
+	       name, result->taken, verdicts[VERDICT_EQUAL], verdicts[VERDICT_PARTLY], verdicts[VERDICT_FURTHER],
+	       verdicts[VERDICT_GUESSED], verdicts[VERDICT_SHORTER], verdicts[VERDICT_DIFFERENT], result->seconds);
+	printf("   %.1f frames on average, %lu of all above what is equal, %lu samples in system calls; not compared: "
+	       "%lu moved, %lu ended, %lu locked, %lu others, %lu probed, %lu unread\n",
+	       result->taken ? (double)result->frames / result->taken : 0, result->above, result->in_call,
+	       result->moved, result->ended, result->locked, result->others, result->probed, result->unread);
 	printf("   our walks ended:");
 	for (size_t i = 0; i < HB_END_LAST; i++) {
 		if (result->ends[i])
@@ -76,6 +77,7 @@ void tell_sample(struct target *target, const struct watched *watched, const str
 		[VERDICT_EQUAL] = "equal",
 		[VERDICT_FURTHER] = "we went further",
 		[VERDICT_GUESSED] = "guessed",
+		[VERDICT_PARTLY] = "in part",
 		[VERDICT_SHORTER] = "the oracle went further",
 		[VERDICT_DIFFERENT] = "different",
 	};

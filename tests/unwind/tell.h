@@ -12,6 +12,7 @@ struct result {
 	uint64_t verdicts[VERDICT_END];
 	uint64_t ends[HB_END_LAST]; /* of our walks */
 	uint64_t frames;            /* of ours */
+	uint64_t above;             /* of ours, above those that are equal */
 	uint64_t in_call;           /* taken in a system call */
 	/* Not compared. */
 	uint64_t moved;  /* the thread went on before it stopped */

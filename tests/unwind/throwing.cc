@@ -229,12 +229,14 @@ void on_tick(int)
  */
 FRAME void interruptible()
 {
+	volatile char *varying = static_cast<volatile char *>(alloca(chance(200) + 16)); /* kept by a frame pointer */
 	sigset_t tick;
 
+	varying[0] = 1;
 	sigemptyset(&tick);
 	sigaddset(&tick, SIGALRM);
 	pthread_sigmask(SIG_UNBLOCK, &tick, nullptr);
-	spin(3000);
+	spin(12000);
 	pthread_sigmask(SIG_BLOCK, &tick, nullptr);
 }
 

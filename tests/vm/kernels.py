@@ -17,11 +17,11 @@ def needed(suite, package, prefix):
 class Kernel:
     """One row of the matrix."""
 
-    def __init__(self, series, arch, suite, default=True, options=()):
+    def __init__(self, series, arch, suite, functions=True, options=()):
         self.series = series  # what its version begins with
         self.arch = arch      # as uname -m says it
         self.suite = suite
-        self.default = default
+        self.functions = functions # of processes can be probed there
         self.options = options # of tests/bpf/run.py
         self.name = f"{series}-{arch}"
         self.folder = os.path.join(CACHE, "kernels", self.name)
@@ -63,9 +63,9 @@ class Kernel:
 
 
 # From 7.0 on a task may be preempted in a tracepoint; the programs there are then skipped for another task
-# on that CPU. heldby does not support 5.10 yet: booted only if named.
+# on that CPU. 5.10 has neither cookies for uprobes nor storage for threads in their programs.
 KERNELS = [
-    Kernel("5.10", "x86_64", "bullseye", default=False),
+    Kernel("5.10", "x86_64", "bullseye", functions=False),
     Kernel("6.1", "x86_64", "bookworm"),
     Kernel("6.12", "x86_64", "bookworm-backports"),
     Kernel("7", "x86_64", "sid", options=["--preempted"]),
