@@ -157,7 +157,8 @@ static void write_process(struct writer *w, const struct process_info *process)
 		json_put_number(&w->pen, object, "rss_bytes", process->rss_bytes);
 	put_mappings(w, object, process);
 	put_process_sums(w, object, process);
-	if (w->approximate || process->blind || process->mapped_doubtful)
+	if ((report_sees(process) || process->mapped_bytes) &&
+	    (w->approximate || process->blind || process->mapped_doubtful))
 		json_put_bool(&w->pen, object, "approximate", true);
 	json_put(&w->pen, object, "allocators", allocators_array(w, process));
 	json_put_text(&w->pen, object, "runtime", process->runtime);
