@@ -32,7 +32,6 @@ def suites():
     yield "budget", [sys.executable, "tests/bpf/budget.py"]
     yield "bpf", ["make", "--no-print-directory", "check-bpf"]
     yield "unwind", ["make", "--no-print-directory", "check-unwind", "SAMPLES=6000"]
-    yield "vm", ["make", "--no-print-directory", "check-vm"]
 
 
 def run(command):

@@ -75,23 +75,17 @@ check-bpf: all
 
 # --- stacks beside those of another unwinder: the product's programs and sample.bpf.c in one skeleton ----
 U        := $(T)/unwind
-U_BPF    := $(BPF_SRCS:bpf/%.c=$(U)/bpf/%.o)
 U_OBJS   := $(patsubst tests/unwind/%.c,$(U)/%.o,$(filter-out %.bpf.c,$(wildcard tests/unwind/*.c))) \
 	$(patsubst user/probe/%.c,$(U)/probe/%.o,$(wildcard user/probe/*.c)) \
 	$(filter-out $(addprefix $(BUILD)/user/,main.o probe/% view/% cmd/%),$(OBJS))
 U_CFLAGS  = $(subst -I$(BUILD),-I$(U) -I$(BUILD),$(ALL_CFLAGS))
 SAMPLES  ?= 10000
 
-# What no uprobe runs may not sleep, and newer kernels do not even load a walk that could.
-$(U)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h vmlinux/*.h)
-	$(call say,BPF,$< (without faults))
-	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -D'bpf_copy_from_user(to,bytes,from)=((void)(to),-14)' -c $< -o $@
-
 $(U)/sample.bpf.o: tests/unwind/sample.bpf.c tests/unwind/sample.h $(wildcard bpf/*.h vmlinux/*.h)
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D) && $(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
-$(U)/heldby.bpf.o: $(U_BPF) $(U)/sample.bpf.o
+$(U)/heldby.bpf.o: $(BPF_OBJS) $(U)/sample.bpf.o
 	$(call say,LINK,$@)
 	$(Q)$(BPFTOOL) gen object $@ $^
 

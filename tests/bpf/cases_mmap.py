@@ -318,6 +318,7 @@ def dropped(case, _, sources):
     os.kill(tracer.pid, signal.SIGCONT)
     case.until("a report of the drops", lambda: has_dropped(tracer))
     target.do("bjt")
+    case.sleep(1.5)  # a report right after drops may be approximate, the next one is not
     document, wrong = seen_by_top(case, target, tracer, calls=False)
     known = read_lines(tracer.out)
     first = next(number for number, one in enumerate(known) if detail(one, "mapping_changes"))

@@ -62,10 +62,12 @@ SELECTION = [
     "mremap that grows, shrinks, moves and leaves what it copies: mapped bytes are exact by",
     "mappings that threads make: mapped bytes are exact by",
     "a storm ends as the kernel has it by",
+    "every report during a storm adds up",
 ]
-# What is left where no function of a process can be probed, and why the rest is not.
-WITHOUT_FUNCTIONS = ("by tracepoint", "by kprobe", "by fentry")
-NO_FUNCTIONS = "no function can be probed before 5.15"
+# What is left where no function of a process can be probed and stacks are frame pointers': what adds up
+# whole processes. And why the rest is not tried there.
+WITHOUT_FUNCTIONS = ("every report during a storm adds up",)
+NO_FUNCTIONS = "before 5.15 no function can be probed, and frame pointers miss who called one that keeps none"
 
 BOOT = "the machine boots, runs everything and powers off"
 DOCTOR = "heldby doctor loads every program"

@@ -318,10 +318,12 @@ static void check(struct target *target, struct process *process, bool dropped)
 		target_events(target);
 		if (process->exited)
 			return;
-		if (!process->mappings_stale && !process->mappings_doubtful && (!dropped || agrees(process)))
+		if (!process->mappings_stale && !process->mappings_doubtful && (!dropped || agrees(process))) {
+			process->mappings_stale = dropped; /* the next report looks again */
 			return;
+		}
 	}
-	process->mappings_doubtful = true;
+	process->mappings_stale = process->mappings_doubtful = true;
 }
 
 void target_maps_check(struct target *target)
