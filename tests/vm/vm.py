@@ -58,10 +58,7 @@ SELECTION = [
     "top is exact on a process with a root",
     "run shows a process of another pid namespace",
     "above an operator new",
-    "MAP_FIXED over parts of other mappings: mapped bytes are exact by",
     "mremap that grows, shrinks, moves and leaves what it copies: mapped bytes are exact by",
-    "mappings that threads make: mapped bytes are exact by",
-    "a storm ends as the kernel has it by",
     "every report during a storm adds up",
 ]
 # What is left where no function of a process can be probed and stacks are frame pointers': what adds up
