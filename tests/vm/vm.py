@@ -74,7 +74,7 @@ LOG = "the kernel's log has no complaint"
 COMPLAINTS = re.compile(r"\bBUG: (?!soft lockup)|\bWARNING: |\bOops\b|general protection|refcount_t|Call [Tt]race")
 REFUSED = re.compile(r"^  NO +stacks ")
 SAMPLED = re.compile(r"^\S+ +\d+ samples: ")
-RESULT = re.compile(r"^(ok|FAIL|skip) \d+ (.*?)(?:: (.*)| \([\d.]+ s\))?$")
+RESULT = re.compile(r"^(ok|FAIL|skip) \d+ (.*)$")
 
 
 class Run:
@@ -106,8 +106,12 @@ def put_suite(run, part, wanted):
     """tests/bpf's own lines: a word and a sentence, with lines below that explain."""
     found = {}
     for line in part.lines:
-        if match := RESULT.match(line):
-            found[match[2]] = last = [match[1], [match[3]] if match[3] else []]
+        match = RESULT.match(line)
+        # A sentence may have a colon of its own, as what follows it has.
+        sentence = match and max((one for one in wanted if match[2].startswith(one)), key=len, default=None)
+        if sentence:
+            why = match[2][len(sentence):] if match[1] == "skip" else ""
+            found[sentence] = last = [match[1], [why.removeprefix(": ")] if why else []]
         elif line.startswith("     ") and found:
             last[1].append(line[5:])
     cut = 0
