@@ -133,7 +133,7 @@ enum verdict judge(struct target *target, struct watched *watched, const struct 
 		if (!RECORD_ENDS_FRAME && !known(watched, theirs, i) && !theirs->frames[i].resumed)
 			return VERDICT_PARTLY;
 	}
-	if (n && n == count && !theirs->complete && !known(watched, theirs, n - 1))
+	if (n && n == count && !theirs->complete && (theirs->lost || !known(watched, theirs, n - 1)))
 		return VERDICT_FURTHER;
 	return n == ours->count && ours->end != HB_END_COMPLETE ? VERDICT_SHORTER : VERDICT_DIFFERENT;
 }

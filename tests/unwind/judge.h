@@ -9,7 +9,7 @@
 
 enum verdict {
 	VERDICT_EQUAL,     /* frame by frame; or as many frames as are kept */
-	VERDICT_FURTHER,   /* equal up to where the oracle stops for want of unwind information; we go on */
+	VERDICT_FURTHER,   /* equal up to where the oracle stops for want of unwind information, or of rbx; we go on */
 	VERDICT_GUESSED,   /* equal up to a frame in code without unwind information; above it both guess */
 	VERDICT_PARTLY,    /* the same on aarch64, where the oracle guesses wrong: nothing above it is compared */
 	VERDICT_SHORTER,   /* equal up to where we stop and say why; the oracle goes on */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oracle.h"
 
+#include <dwarf.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -248,6 +249,29 @@ static bool read_interrupted(struct oracle *oracle, const struct oracle_frame *t
 }
 #endif
 
+#if defined(__x86_64__)
+/* Whether the end of @frame is found by rbx, which is known only if a frame below has saved it. */
+static bool by_rbx(struct oracle *oracle, const struct oracle_frame *frame)
+{
+	const uint64_t at = frame->pc - !frame->exact;
+	Dwfl_Module *module = dwfl_addrmodule(oracle->dwfl, at);
+	__cleanup(freep) Dwarf_Frame *rules = NULL;
+	Dwarf_Addr bias;
+	Dwarf_CFI *cfi = module ? dwfl_module_eh_cfi(module, &bias) : NULL;
+	Dwarf_Op *ops;
+	size_t count;
+
+	return cfi && !dwarf_cfi_addrframe(cfi, at - bias, &rules) && !dwarf_frame_cfa(rules, &ops, &count) && count &&
+	       (ops[0].atom == DW_OP_breg3 || (ops[0].atom == DW_OP_bregx && ops[0].number == 3));
+}
+#else
+static bool by_rbx(struct oracle *oracle, const struct oracle_frame *frame)
+{
+	(void)oracle, (void)frame;
+	return false;
+}
+#endif
+
 struct walk {
 	struct oracle *oracle;
 	struct oracle_stack *stack;
@@ -304,6 +328,11 @@ int oracle_walk(struct oracle *oracle, pid_t tid, const __u64 registers[SAMPLE_W
 		stack->frames[stack->count - 1].exact = true;
 		stack->frames[stack->count - 1].resumed = true;
 		interrupted = walk_on(oracle, saved, stack);
+	}
+	if (stack->complete && stack->count && by_rbx(oracle, &stack->frames[stack->count - 1])) {
+		stack->complete = false;
+		stack->lost = true;
+		snprintf(stack->why, sizeof(stack->why), "rbx was not followed");
 	}
 	return stack->count ? 0 : -EIO;
 }

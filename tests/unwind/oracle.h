@@ -6,7 +6,8 @@
  *
  * On aarch64 neither serves above a signal's handler: the kernel's trampoline has no unwind information, and
  * the record that it keeps holds the link register of what was interrupted, not where that was. From there
- * on the walk is begun anew with the registers that the kernel saved.
+ * on the walk is begun anew with the registers that the kernel saved. On x86_64 libdw's list of what a call
+ * leaves alone has rax in rbx's place (elfutils 0.188), and frames of the dynamic linker are found by rbx.
  */
 #ifndef HB_TEST_ORACLE_H
 #define HB_TEST_ORACLE_H
@@ -31,6 +32,7 @@ struct oracle_stack {
 	struct oracle_frame frames[ORACLE_FRAMES_MAX]; /* innermost first */
 	size_t count;
 	bool complete;    /* the unwind information says that this was the outermost frame */
+	bool lost;        /* the last frame's end is found by a register that was not followed */
 	bool cut;         /* at ORACLE_FRAMES_MAX */
 	char why[128];    /* it went no further, else "" */
 };
