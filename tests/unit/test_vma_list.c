@@ -245,12 +245,25 @@ static void a_mremap_whose_end_was_dropped_is_where_the_list_has_it(void **state
 	vma_free(list);
 }
 
+static void a_list_that_is_ahead_of_the_break_takes_nothing_from_its_caller(void **state)
+{
+	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP) };
+	struct vma_set *list = listed(LINES(lines));
+
+	set_break(*state, T1, A, 100 * PAGE, 102 * PAGE); /* and then one to 104, which is still to be told */
+	assert_int_equal(vma_follow(*state, list), 0);
+	assert_int_equal(set_break(*state, T1, B, 100 * PAGE, 104 * PAGE), 0);
+	assert_ranges(*state, "100-102 A, 102-104 B");
+	vma_free(list);
+}
+
 static void the_break_and_the_stack_follow(void **state)
 {
 	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP), LINE(200, 210, 3, STACK) };
 	struct vma_set *list = listed(LINES(lines));
 
 	set_break(*state, T1, A, 100 * PAGE, 102 * PAGE); /* and then one to 104, which was dropped */
+	vma_lost(*state);
 	assert_int_equal(vma_follow(*state, list), 0);
 	assert_int_equal(sums_of(*state).stack_bytes, 10 * PAGE);
 	assert_int_equal(set_break(*state, T1, B, 100 * PAGE, 103 * PAGE), 0);
@@ -397,6 +410,7 @@ int main(void)
 		vma_test(a_list_with_its_events_once_more_keeps_what_mremap_moved),
 		vma_test(calls_under_way_in_both_go_on),
 		vma_test(a_mremap_whose_end_was_dropped_is_where_the_list_has_it),
+		vma_test(a_list_that_is_ahead_of_the_break_takes_nothing_from_its_caller),
 		vma_test(the_break_and_the_stack_follow),
 		vma_test(a_forked_child_begins_with_all_ranges_and_owes_nobody),
 		vma_test(a_fork_during_a_mremap_does_not_tell_enough),

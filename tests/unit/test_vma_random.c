@@ -257,6 +257,8 @@ static void do_break(struct vma_set *set, uint32_t thread, uint32_t site, uint32
 	page = new_page(site, READ_WRITE);
 	if (break_page > to)
 		clear(to, break_page);
+	else if (break_page)
+		clear(from, to); /* it is new, whatever a list has said */
 	for (uint32_t i = from; i < to; i++) {
 		if (!pages[i].mapping) {
 			pages[i] = page;

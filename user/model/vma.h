@@ -58,6 +58,9 @@ int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count, 
  */
 int vma_follow(struct vma_set *set, const struct vma_set *list);
 
+/* Events were lost: where the break is will be known from the next vma_follow(). */
+void vma_lost(struct vma_set *set);
+
 /*
  * What a forked child, an empty set, begins with: all of @parent's ranges, VMA_BEFORE. 0; 1 if a mremap was under
  * way in the parent: the child may be untrue; -ENOMEM.

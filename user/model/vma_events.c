@@ -373,6 +373,8 @@ static int set_break(struct vma_set *set, const struct hb_ev_map *event)
 		return 0;
 	if (vma_reserve(set, vma_parts_in(set, part.start, part.end) + 1) || vma_begin(set, event, &part.mapping))
 		return -ENOMEM;
+	if (old)
+		vma_cut(set, part.start, part.end, NULL); /* a list showed it before its call was told */
 	vma_hold(set, part.mapping);
 	vma_book_in(set, part.mapping, vma_fill(set, &part));
 	vma_release(set, part.mapping);

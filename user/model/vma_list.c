@@ -111,10 +111,16 @@ int vma_follow(struct vma_set *set, const struct vma_set *list)
 	}
 	vma_forget_calls(set, list);
 	err = replace(set, lines, list->count);
-	if (!err && list->break_end)
+	/* A list may be ahead of calls that are still to be told: they go on from our own. */
+	if (!err && !set->break_end)
 		set->break_end = list->break_end;
 	free(lines);
 	return err;
+}
+
+void vma_lost(struct vma_set *set)
+{
+	set->break_end = 0;
 }
 
 int vma_copy(struct vma_set *child, const struct vma_set *parent)

@@ -53,7 +53,7 @@ static void process_free(struct process *process)
 	image_release(&process->next);
 	jit_free(process->jit);
 	vma_free(process->mappings);
-	vma_free(process->list);
+	free(process->list);
 	free(process->allocators);
 	free(process->cgroup);
 	free(process);

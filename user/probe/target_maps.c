@@ -157,7 +157,6 @@ int target_maps_read(struct target *target, struct process *process)
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	struct lines lines = { 0 };
 	uint64_t began_ns = clock_mono_ns();
-	struct vma_set *list;
 	int err;
 
 	if (!process->mappings)
@@ -169,18 +168,14 @@ int target_maps_read(struct target *target, struct process *process)
 	target->put_off += err == -EBUSY;
 	if (!err && !recognized(process, &lines))
 		err = -ESRCH;
-	list = err ? NULL : vma_new((uint64_t)sysconf(_SC_PAGESIZE));
-	if (list)
-		err = vma_resync(list, lines.lines, lines.count, began_ns);
-	free(lines.lines);
-	if (!list || err) {
-		vma_free(list);
-		return err ? err : -ENOMEM;
+	if (err) {
+		free(lines.lines);
+		return err;
 	}
-	vma_free(process->list);
-	process->list = list;
+	free(process->list);
+	process->list = lines.lines;
+	process->list_count = lines.count;
 	process->list_ns = began_ns;
-	process->list_end_ns = clock_mono_ns();
 	return 0;
 }
 
@@ -216,39 +211,60 @@ static size_t first_under_way(struct target *target, const struct process *proce
 	for (size_t i = recent->count; i-- > 0;) {
 		const struct hb_ev_map *event = recent_at(recent, i);
 
-		if (event->time_ns + OVERLAP_NS < process->list_ns)
-			break;
-		if (event->gen != process->gen)
+		if (event->gen != process->gen || !first_of(&threads, event->tid))
 			continue;
-		if (event->time_ns >= process->list_ns)
-			first = i; /* while the list was read */
-		else if (!first_of(&threads, event->tid))
-			continue;
-		if (event->op == HB_MAP_REMOVE || event->op == HB_MAP_REMAP_BEGIN || event->op == HB_MAP_DETACH)
+		if (event->op == HB_MAP_REMAP_BEGIN)
+			first = i; /* its end is told */
+		if ((event->op == HB_MAP_REMOVE || event->op == HB_MAP_DETACH) &&
+		    event->time_ns + OVERLAP_NS >= process->list_ns)
 			first = i;
 	}
 	return first;
 }
 
-/* Take over what the list says, now that all events before it have come. */
-static int settle(struct target *target, struct process *process)
+/*
+ * The list, with what may have been under way when it was read. Of protections it knows all: those were told when
+ * they were done, and moving once more what has moved would mix them up.
+ */
+static int correct(struct target *target, const struct process *process, struct vma_set *list, bool *unclear)
 {
-	__cleanup(free_set) struct vma_set *list = process->list;
-	bool unclear = false;
-	int err;
+	int err = vma_resync(list, process->list, process->list_count, process->list_ns);
 
-	process->list = NULL;
-	if (!list)
-		return 0;
-	for (size_t i = first_under_way(target, process); i < target->recent->count; i++) {
+	*unclear = false;
+	for (size_t i = first_under_way(target, process); !err && i < target->recent->count; i++) {
 		const struct hb_ev_map *event = recent_at(target->recent, i);
 
 		if (event->gen != process->gen)
 			continue;
 		vma_apply(list, event);
-		unclear |= event->op == HB_MAP_UNCLEAR; /* and what it did may just have been undone */
+		*unclear |= event->op == HB_MAP_UNCLEAR; /* and what it did may just have been undone */
 	}
-	err = vma_follow(process->mappings, list);
+	for (size_t i = 0; !err && i < process->list_count; i++) {
+		const struct vma_line *line = &process->list[i];
+		const struct hb_ev_map event = {
+			.op = HB_MAP_PROTECT, .tid = UINT32_MAX, /* no thread's */
+			.addr = line->start, .bytes = line->end - line->start, .prot = line->prot,
+		};
+
+		err = vma_apply(list, &event);
+	}
+	return err;
+}
+
+/* Take over what the list says, now that all events before it have come. */
+static int settle(struct target *target, struct process *process)
+{
+	__cleanup(free_set) struct vma_set *list = process->list ? vma_new((uint64_t)sysconf(_SC_PAGESIZE)) : NULL;
+	bool unclear;
+	int err;
+
+	if (!process->list)
+		return 0;
+	err = list ? correct(target, process, list, &unclear) : -ENOMEM;
+	free(process->list);
+	process->list = NULL;
+	if (!err)
+		err = vma_follow(process->mappings, list);
 	if (err)
 		return err;
 	process->mappings_stale = unclear;
@@ -299,7 +315,10 @@ static uint64_t drops(struct target *target)
 static void check(struct target *target, struct process *process, bool dropped)
 {
 	settle(target, process);
-	process->mappings_stale |= dropped;
+	if (dropped) {
+		vma_lost(process->mappings);
+		process->mappings_stale = true;
+	}
 	if (agrees(process)) {
 		process->mappings_doubtful = false;
 		return;

@@ -45,7 +45,8 @@ struct process {
 	bool purged;   /* its rows have left the kernel */
 	bool space_changed; /* the kernel side is to be told of its mappings */
 	struct vma_set *mappings; /* what it maps, by who mapped it; NULL: not watched */
-	struct vma_set *list;    /* the kernel's list of it, to be taken over when the events before it have come */
+	struct vma_line *list;   /* the kernel's list of it, to be taken over when the events before it have come */
+	size_t list_count;
 	uint64_t list_ns;        /* when its reading began */
 	uint64_t list_end_ns;    /* and ended */
 	bool mappings_stale; /* events of them were lost or do not tell: to be read anew */
