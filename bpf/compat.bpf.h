@@ -121,14 +121,6 @@ static __always_inline u64 compat_exec_pages(void)
 	return BPF_CORE_READ(task, mm, exec_vm);
 }
 
-/* Pages that are mapped in the current process. */
-static __always_inline u64 compat_total_pages(void)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-	return BPF_CORE_READ(task, mm, total_vm);
-}
-
 /* The heap of the current process: from @start to the break, which is returned. */
 static __always_inline u64 compat_break(u64 *start)
 {

@@ -177,7 +177,7 @@ struct hb_place {
 
 /* pending.bpf.c */
 __hidden struct hb_task *pending_task(void);        /* the current thread's, or NULL: it has none yet */
-__hidden struct hb_task *pending_task_create(void); /* NULL: counted as lost */
+__hidden struct hb_task *pending_task_create(void); /* the same, made if need be; NULL: counted as lost */
 /* Whether a call here is made by a call that is still open; abandoned calls are dropped on the way. */
 __hidden bool pending_nested(struct hb_task *task, const struct hb_place *place);
 /* Open a call. NULL: it is nested, or there is no room (counted). */
@@ -242,14 +242,18 @@ static __always_inline long stack_fetch_u64(u64 address, u64 *value)
 	return err;
 }
 
-/* Walk, in a program that must not sleep. */
-static __always_inline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+/* A walk that gave @key is the last one. Returns @key. */
+static __always_inline u64 stack_walked(const struct hb_task *task, u64 key)
 {
-	u64 key = stack_walk(task, gen, resume);
-
 	if (key != HB_STACK_NONE)
 		count(HB_CNT_STACKS_ENDED + task->walk.end);
 	return key;
+}
+
+/* Walk, in a program that must not sleep. */
+static __always_inline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+{
+	return stack_walked(task, stack_walk(task, gen, resume));
 }
 
 #define STACK_FAULTS_MAX 4 /* pages of a stack that are brought in for one walk */
@@ -269,9 +273,7 @@ static __always_inline u64 stack_capture_fetching(struct hb_task *task, u32 gen,
 			break;
 		key = stack_walk(task, gen, resume);
 	}
-	if (key != HB_STACK_NONE)
-		count(HB_CNT_STACKS_ENDED + task->walk.end);
-	return key;
+	return stack_walked(task, key);
 }
 
 /* unwind_tables.bpf.c */

@@ -8,7 +8,7 @@ struct {
 	__uint(max_entries, 512 * 1024); /* --max-events */
 } hb_ring SEC(".maps");
 
-/* Changes of mappings, 96 bytes each with their header. Full: count HB_CNT_MAP_RING_FULL; they are read anew. */
+/* Changes of mappings, 88 bytes each with their header. Full: count HB_CNT_MAP_RING_FULL; they are read anew. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 512 * 1024); /* --max-events */

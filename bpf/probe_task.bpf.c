@@ -27,56 +27,61 @@ int BPF_PROG(hb_task_fork, struct task_struct *parent, struct task_struct *child
 	return 0;
 }
 
-/* In the new image, before its first instruction. */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(hb_task_exec, struct task_struct *task)
+/* What is open in the thread will not return. Before the event: afterwards user space puts the image away. */
+static __always_inline void end_calls(void)
 {
 	struct hb_task *storage = pending_task();
-	struct hb_ev_process event;
 
 	if (storage)
-		pending_end(storage); /* before the event: afterwards user space puts the image away */
+		pending_end(storage);
+}
+
+/* In the new image, before its first instruction. */
+static __always_inline int image_begins(struct task_struct *task)
+{
+	struct hb_ev_process event;
+
 	describe(&event, HB_EV_EXEC, task);
 	process_exec(event.tgid, &event);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(hb_task_exit, struct task_struct *task)
+static __always_inline int image_ends(struct task_struct *task)
 {
-	struct hb_task *storage = pending_task();
 	struct hb_ev_process event;
 
-	if (storage)
-		pending_end(storage);
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
-		return 0;
+		return 0; /* other threads go on */
 	describe(&event, HB_EV_EXIT, task);
 	process_exit(event.tgid, &event);
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(hb_task_exec, struct task_struct *task)
+{
+	end_calls();
+	return image_begins(task);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(hb_task_exit, struct task_struct *task)
+{
+	end_calls();
+	return image_ends(task);
 }
 
 /* The same for kernels where no call can be under way, for no function is probed (before 5.15). */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hb_image_exec, struct task_struct *task)
 {
-	struct hb_ev_process event;
-
-	describe(&event, HB_EV_EXEC, task);
-	process_exec(event.tgid, &event);
-	return 0;
+	return image_begins(task);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(hb_image_exit, struct task_struct *task)
 {
-	struct hb_ev_process event;
-
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
-		return 0;
-	describe(&event, HB_EV_EXIT, task);
-	process_exit(event.tgid, &event);
-	return 0;
+	return image_ends(task);
 }
 
 #define SIG_IGN_HANDLER 1UL           /* include/uapi/asm-generic/signal-defs.h; 0 is SIG_DFL */

@@ -29,14 +29,20 @@ static __always_inline int munmap_enter(void)
 	return 0;
 }
 
-static __always_inline int munmap_exit(long ret)
+/* Tell of @op if the call failed. */
+static __always_inline int tell_failure(long ret, u32 op)
 {
 	u64 args[6];
-	struct hb_vm_call *call = failed(ret) ? vm_begin(HB_MAP_RESTORE, args) : NULL;
+	struct hb_vm_call *call = failed(ret) ? vm_begin(op, args) : NULL;
 
 	if (call)
 		vm_send(call);
 	return 0;
+}
+
+static __always_inline int munmap_exit(long ret)
+{
+	return tell_failure(ret, HB_MAP_RESTORE);
 }
 
 static __always_inline int mmap_exit(long ret)
@@ -98,7 +104,7 @@ static __always_inline int mremap_exit(long ret)
 }
 
 /* The kernel's own word for where the break is: of two threads' results the later may be the older. */
-static __always_inline int brk_exit(void)
+static __always_inline int brk_exit(long ret)
 {
 	u64 args[6];
 	struct hb_vm_call *call = vm_begin(HB_MAP_BREAK, args);
@@ -110,26 +116,29 @@ static __always_inline int brk_exit(void)
 	return 0;
 }
 
+/* How long a segment is only its mapping says; older kernels cannot look it up. */
+static __always_inline void segment_at(struct hb_vm_call *call, u64 address)
+{
+#ifndef HB_POINTERS_ONLY
+	struct hb_task *task = pending_task_create();
+
+	if (!task || unwind_mapping(&task->walk, address))
+		return;
+	call->event.bytes = task->walk.mapping.end - task->walk.mapping.start;
+	call->event.prot = task->walk.mapping.prot;
+#endif
+}
+
 static __always_inline int shmat_exit(long ret)
 {
 	u64 args[6];
 	struct hb_vm_call *call = failed(ret) ? NULL : vm_begin(HB_MAP_ADD, args);
-	struct hb_task *task;
 
 	if (!call)
 		return 0;
-	task = pending_task();
-	if (!task)
-		task = pending_task_create();
 	call->event.addr = ret;
 	call->event.marks |= HB_MAP_SHM;
-#ifndef HB_POINTERS_ONLY
-	/* Only the mapping says how long the segment is. */
-	if (task && !unwind_mapping(&task->walk, ret)) {
-		call->event.bytes = task->walk.mapping.end - task->walk.mapping.start;
-		call->event.prot = task->walk.mapping.prot;
-	}
-#endif
+	segment_at(call, ret);
 	if (!call->event.bytes)
 		call->event.op = HB_MAP_UNCLEAR;
 	vm_send_with_stack(call);
@@ -148,15 +157,10 @@ static __always_inline int shmdt_enter(void)
 	return 0;
 }
 
-/* A failed shmdt took nothing away, a failed mprotect may have changed a part. */
-static __always_inline int unclear_exit(long ret)
+/* It took nothing away, then: what had been announced is to be read again. */
+static __always_inline int shmdt_exit(long ret)
 {
-	u64 args[6];
-	struct hb_vm_call *call = failed(ret) ? vm_begin(HB_MAP_UNCLEAR, args) : NULL;
-
-	if (call)
-		vm_send(call);
-	return 0;
+	return tell_failure(ret, HB_MAP_UNCLEAR);
 }
 
 static __always_inline int protect_exit(long ret)
@@ -165,7 +169,7 @@ static __always_inline int protect_exit(long ret)
 	struct hb_vm_call *call;
 
 	if (failed(ret))
-		return unclear_exit(ret);
+		return tell_failure(ret, HB_MAP_UNCLEAR); /* a part may have changed */
 	call = vm_begin(HB_MAP_PROTECT, args);
 	if (!call)
 		return 0;
@@ -211,19 +215,14 @@ static __always_inline int protect_exit(long ret)
 		return body(ret);                                                              \
 	}
 
-static __always_inline int brk_returned(long ret)
-{
-	return brk_exit();
-}
-
 ON_RETURN(mmap, mmap, mmap_exit)
 ON_ENTRY(unmap, munmap, munmap_enter)
 ON_RETURN(unmap, munmap, munmap_exit)
 ON_ENTRY(remap, mremap, mremap_enter)
 ON_RETURN(remap, mremap, mremap_exit)
-ON_RETURN(brk, brk, brk_returned)
+ON_RETURN(brk, brk, brk_exit)
 ON_RETURN(shmat, shmat, shmat_exit)
 ON_ENTRY(shmdt, shmdt, shmdt_enter)
-ON_RETURN(shmdt, shmdt, unclear_exit)
+ON_RETURN(shmdt, shmdt, shmdt_exit)
 ON_RETURN(prot, mprotect, protect_exit)
 ON_RETURN(pkey, pkey_mprotect, protect_exit)

@@ -337,9 +337,8 @@ struct hb_ev_map {
 	__u64 stack;    /* key into hb_stacks; of what adds */
 	__u32 prot;     /* PROT_* */
 	__u32 flags;    /* MAP_* or MREMAP_* */
-	__u64 total_pages; /* mapped in all, as the kernel counts them at that moment */
 };
-_Static_assert(sizeof(struct hb_ev_map) == 88, "layout is shared with user space");
+_Static_assert(sizeof(struct hb_ev_map) == 80, "layout is shared with user space");
 
 /*
  * Counters, in hb_counts, one value per CPU. The sentence of each is in model/loss.c. The *_LIVE

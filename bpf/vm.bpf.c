@@ -57,16 +57,13 @@ __hidden struct hb_vm_call *vm_begin(u32 op, u64 args[6])
 
 __hidden void vm_send(struct hb_vm_call *call)
 {
-	call->event.total_pages = compat_total_pages();
 	emit_map(&call->event);
 }
 
 __hidden void vm_send_with_stack(struct hb_vm_call *call)
 {
-	struct hb_task *task = pending_task();
+	struct hb_task *task = pending_task_create();
 
-	if (!task)
-		task = pending_task_create();
 	compat_resume(&call->registers, &call->resume);
 	if (task) {
 		if (pending_open(task, call->resume.sp, call->event.gen))

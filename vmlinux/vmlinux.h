@@ -83,7 +83,6 @@ typedef struct {
 
 /* include/linux/mm_types.h */
 struct mm_struct {
-	unsigned long total_vm; /* pages mapped */
 	unsigned long exec_vm; /* pages mapped executable and not writable */
 	unsigned long start_brk, brk;
 	mm_context_t context;

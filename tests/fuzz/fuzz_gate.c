@@ -5,45 +5,18 @@
  */
 #define _GNU_SOURCE 1
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "../../user/remote/gate.h"
+#include "fuzz_folder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *const names[] = {
+/* What is fuzzed comes first. */
+static const char *const made[] = {
 	"cgroup", "stat", "meminfo", "a/b/memory.max", "a/b/memory.current", "a/b/memory.stat",
+	"mountinfo", "a/b", "a", NULL,
 };
-static const char *const others[] = { "mountinfo", "a/b", "a", "" };
-static char folder[64];
-
-static void tidy(void)
-{
-	char path[128];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
-		remove(path);
-	}
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, others[i]);
-		remove(path);
-	}
-}
-
-static void put(int dir, const char *name, const void *data, size_t size)
-{
-	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
-	close(fd);
-}
+#define FUZZED 6
 
 static int folder_open(void)
 {
@@ -52,15 +25,11 @@ static int folder_open(void)
 
 	if (fd >= 0)
 		return fd;
-	strcpy(folder, "/dev/shm/heldby-fuzz-XXXXXX");
-	if (!mkdtemp(folder))
-		abort();
-	atexit(tidy);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || mkdirat(fd, "a", 0700) || mkdirat(fd, "a/b", 0700))
+	fd = folder_make(made);
+	if (mkdirat(fd, "a", 0700) || mkdirat(fd, "a/b", 0700))
 		abort();
 	snprintf(line, sizeof(line), "1 1 0:1 / %s rw - cgroup2 cgroup2 rw\n", folder);
-	put(fd, "mountinfo", line, strlen(line));
+	folder_put(fd, "mountinfo", line, strlen(line));
 	return fd;
 }
 
@@ -72,11 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gate *gate;
 	int answer;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < FUZZED; i++) {
 		const uint8_t *end = size ? memchr(data, '\0', size) : NULL;
 		size_t length = end ? (size_t)(end - data) : size;
 
-		put(proc.dir, names[i], data, length);
+		folder_put(proc.dir, made[i], data, length);
 		data = end ? end + 1 : data + size;
 		size -= end ? length + 1 : length;
 	}

@@ -179,7 +179,7 @@ static void resync(struct vma_set *set, struct input *input, bool whole)
 {
 	struct vma_line lines[LINES_MAX];
 	const size_t count = lines_of(input, lines, whole);
-	const int err = vma_resync(set, lines, count, 1);
+	const int err = vma_resync(set, lines, count);
 
 	if (whole && err)
 		wrong("a sorted list was refused");

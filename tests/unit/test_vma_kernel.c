@@ -294,7 +294,7 @@ static void read_list(struct vma_set *set)
 	assert_non_null(list);
 	for (uint32_t more = below(40); more; more--)
 		step(set);
-	assert_int_equal(vma_resync(list, lines, count, 1), 0);
+	assert_int_equal(vma_resync(list, lines, count), 0);
 	for (uint64_t i = logged > LOG ? logged - LOG : 0; i < logged; i++)
 		vma_apply(list, &events[i % LOG]);
 	assert_int_equal(vma_follow(set, list), 0);

@@ -13,7 +13,7 @@ static void a_first_list_is_all_from_before(void **state)
 {
 	static const struct vma_line lines[] = { LINE(10, 14, 5, 0), LINE(14, 16, 0, 0), LINE(100, 140, 3, STACK) };
 
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "10-14 - 5, 14-16 - 0, 100-140 -");
 	assert_int_equal(sums_of(*state).mapped_bytes, 46 * PAGE);
 	assert_int_equal(sums_of(*state).owned_bytes[VMA_BEFORE], 46 * PAGE);
@@ -28,7 +28,7 @@ static void a_list_keeps_owners_and_sets_protection(void **state)
 	add(*state, T1, A, 10, 4);
 	add(*state, T1, B, 14, 2);
 	add(*state, T1, ALLOCATOR, 21, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "8-10 -, 10-13 A, 13-14 A 1, 14-16 B 1, 16-18 - 1, 20-21 -, 21-22 m");
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
 	assert_site(*state, B, "2/1 - 0/0 = 2/1 peak 2");
@@ -40,11 +40,11 @@ static void what_a_list_lacks_counts_as_freed(void **state)
 
 	add(*state, T1, A, 10, 4);
 	add(*state, T1, B, 20, 2);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "11-12 A, 13-14 A");
 	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
 	assert_site(*state, B, "2/1 - 2/1 = 0/0 peak 2");
-	assert_int_equal(vma_resync(*state, NULL, 0, 1), 0);
+	assert_int_equal(vma_resync(*state, NULL, 0), 0);
 	assert_ranges(*state, "");
 	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
 }
@@ -54,7 +54,7 @@ static void a_list_raises_no_peak(void **state)
 	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
 
 	add(*state, T1, A, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
 }
 
@@ -66,9 +66,9 @@ static void a_list_that_cannot_be_changes_nothing(void **state)
 
 	add(*state, T1, A, 10, 4);
 	removes(*state, T1, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(empty), 1), -EINVAL);
-	assert_int_equal(vma_resync(*state, LINES(unsorted), 1), -EINVAL);
-	assert_int_equal(vma_resync(*state, LINES(overlap), 1), -EINVAL);
+	assert_int_equal(vma_resync(*state, LINES(empty)), -EINVAL);
+	assert_int_equal(vma_resync(*state, LINES(unsorted)), -EINVAL);
+	assert_int_equal(vma_resync(*state, LINES(overlap)), -EINVAL);
 	assert_int_equal(restore(*state, T1), 0);
 	assert_ranges(*state, "10-14 A");
 }
@@ -80,13 +80,13 @@ static void the_stack_is_where_the_list_has_it(void **state)
 	static const struct vma_line gone[] = { LINE(10, 20, 3, 0) };
 
 	add(*state, T1, A, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "10-12 A, 12-20 -");
 	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
-	assert_int_equal(vma_resync(*state, LINES(grown), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(grown)), 0);
 	assert_ranges(*state, "10-20 -");
 	assert_int_equal(sums_of(*state).stack_bytes, 10 * PAGE);
-	assert_int_equal(vma_resync(*state, LINES(gone), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(gone)), 0);
 	assert_ranges(*state, "10-20 -");
 	assert_int_equal(sums_of(*state).stack_bytes, 0);
 }
@@ -97,7 +97,7 @@ static void a_mremap_under_way_keeps_its_owner_where_the_list_has_it(void **stat
 
 	add(*state, T1, A, 10, 4);
 	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "10-14 A");
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
 	/* It is forgotten: its beginning comes once more, or its end does not tell enough. */
@@ -112,7 +112,7 @@ static void a_mremap_under_way_that_the_list_shows_elsewhere_is_from_before(void
 
 	add(*state, T1, A, 10, 4);
 	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "20-28 -");
 	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
 	assert_int_equal(remap_end(*state, T1, B, 20, 8), 1);
@@ -124,7 +124,7 @@ static void a_remove_under_way_is_forgotten(void **state)
 
 	add(*state, T1, A, 10, 4);
 	removes(*state, T1, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	assert_ranges(*state, "10-14 -");
 	assert_int_equal(restore(*state, T1), 1);
 	assert_ranges(*state, "10-14 -");
@@ -141,7 +141,7 @@ static void a_segment_stays_attached(void **state)
 	ev.addr = 10 * PAGE;
 	ev.bytes = 4 * PAGE;
 	vma_apply(*state, &ev);
-	assert_int_equal(vma_resync(*state, LINES(lines), 1), 0);
+	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
 	ev.op = HB_MAP_DETACH;
 	assert_int_equal(vma_apply(*state, &ev), 0);
 	assert_ranges(*state, "");
@@ -153,7 +153,7 @@ static void the_lists_heap_tells_where_the_break_was(void **state)
 		LINE(100, 102, 3, HEAP), LINE(102, 110, 1, HEAP), LINE(200, 201, 3, 0),
 	};
 
-	assert_int_equal(vma_resync(*state, lines, 3, 1), 0);
+	assert_int_equal(vma_resync(*state, lines, 3), 0);
 	assert_int_equal(set_break(*state, T1, A, 100 * PAGE, 104 * PAGE), 0);
 	assert_ranges(*state, "100-102 -, 102-104 - 1, 200-201 -");
 }
@@ -166,7 +166,7 @@ static struct vma_set *listed(const struct vma_line *lines, size_t count)
 	struct vma_set *list = vma_new(PAGE);
 
 	assert_non_null(list);
-	assert_int_equal(vma_resync(list, lines, count, 1), 0);
+	assert_int_equal(vma_resync(list, lines, count), 0);
 	return list;
 }
 
@@ -278,7 +278,7 @@ static void a_forked_child_begins_with_all_ranges_and_owes_nobody(void **state)
 	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP), LINE(200, 210, 3, STACK) };
 	struct vma_set *child = vma_new(PAGE);
 
-	vma_resync(*state, LINES(lines), 1);
+	vma_resync(*state, LINES(lines));
 	add(*state, T1, A, 10, 4);
 	add(*state, T1, ALLOCATOR, 20, 4);
 	protect(*state, T1, 12, 2, PROT_READ);
@@ -321,7 +321,7 @@ static void the_difference_is_what_one_has_and_the_other_lacks(void **state)
 	/* 8-10, 11-12, 13-14, 20-23, 24-30 */
 	assert_int_equal(vma_difference(*state, LINES(other)), 13 * PAGE);
 	assert_int_equal(vma_difference(*state, NULL, 0), 8 * PAGE);
-	vma_resync(*state, LINES(other), 1);
+	vma_resync(*state, LINES(other));
 	assert_int_equal(vma_difference(*state, LINES(other)), 0);
 }
 

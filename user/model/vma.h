@@ -46,10 +46,10 @@ struct vma_line {
  * Make the set what the kernel's list said: @lines are sorted and disjoint. Ranges known before keep their
  * owner where the list has them; what the list has in addition belongs to VMA_BEFORE. Calls under way
  * (mremap, munmap) are forgotten. Events that overlap the reading in time are applied again afterwards by
- * the caller. @now_ns: CLOCK_MONOTONIC. Returns 0; -EINVAL: not sorted, or empty lines (nothing is changed);
+ * the caller. Returns 0; -EINVAL: not sorted, or empty lines (nothing is changed);
  * -ENOMEM (the ranges are unchanged).
  */
-int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count, uint64_t now_ns);
+int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count);
 
 /*
  * The same from @list, a set that was made of the kernel's list and then fed with those events from around the

@@ -80,11 +80,10 @@ static int replace(struct vma_set *set, const struct vma_line *lines, size_t cou
 	return 0;
 }
 
-int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count, uint64_t now_ns)
+int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count)
 {
 	int err;
 
-	(void)now_ns;
 	if (!sorted(lines, count))
 		return -EINVAL;
 	vma_forget_calls(set, NULL);

@@ -74,70 +74,53 @@ static int pmu_type(const char *path)
 	return type;
 }
 
-int attach_perf(int prog_fd, bool returns, int file_fd, uint64_t offset, uint64_t cookie, pid_t pid)
+/*
+ * A program on a perf event: of process @pid, or (0) of the whole system, for which any CPU will do. Kernels
+ * before 5.15 have no link for events: there the event itself holds the program, and it has no @cookie.
+ */
+static int attach_event(int prog_fd, struct perf_event_attr *attr, pid_t pid, uint64_t cookie)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
+	int event, link, err = 0;
+
+	attr->size = sizeof(*attr);
+	event = syscall(SYS_perf_event_open, attr, pid ? pid : -1, pid ? -1 : 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (event < 0)
+		return -errno;
+	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, &opts);
+	if (link < 0)
+		err = -errno;
+	if (link < 0 && !cookie && !ioctl(event, PERF_EVENT_IOC_SET_BPF, prog_fd))
+		err = 0;
+	if (!err && ioctl(event, PERF_EVENT_IOC_ENABLE, 0) < 0)
+		err = -errno;
+	if (!err && link < 0)
+		return event;
+	close(event); /* the link holds it */
+	if (err && link >= 0)
+		close(link);
+	return err ? err : link;
+}
+
+int attach_perf(int prog_fd, bool returns, int file_fd, uint64_t offset, uint64_t cookie, pid_t pid)
+{
 	int type = pmu_type("/sys/bus/event_source/devices/uprobe/type");
-	struct perf_event_attr attr;
+	struct perf_event_attr attr = { .config = returns, .probe_offset = offset }; /* format/retprobe: bit 0 */
 	char path[32];
-	int event, link;
 
 	if (type < 0)
 		return type;
 	fd_path(file_fd, path);
-	memset(&attr, 0, sizeof(attr));
-	attr.size = sizeof(attr);
 	attr.type = type;
-	attr.config = returns; /* format/retprobe: bit 0 */
 	attr.uprobe_path = (uintptr_t)path;
-	attr.probe_offset = offset;
-	/* Without a process any CPU will do: the program runs wherever the probe is hit. */
-	event = syscall(SYS_perf_event_open, &attr, pid ? pid : -1, pid ? -1 : 0, -1, PERF_FLAG_FD_CLOEXEC);
-	if (event < 0)
-		return -errno;
-	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, &opts);
-	if (link >= 0 && ioctl(event, PERF_EVENT_IOC_ENABLE, 0) < 0) {
-		int err = -errno;
-
-		close(link);
-		link = err;
-	}
-	close(event); /* the link holds it */
-	return link;
-}
-
-/* An event of the whole system, with a program. Kernels before 5.15 have no link for it: the event itself. */
-static int attach_event(int prog_fd, struct perf_event_attr *attr)
-{
-	int event, link;
-
-	attr->size = sizeof(*attr);
-	event = syscall(SYS_perf_event_open, attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-	if (event < 0)
-		return -errno;
-	link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, NULL);
-	if (link < 0 && !ioctl(event, PERF_EVENT_IOC_SET_BPF, prog_fd)) {
-		link = event;
-		event = -1;
-	}
-	if (link >= 0 && ioctl(event < 0 ? link : event, PERF_EVENT_IOC_ENABLE, 0) < 0) {
-		int err = -errno;
-
-		close(link);
-		link = err;
-	} else if (link < 0) {
-		link = -errno;
-	}
-	if (event >= 0)
-		close(event);
-	return link;
+	return attach_event(prog_fd, &attr, pid, cookie);
 }
 
 int attach_tracepoint(int prog_fd, uint64_t id)
 {
 	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .config = id };
 
-	return attach_event(prog_fd, &attr);
+	return attach_event(prog_fd, &attr, 0, 0);
 }
 
 int attach_kprobe(int prog_fd, bool returns, const char *function)
@@ -148,7 +131,7 @@ int attach_kprobe(int prog_fd, bool returns, const char *function)
 	if (type < 0)
 		return type;
 	attr.type = type;
-	return attach_event(prog_fd, &attr);
+	return attach_event(prog_fd, &attr, 0, 0);
 }
 
 int attach_traced(int prog_fd)

@@ -228,7 +228,7 @@ static size_t first_under_way(struct target *target, const struct process *proce
  */
 static int correct(struct target *target, const struct process *process, struct vma_set *list, bool *unclear)
 {
-	int err = vma_resync(list, process->list, process->list_count, process->list_ns);
+	int err = vma_resync(list, process->list, process->list_count);
 
 	*unclear = false;
 	for (size_t i = first_under_way(target, process); !err && i < target->recent->count; i++) {
