@@ -14,6 +14,10 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
+
+/* include/uapi/asm-generic/errno-base.h */
+#define ENOENT 2
+#define EBUSY  16
 #endif
 
 #include "record.h"
@@ -109,16 +113,17 @@ struct hb_resume {
 	u64 bx;    /* x86_64: rbx */
 	u64 slot;  /* stack address that held @pc; 0: none did */
 	u32 exact; /* @pc was interrupted, not returned to */
-	u32 pad;
+	u32 unlocked; /* interrupts are off: the list of mappings is read without its lock */
 };
 
 /* The mapping around an address. */
 struct hb_mapping {
 	u64 start, end, offset;
 	struct hb_inode_key key;
-	u32 object; /* from hb_spaces; 0: not known from there */
 	u8 exec, file, vdso;
 	u8 prot;    /* PROT_*, while it is mapped */
+	u8 settled; /* nobody was changing it */
+	u8 pad[3];
 };
 
 /* Words of the stack that a walk reads in one go: a read costs more than what it copies. */
@@ -136,6 +141,7 @@ struct hb_walk {
 	u64 frame;        /* the record of pc */
 	struct hb_rule rule; /* and how its caller is found */
 	struct hb_mapping mapping; /* around pc, if it had to be found out */
+	u64 pivots[15];   /* of a node of the kernel's list of mappings */
 	struct hb_ev_object asked; /* what user space is asked of it */
 	u32 gen;
 	u32 mappings;     /* process_mappings() */
@@ -149,6 +155,7 @@ struct hb_walk {
 	u8 end;           /* enum hb_end, once it has ended */
 	u8 why;           /* enum hb_end to give if pc turns out to be none */
 	u8 bx_valid;
+	u8 unlocked;      /* as in struct hb_resume */
 	u64 window_at;    /* address of the first word below; WINDOW_NONE: none was read */
 	u64 window[HB_WINDOW_WORDS];
 };
@@ -276,18 +283,31 @@ static __always_inline u64 stack_capture_fetching(struct hb_task *task, u32 gen,
 	return stack_walked(task, key);
 }
 
+/* mapping.bpf.c */
+/* The mapping around @address into walk->mapping. 0; -EBUSY: it is being changed; or another errno: none. */
+int mapping_find(struct hb_walk *walk, u64 address);
+/* The same into @found, with the list locked. Returns whether there is one. */
+__hidden bool mapping_at(struct hb_mapping *found, u64 address);
+
+/* mapping_tree.bpf.c: the current process's list of mappings, without its lock */
+#define MAPPING_UNREAD 1ULL
+/* The description (struct vm_area_struct) of what is mapped at @address, if anything; or MAPPING_UNREAD. */
+u64 mapping_tree_at(struct hb_walk *walk, u64 address);
+/* Whether somebody has the list for himself, and may be about to change what we read; or it is not known. */
+bool mapping_tree_written(void);
+
 /* unwind_tables.bpf.c */
 enum hb_found {
 	HB_FOUND,
 	HB_FOUND_FOR_NOW, /* the answer may be another next time */
 	HB_FOUND_NOTHING, /* no code is there */
 };
-/* Make @walk ready for unwind_find(). */
+/* Make @walk ready for the next two. */
 __hidden void unwind_begin(struct hb_walk *walk);
-/* What lies at walk->pc: walk->frame, and walk->rule for its caller. enum hb_found. */
-int unwind_find(struct hb_walk *walk);
-/* The mapping around @address into walk->mapping. 0; -EBUSY: the kernel's list is locked; or another errno: none. */
-int unwind_mapping(struct hb_walk *walk, u64 address);
+/* What lies at walk->pc, from memory: walk->frame, and walk->rule for its caller. Returns whether it is there. */
+bool unwind_known(struct hb_walk *walk);
+/* The same found out, from walk->mapping; @err is mapping_find()'s answer. enum hb_found. */
+int unwind_find(struct hb_walk *walk, int err);
 /*
  * The file that the current process maps at @address has number @object; 0 asks for the one it has.
  * Returns it; 0: it has none, no file is mapped there, or there is no room.

@@ -122,7 +122,7 @@ static __always_inline void segment_at(struct hb_vm_call *call, u64 address)
 #ifndef HB_POINTERS_ONLY
 	struct hb_task *task = pending_task_create();
 
-	if (!task || unwind_mapping(&task->walk, address))
+	if (!task || mapping_find(&task->walk, address))
 		return;
 	call->event.bytes = task->walk.mapping.end - task->walk.mapping.start;
 	call->event.prot = task->walk.mapping.prot;

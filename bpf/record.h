@@ -240,20 +240,7 @@ struct hb_object {
 };
 _Static_assert(sizeof(struct hb_object) == 24, "layout is shared with user space");
 
-/* The executable mappings of a process image, sorted: for moments when the kernel's own list is locked. */
-#define HB_FLUSHES    1024 /* counters of replaced code, by generation modulo this */
-#define HB_RANGES_MAX 128
-struct hb_range {
-	__u64 start, end;
-	__u64 offset;  /* of start in the file */
-	__u32 object;  /* 0: no file that we know */
-	__u32 pad;
-};
-struct hb_space {
-	__u32 count;
-	__u32 pad;
-	struct hb_range ranges[HB_RANGES_MAX];
-};
+#define HB_FLUSHES 1024 /* counters of replaced code, by generation modulo this */
 
 /* A traced process, by tgid in the initial pid namespace. */
 #define HB_PROC_TRACED  1u /* its calls count */

@@ -116,6 +116,7 @@ HB_ONCE __noinline u64 stack_walk(struct hb_task *task, u32 gen, const struct hb
 	walk->bx = resume->bx;
 	walk->slot = resume->slot;
 	walk->exact = !!resume->exact;
+	walk->unlocked = !!resume->unlocked;
 	walk->fault = 0;
 	walk->gen = gen;
 	walk->hash = stack_mix(0, gen); /* in a step of its own: gen ^ pc is the same for many */

@@ -289,7 +289,7 @@ static long one_step(u32 index, struct step *step)
 {
 	struct hb_walk *walk = step->walk;
 	u32 n = walk->count;
-	int found;
+	int found = HB_FOUND;
 	u64 by;
 
 	if (n >= hb_frames_max)
@@ -300,7 +300,9 @@ static long one_step(u32 index, struct step *step)
 		if (!walk->pc || walk->pc > STACK_TEXT_MAX)
 			return stop(walk, HB_END_PROBE);
 	}
-	found = unwind_find(walk);
+	/* A call can be the last instruction of its function, or its page. */
+	if (!unwind_known(walk))
+		found = unwind_find(walk, mapping_find(walk, walk->pc - !walk->first));
 	if (found == HB_FOUND_NOTHING && n)
 		return stop(walk, walk->by_pointer ? walk->why : HB_END_UNMAPPED);
 	/* A register that is no frame pointer shows so; only JIT code and handlers return to where no call is. */

@@ -53,15 +53,6 @@ struct {
 /* The number given out last; user space gives out numbers, too, and starts behind the vdso's. */
 __u32 hb_last_object = HB_OBJECT_VDSO;
 
-/* By generation, written by user space. 4 KiB for each traced process; full: HB_END_BUSY shows more often. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1 << 12);
-	__type(key, __u32);
-	__type(value, struct hb_space);
-} hb_spaces SEC(".maps");
-
 /* What was found out about an address of a process. */
 struct pc_key {
 	u64 pc;       /* and above bit 60: HB_PC_* */
@@ -90,43 +81,6 @@ __u32 hb_flushes[HB_FLUSHES];
 
 #ifndef HB_POINTERS_ONLY
 #define NO_RULE         0xffffffffu
-#define VM_PROT_FLAGS   0x7UL /* VM_READ, VM_WRITE, VM_EXEC, include/linux/mm.h: numbered as PROT_* */
-#define VM_EXEC_FLAG    0x4UL
-#ifndef EBUSY
-#define EBUSY 16 /* include/uapi/asm-generic/errno-base.h */
-#endif
-
-/* For bpf_find_vma(): where its answer goes. */
-struct answer {
-	struct hb_mapping *mapping;
-};
-
-static long on_vma(struct task_struct *task, struct vm_area_struct *vma, struct answer *answer)
-{
-	struct file *file = BPF_CORE_READ(vma, vm_file);
-	struct hb_mapping *found = answer->mapping;
-
-	found->start = BPF_CORE_READ(vma, vm_start);
-	found->end = BPF_CORE_READ(vma, vm_end);
-	found->offset = BPF_CORE_READ(vma, vm_pgoff) * 4096;
-	found->prot = BPF_CORE_READ(vma, vm_flags) & VM_PROT_FLAGS;
-	found->exec = !!(found->prot & VM_EXEC_FLAG);
-	found->file = !!file;
-	found->vdso = 0;
-	found->object = 0;
-	if (file) {
-		struct inode *inode = BPF_CORE_READ(file, f_inode);
-
-		found->key.inode = (u64)inode;
-		found->key.ino = BPF_CORE_READ(inode, i_ino);
-		found->key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-		found->key.generation = BPF_CORE_READ(inode, i_generation);
-	} else {
-		found->vdso = found->start == (u64)BPF_CORE_READ(vma, vm_mm, context.vdso);
-	}
-	return 0;
-}
-
 /*
  * The last of @count rows from @first on whose offset is not above @low, in chunk @index. Free of
  * branches, or the verifier would follow each of 2^14 ways (from 6.18 on also after an arithmetic
@@ -270,8 +224,6 @@ static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mappi
 
 	if (found->vdso)
 		return HB_OBJECT_VDSO;
-	if (found->object)
-		return found->object;
 	known = bpf_map_lookup_elem(&hb_inodes, &key);
 	if (!known) {
 		/* A number at once: by its address alone it might be taken for what is mapped there later. */
@@ -303,77 +255,20 @@ static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mappi
 	return fresh.object;
 }
 
-/* The last range of @gen that does not begin above @pc. */
-__noinline u32 unwind_range(u32 gen, u64 pc)
+/* Find out what lies at walk->pc: its frame, and the rule for its caller. @err is mapping_find()'s answer. */
+static __always_inline enum hb_found find_out(struct hb_walk *walk, int err)
 {
-	struct hb_space *space = bpf_map_lookup_elem(&hb_spaces, &gen);
-	u32 low = 0;
-
-	if (!space)
-		return 0;
-	for (u32 step = HB_RANGES_MAX / 2; step; step /= 2) {
-		u32 next = low + step;
-
-		if (next < space->count && space->ranges[next & (HB_RANGES_MAX - 1)].start <= pc)
-			low = next;
-	}
-	return low;
-}
-
-/* The kernel's list is locked: what user space knew of it some moments ago. */
-static __always_inline bool range_of(struct hb_walk *walk, u64 pc)
-{
-	struct hb_mapping *found = &walk->mapping;
-	u32 gen = walk->gen, at = unwind_range(gen, pc);
-	struct hb_space *space = bpf_map_lookup_elem(&hb_spaces, &gen);
-	struct hb_range *range;
-
-	if (!space || !space->count)
-		return false;
-	range = &space->ranges[at & (HB_RANGES_MAX - 1)];
-	if (pc < range->start || pc >= range->end)
-		return false;
-	found->start = range->start;
-	found->end = range->end;
-	found->offset = range->offset;
-	found->object = range->object;
-	__builtin_memset(&found->key, 0, sizeof(found->key)); /* not known from there */
-	found->exec = 1;
-	found->file = range->object != 0;
-	found->vdso = 0;
-	return true;
-}
-
-__noinline int unwind_mapping(struct hb_walk *walk, u64 address)
-{
-	struct answer answer;
-	long err;
-
-	if (!walk)
-		return -EBUSY;
-	answer.mapping = &walk->mapping;
-	err = bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0);
-	if (err == -EBUSY)
-		err = bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0);
-	return err;
-}
-
-/* Find out what lies at walk->pc: its frame, and the rule for its caller. */
-static __always_inline enum hb_found find_out(struct hb_walk *walk)
-{
-	u64 at = walk->pc - !walk->first; /* a call can be the last instruction of its function, or its page */
 	const struct hb_mapping *found = &walk->mapping;
-	int err = unwind_mapping(walk, at);
 	bool holds;
 	u64 offset;
 	u32 object;
 
 	walk->frame = walk->pc | (walk->exact ? HB_FRAME_EXACT : 0);
-	if (err == -EBUSY && (!range_of(walk, at) || !found->object)) {
+	if (err == -EBUSY) {
 		no_rule(walk, HB_END_BUSY);
 		return HB_FOUND_FOR_NOW;
 	}
-	if ((err && err != -EBUSY) || !found->exec) {
+	if (err || !found->exec) {
 		no_rule(walk, HB_END_UNMAPPED);
 		return HB_FOUND_NOTHING;
 	}
@@ -393,31 +288,46 @@ static __always_inline enum hb_found find_out(struct hb_walk *walk)
 	holds = object_rule(walk, found, object, offset - !walk->first);
 	if (walk->rule.cfa == HB_CFA_SIGNAL)
 		walk->frame |= HB_FRAME_EXACT; /* nobody calls a signal trampoline: handlers return to its start */
-	return holds && !err ? HB_FOUND : HB_FOUND_FOR_NOW;
+	return holds && found->settled ? HB_FOUND : HB_FOUND_FOR_NOW;
 }
 
-/* The same from memory, if it is there. Global, as others here: verified once, whatever called it. */
-__noinline int unwind_find(struct hb_walk *walk)
+static __always_inline struct pc_key key_of(const struct hb_walk *walk)
+{
+	return (struct pc_key){
+		.pc = walk->pc | (walk->exact ? PC_EXACT : 0) | (walk->first ? PC_FIRST : 0),
+		.mappings = walk->mappings,
+		.flushes = walk->flushes,
+	};
+}
+
+/* Global, as others here: verified once, whatever called it. */
+__noinline bool unwind_known(struct hb_walk *walk)
 {
 	struct pc_key key;
-	enum hb_found found;
 	struct pc *known;
+
+	if (!walk || !walk->mappings)
+		return false; /* the process is not traced any more, and its calls still under way share the number 0 */
+	key = key_of(walk);
+	known = bpf_map_lookup_elem(&hb_pcs, &key);
+	if (!known)
+		return false;
+	walk->frame = known->frame;
+	walk->rule = known->rule;
+	return true;
+}
+
+__noinline int unwind_find(struct hb_walk *walk, int err)
+{
+	enum hb_found found;
+	struct pc_key key;
 	struct pc fresh;
 
 	if (!walk)
 		return HB_FOUND_NOTHING;
-	key.pc = walk->pc | (walk->exact ? PC_EXACT : 0) | (walk->first ? PC_FIRST : 0);
-	key.mappings = walk->mappings;
-	key.flushes = walk->flushes;
-	/* 0: the process is not traced any more, and its calls still under way share that number. */
-	known = walk->mappings ? bpf_map_lookup_elem(&hb_pcs, &key) : NULL;
-	if (known) {
-		walk->frame = known->frame;
-		walk->rule = known->rule;
-		return HB_FOUND;
-	}
-	found = find_out(walk);
+	found = find_out(walk, err);
 	if (found == HB_FOUND && walk->mappings) {
+		key = key_of(walk);
 		fresh.frame = walk->frame;
 		fresh.rule = walk->rule;
 		bpf_map_update_elem(&hb_pcs, &key, &fresh, BPF_ANY);
@@ -435,9 +345,8 @@ __hidden u32 unwind_number(u64 address, u32 object)
 {
 	struct hb_inode inode = { .object = object }, *known;
 	struct hb_mapping found = { 0 };
-	struct answer answer = { .mapping = &found };
 
-	if (bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0) || !found.file)
+	if (!mapping_at(&found, address) || !found.file)
 		return 0;
 	if (!object) {
 		known = bpf_map_lookup_elem(&hb_inodes, &found.key);

@@ -31,8 +31,9 @@ $(GOLDEN): $(T)/golden/%: tests/golden/%.c $(LIB_OBJS)
 	$(Q)mkdir -p $(@D) && $(CC) $(TEST_CFLAGS) -DGOLDEN_DIR='"$(CURDIR)/tests/golden"' \
 		-o $@ $< $(LIB_OBJS) $(LIB_LIBS)
 
-NATIVE_SRCS := $(filter-out $(addprefix bpf/,config.bpf.c vm.bpf.c probe_vm.bpf.c),$(BPF_SRCS)) \
-	$(wildcard tests/native/fake_*.c)
+# What reads structures that only a kernel has stays there.
+KERNEL_ONLY := config mapping_tree vm probe_vm
+NATIVE_SRCS := $(filter-out $(KERNEL_ONLY:%=bpf/%.bpf.c),$(BPF_SRCS)) $(wildcard tests/native/fake_*.c)
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
 	$(call say,TEST,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \

@@ -81,8 +81,34 @@ typedef struct {
 	void *vdso;
 } mm_context_t;
 
+/* include/linux/rwsem.h; kernels that are preempted everywhere (PREEMPT_RT) have another */
+typedef struct {
+	s64 counter;
+} atomic_long_t;
+
+struct rw_semaphore {
+	atomic_long_t count;
+};
+
+/* include/linux/maple_tree.h: from 6.1 on */
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
 /* include/linux/mm_types.h */
 struct mm_struct {
+	struct maple_tree mm_mt;
+	struct rw_semaphore mmap_lock;
 	unsigned long exec_vm; /* pages mapped executable and not writable */
 	unsigned long start_brk, brk;
 	mm_context_t context;

@@ -296,6 +296,10 @@ void fake_map_vdso(struct mm_struct *mm, u64 start, u64 end);
 void fake_map_gone(struct mm_struct *mm, u64 start);
 /* Of the calls of bpf_find_vma() that come, let @skip pass, then fail @times with -EBUSY. */
 void fake_find_vma_busy(unsigned int skip, unsigned int times);
+/* Of the readings of the list without its lock that come, fail @times with -EBUSY. */
+void fake_tree_busy(unsigned int times);
+/* How many there were. */
+u32 fake_tree_walks(void);
 /* How often bpf_find_vma() was called. */
 u32 fake_find_vma_calls(void);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Mappings of files and of none, and the helper that looks at them. */
-#include "fake_bpf.h"
+#include "core.bpf.h"
 #include "fake_private.h"
 
 #include <stdlib.h>
@@ -17,7 +17,8 @@ struct owned_file {
 
 static struct owned_file *files[FILES_MAX];
 static unsigned int file_count, busy_skip, busy_times;
-static u32 calls;
+static unsigned int tree_busy_times;
+static u32 calls, tree_walks;
 
 struct file *fake_file(u64 ino, u32 dev, u32 generation)
 {
@@ -114,6 +115,33 @@ long bpf_find_vma(struct task_struct *task, u64 address, void *callback, void *c
 	return 0;
 }
 
+void fake_tree_busy(unsigned int times)
+{
+	tree_busy_times = times;
+}
+
+u32 fake_tree_walks(void)
+{
+	return tree_walks;
+}
+
+/* In place of mapping_tree.bpf.c, whose tree only a kernel has. */
+u64 mapping_tree_at(struct hb_walk *walk, u64 address)
+{
+	tree_walks++;
+	if (tree_busy_times) {
+		tree_busy_times--;
+		return MAPPING_UNREAD;
+	}
+	return (u64)*place_of(bpf_get_current_task_btf()->mm, address);
+}
+
+/* Who has made bpf_find_vma() wait is still there. */
+bool mapping_tree_written(void)
+{
+	return busy_times != 0;
+}
+
 u64 compat_exec_pages(void)
 {
 	return bpf_get_current_task_btf()->mm->exec_vm;
@@ -130,5 +158,6 @@ void fake_maps_reset(void)
 	while (file_count)
 		free(files[--file_count]);
 	fake_find_vma_busy(0, 0);
-	calls = 0;
+	fake_tree_busy(0);
+	calls = tree_walks = 0;
 }

@@ -81,14 +81,6 @@ void tables_inode(const struct file *file, u32 object)
 	fake_put("hb_inodes", &key, sizeof(key), &inode, sizeof(inode));
 }
 
-void tables_space(u32 gen, const struct hb_range *ranges, u32 count)
-{
-	struct hb_space space = { .count = count };
-
-	memcpy(space.ranges, ranges, count * sizeof(*ranges));
-	fake_put("hb_spaces", &gen, sizeof(gen), &space, sizeof(space));
-}
-
 static u32 version_of(u32 index)
 {
 	const struct hb_page *page = fake_find("hb_pages", &index);

@@ -36,7 +36,6 @@ void tables_object(u32 object, u32 page_base, u32 pages, enum hb_object_state st
 struct hb_inode_key tables_key(const struct file *file);
 void tables_inode(const struct file *file, u32 object);
 /* The mappings of @gen that user space knows. */
-void tables_space(u32 gen, const struct hb_range *ranges, u32 count);
 /* What set_drop() in user/probe/unwind_tables.c does: the object first, then its pages. */
 void tables_drop(const struct code *code);
 

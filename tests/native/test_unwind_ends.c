@@ -133,10 +133,10 @@ static void ends_at_a_busy_moment(void)
 {
 	u64 pc = function(RULE_SP(8));
 
-	fake_find_vma_busy(0, 100);
+	fake_find_vma_busy(0, 1);
+	fake_tree_busy(1);
 	walk(pc, STACK, 0);
 	assert_walked(BUSY, pc);
-	fake_find_vma_busy(0, 0);
 }
 
 static void every_end_is_counted_under_its_reason(void **state)

@@ -102,8 +102,8 @@ int hb_sample_soft(struct sample_start *start)
 }
 
 /*
- * In the interrupt itself: the kernel's list of mappings can be asked once only (its lock is given back
- * when interrupts are on again), so that most of what is mapped comes from hb_spaces.
+ * In the interrupt itself: the kernel's list of mappings can be locked once only (its lock is given back
+ * when interrupts are on again), so that most of what is mapped is read without it.
  */
 SEC("perf_event")
 int hb_sample_hard(void *ctx)

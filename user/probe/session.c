@@ -103,7 +103,7 @@ static void allocate_ahead(struct heldby_bpf *bpf)
 {
 	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks };
 	struct bpf_map *const unused[] = { bpf->maps.hb_live, bpf->maps.hb_sites, bpf->maps.hb_objects,
-					   bpf->maps.hb_inodes, bpf->maps.hb_spaces };
+					   bpf->maps.hb_inodes };
 
 	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
 		bpf_map__set_map_flags(used[i], 0);

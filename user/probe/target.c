@@ -254,8 +254,6 @@ static void ended(struct target *target, struct process *process)
 	target->unread += process->refused; /* it is too late now */
 	detach_own(process);
 	if (process->gen) {
-		if (target->tables)
-			unwind_tables_forget(target->tables, process->gen);
 		target->ended++;
 		target->alive--;
 	}
@@ -291,7 +289,6 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	if (!parent)
 		return;
 	addrmap_copy(&child->now.map, &parent->now.map);
-	child->space_changed = target->spaces_changed = true;
 	for (size_t i = 0; i < parent->now.modules_count; i++)
 		add_module(&child->now, parent->now.modules[i]);
 }
@@ -300,7 +297,6 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 static void inherit(struct process *to, struct process *from)
 {
 	to->now = from->next;
-	to->space_changed = true;
 	to->jit = from->execing ? from->jit : NULL; /* what mapwatch said of the new image came first */
 	from->jit = from->execing ? NULL : from->jit;
 	from->next = (struct image){ 0 };
@@ -344,7 +340,6 @@ void target_retry(struct target *target)
 		if (read_mappings(target, process) == -EBUSY)
 			refused(target, process);
 	}
-	target_spaces(target);
 }
 
 static void on_exec(struct target *target, const struct hb_ev_process *event)
@@ -416,7 +411,6 @@ void target_events(struct target *target)
 			}
 		}
 		queue_done(target->queue);
-		target_spaces(target);
 	} while (queue_waits(target->queue));
 }
 
@@ -463,7 +457,6 @@ int target_attach(struct target *target, pid_t pid)
 	err = read_mappings(target, process);
 	if (!err && !process->now.map.count)
 		err = -ENOEXEC;
-	target_spaces(target);
 	target_maps_begin(target, process, NULL);
 	/* Only now do its calls count: all probes are in place, so nothing is half seen. */
 	if (!err)

@@ -43,7 +43,6 @@ struct process {
 	bool refused;  /* something was not to be opened (remote/gate.h): to be looked at again */
 	bool exited;
 	bool purged;   /* its rows have left the kernel */
-	bool space_changed; /* the kernel side is to be told of its mappings */
 	struct vma_set *mappings; /* what it maps, by who mapped it; NULL: not watched */
 	struct vma_line *list;   /* the kernel's list of it, to be taken over when the events before it have come */
 	size_t list_count;
@@ -103,7 +102,6 @@ struct target {
 	struct unwind_tables *tables; /* NULL: frame pointers only */
 	struct worker *worker; /* reads large files */
 	bool fetches;          /* debug files are asked for from a server */
-	bool spaces_changed;   /* some process's space_changed is set */
 	struct kept_stack *stacks;
 	struct kept_text *texts;
 	struct frame_block *frames;
@@ -129,8 +127,6 @@ void target_object(struct target *target, const struct hb_ev_object *event);
 /* @process is about to map [start, end) into @image: whether that replaces other code. */
 void target_mapped(struct target *target, struct process *process, const struct image *image, uint64_t start,
 		   uint64_t end, uint64_t offset, const struct elf_file *file);
-/* Tell the kernel side of mappings that changed. */
-void target_spaces(struct target *target);
 
 /* target_maps.c: an image begins with what @parent maps (NULL: with nothing that we know). */
 void target_maps_begin(struct target *target, struct process *process, const struct process *parent);

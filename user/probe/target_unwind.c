@@ -105,43 +105,11 @@ void target_object(struct target *target, const struct hb_ev_object *event)
 		target_read_rows(target, module);
 }
 
-static void tell_space(struct target *target, const struct process *process)
-{
-	struct hb_space space = { 0 };
-
-	for (size_t i = 0; i < process->now.map.count && space.count < HB_RANGES_MAX; i++) {
-		const struct addrmap_entry *entry = &process->now.map.entries[i];
-		const struct module *module = entry->file ? modules_by_file(target->modules, entry->file) : NULL;
-
-		space.ranges[space.count++] = (struct hb_range){
-			.start = entry->start, .end = entry->end, .offset = entry->offset,
-			.object = module ? module->object : 0,
-		};
-	}
-	unwind_tables_space(target->tables, process->gen, &space);
-}
-
-void target_spaces(struct target *target)
-{
-	struct process *process;
-
-	if (!target->tables || !target->spaces_changed)
-		return;
-	target->spaces_changed = false;
-	for (process = target->newest; process; process = process->older) {
-		if (process->space_changed && process->gen && !process->exited)
-			tell_space(target, process);
-		process->space_changed = false;
-	}
-}
-
 void target_mapped(struct target *target, struct process *process, const struct image *image, uint64_t start,
 		   uint64_t end, uint64_t offset, const struct elf_file *file)
 {
 	const struct addrmap_entry *before = addrmap_overlap(&image->map, start, end);
 
-	process->space_changed = true;
-	target->spaces_changed = true;
 	if (target->tables && image == &process->now && before &&
 	    (before->file != file || before->offset - before->start != offset - start))
 		unwind_tables_flush(target->tables, process->gen);

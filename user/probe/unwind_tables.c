@@ -400,16 +400,6 @@ static int read_vdso(struct unwind_tables *tables)
 
 /* --- processes -------------------------------------------------------------------------------- */
 
-void unwind_tables_space(struct unwind_tables *tables, uint32_t gen, const struct hb_space *space)
-{
-	map_set(tables->session->bpf->maps.hb_spaces, &gen, space);
-}
-
-void unwind_tables_forget(struct unwind_tables *tables, uint32_t gen)
-{
-	bpf_map_delete_elem(bpf_map__fd(tables->session->bpf->maps.hb_spaces), &gen);
-}
-
 void unwind_tables_flush(struct unwind_tables *tables, uint32_t gen)
 {
 	uint32_t *flushes = tables->session->bpf->bss->hb_flushes;

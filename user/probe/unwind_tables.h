@@ -37,10 +37,6 @@ uint32_t unwind_tables_identify(struct unwind_tables *tables, uint32_t object, i
  */
 void unwind_tables_read(struct unwind_tables *tables, uint32_t object, int fd, const char *name);
 
-/* The mappings of process image @gen are @space. Full: fewer stacks survive a busy moment, no more. */
-void unwind_tables_space(struct unwind_tables *tables, uint32_t gen, const struct hb_space *space);
-void unwind_tables_forget(struct unwind_tables *tables, uint32_t gen);
-
 /* Code of @gen was replaced by other code at the same address. */
 void unwind_tables_flush(struct unwind_tables *tables, uint32_t gen);
 
