@@ -186,6 +186,23 @@ static __always_inline void compat_resume(const struct pt_regs *registers, struc
 	resume->exact = 1;
 }
 
+/* Whether page faults fail at once in the current thread: somebody reads memory that may not be there. */
+static __always_inline bool compat_faults_fail(void)
+{
+	/* Reading it by the usual way counts itself. */
+	if (hb_no_storage)
+		return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), pagefault_disabled) > 1;
+	return bpf_get_current_task_btf()->pagefault_disabled != 0;
+}
+
+/* Whether the current thread runs on the memory of @vma. */
+static __always_inline bool compat_own_vma(struct vm_area_struct *vma)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(vma, vm_mm) == BPF_CORE_READ(task, mm);
+}
+
 #define RETURN_INSTANCES_MAX 64 /* MAX_URETPROBE_DEPTH, include/linux/uprobes.h */
 
 /*

@@ -32,6 +32,9 @@ extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB
 
 extern const volatile __u32 hb_no_storage; /* no task storage (before 5.11): no uprobes; no program is preempted */
 extern const volatile __u32 hb_never;     /* 0: what it guards is dropped by the verifier */
+extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
+extern const volatile __u32 hb_page_bits; /* log2 of the page size */
+extern const volatile __u32 hb_everything; /* page faults of every process are looked at */
 
 /* emit.bpf.c */
 __hidden void count(u32 counter);
@@ -43,6 +46,10 @@ __hidden void emit_map(const struct hb_ev_map *event);
 /* process.bpf.c */
 /* The generation of the current process if its calls count, else 0. */
 __hidden u32 process_traced(void);
+/* The same if its page faults are looked at. */
+__hidden u32 process_seen(void);
+/* They are from now on. @event comes described; its generation is filled in. Returns that, 0: there is no room. */
+__hidden u32 process_see(u32 tgid, struct hb_ev_process *event);
 /*
  * A number that changes whenever the current process's executable mappings may have: what was found
  * out about an address holds as long as it stays.
@@ -328,6 +335,14 @@ __hidden struct hb_vm_call *vm_begin(u32 op, u64 args[6]);
 __hidden void vm_send(struct hb_vm_call *call);
 /* Of one that adds: with the stack that made it, and whether an allocator is at work for another call. */
 __hidden void vm_send_with_stack(struct hb_vm_call *call);
+#endif
+
+#ifndef HB_NATIVE
+/* faults.bpf.c */
+/* A place for what a program needs: only one that nothing of its kind interrupts may use each. */
+enum hb_fault_room { HB_ROOM_FAULT, HB_ROOM_HUGE, HB_ROOM_END };
+/* The current thread touches @address: HB_FAULT_* @flags. For pages of @order. */
+__hidden void faults_add(u64 address, u32 order, u32 flags, u32 room);
 #endif
 
 /* unwind_native.bpf.c */

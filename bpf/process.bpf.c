@@ -26,6 +26,16 @@ __hidden u32 process_traced(void)
 	return proc && (proc->flags & HB_PROC_TRACED) ? proc->gen : 0;
 }
 
+#define KNOWN (HB_PROC_TRACED | HB_PROC_SEEN)
+
+__hidden u32 process_seen(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
+
+	return proc && (proc->flags & KNOWN) ? proc->gen : 0;
+}
+
 #ifndef HB_POINTERS_ONLY
 /*
  * The kernel keeps the number of executable pages of each address space. A library that goes and
@@ -81,6 +91,24 @@ static u32 next_gen(void)
 }
 #endif
 
+__hidden u32 process_see(u32 tgid, struct hb_ev_process *event)
+{
+	struct hb_proc fresh = { 0 };
+
+	fresh.gen = next_gen();
+	fresh.flags = HB_PROC_SEEN;
+	if (bpf_map_update_elem(&hb_procs, &tgid, &fresh, BPF_NOEXIST)) {
+		u32 seen = process_seen(); /* another thread was first */
+
+		if (!seen)
+			count(HB_CNT_PROC_FULL);
+		return seen;
+	}
+	event->gen = fresh.gen;
+	emit_process(event);
+	return fresh.gen;
+}
+
 /*
  * A child begins. With memory of its own it is a process of its own, if its parent is followed;
  * sharing its parent's memory (vfork) it counts as its parent, until it execs.
@@ -90,12 +118,12 @@ __hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_
 	struct hb_proc *from = bpf_map_lookup_elem(&hb_procs, &parent);
 	struct hb_proc fresh = { 0 };
 
-	if (!from || !(from->flags & HB_PROC_TRACED))
+	if (!from || !(from->flags & KNOWN))
 		return;
-	if (!shares_memory && !(from->flags & HB_PROC_FOLLOW))
+	if (!shares_memory && !(from->flags & (HB_PROC_FOLLOW | HB_PROC_SEEN)))
 		return;
 	event->old_gen = from->gen;
-	fresh.flags = (from->flags & (HB_PROC_TRACED | HB_PROC_FOLLOW)) | (shares_memory ? HB_PROC_SHARES : 0);
+	fresh.flags = (from->flags & (KNOWN | HB_PROC_FOLLOW)) | (shares_memory ? HB_PROC_SHARES : 0);
 	fresh.gen = shares_memory ? from->gen : next_gen();
 	if (bpf_map_update_elem(&hb_procs, &child, &fresh, BPF_ANY)) {
 		count(HB_CNT_PROC_FULL);
@@ -114,16 +142,16 @@ __hidden void process_exec(u32 tgid, struct hb_ev_process *event)
 
 	if (!old)
 		return;
-	event->old_gen = old->flags & HB_PROC_TRACED ? old->gen : 0;
+	event->old_gen = old->flags & KNOWN ? old->gen : 0;
 	event->shares = !!(old->flags & HB_PROC_SHARES);
-	if (event->shares && !(old->flags & HB_PROC_FOLLOW)) {
+	if (event->shares && !(old->flags & (HB_PROC_FOLLOW | HB_PROC_SEEN))) {
 		event->kind = HB_EV_EXIT; /* it goes its own way, untraced */
 		event->gen = old->gen;
 		if (!bpf_map_delete_elem(&hb_procs, &tgid))
 			emit_process(event);
 		return;
 	}
-	fresh.flags = (old->flags & HB_PROC_FOLLOW) | HB_PROC_TRACED;
+	fresh.flags = old->flags & HB_PROC_SEEN ? HB_PROC_SEEN : (old->flags & HB_PROC_FOLLOW) | HB_PROC_TRACED;
 	fresh.gen = next_gen();
 	if (bpf_map_update_elem(&hb_procs, &tgid, &fresh, BPF_ANY)) {
 		count(HB_CNT_PROC_FULL);

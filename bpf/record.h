@@ -246,6 +246,7 @@ _Static_assert(sizeof(struct hb_object) == 24, "layout is shared with user space
 #define HB_PROC_TRACED  1u /* its calls count */
 #define HB_PROC_AT_EXEC 2u /* counts from its next exec on */
 #define HB_PROC_FOLLOW  4u /* its children are traced too */
+#define HB_PROC_SEEN    16u /* its page faults are looked at, and its children's; its calls do not count */
 #define HB_GEN_USER     0x80000000u /* generations given out by user space have this bit */
 
 struct hb_proc {
@@ -264,6 +265,7 @@ enum hb_ev_kind {
 	HB_EV_EXIT = 3, /* the last thread of a traced process is gone */
 	HB_EV_OBJECT = 4, /* a traced process runs code of a file that is not known, or whose rows were dropped */
 	HB_EV_MAP = 5,    /* a traced process changes its mappings; in hb_map_ring */
+	HB_EV_SEEN = 6,   /* the first sampled page fault of a process that was not known */
 };
 
 struct hb_ev_process {
@@ -271,7 +273,7 @@ struct hb_ev_process {
 	__u32 tgid;
 	__u64 time_ns;  /* CLOCK_MONOTONIC */
 	__u64 start_ns; /* the process's start, CLOCK_BOOTTIME */
-	__u32 gen;      /* FORK, EXEC: the new one; EXIT: the one that ended */
+	__u32 gen;      /* FORK, EXEC, SEEN: the new one; EXIT: the one that ended */
 	__u32 old_gen;  /* EXEC: the one that ended, 0 if none; FORK: the parent's */
 	__u32 parent;   /* FORK: the parent's tgid */
 	__u32 shares;   /* FORK: it shares its parent's generation (vfork); EXEC, EXIT: it did, and that goes on */
@@ -328,6 +330,66 @@ struct hb_ev_map {
 _Static_assert(sizeof(struct hb_ev_map) == 80, "layout is shared with user space");
 
 /*
+ * Who made a page resident. Pages are sampled by their address: of every aligned block of 64 pages one, at a
+ * place drawn from the block's number, so that each fault on it is seen, whoever makes it. Huge pages are few
+ * and have rows of their own, all of them.
+ */
+struct hb_fault_key {
+	__u64 page;  /* its address by the page size */
+	__u32 gen;   /* generation, as in struct hb_block_key */
+	__u32 order; /* 0, or HB_HUGE_ORDER: it stands for so many pages itself */
+};
+_Static_assert(sizeof(struct hb_fault_key) == 16, "layout is shared with user space");
+
+struct hb_fault {
+	__u64 stack;   /* key into hb_stacks */
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 flags;   /* HB_FAULT_* */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct hb_fault) == 24, "layout is shared with user space");
+
+#define HB_HUGE_ORDER    9
+#define HB_FAULT_PRESENT 1u /* the page was there, and may not be written (copy on write) */
+#define HB_FAULT_WRITE   2u
+
+/* How densely a process image is sampled: one page in 1 << shift. */
+struct hb_rate {
+	__u32 shift;   /* HB_SAMPLE_SHIFT to HB_SAMPLE_SHIFT_MAX; it never goes down */
+	__u32 records; /* rows of hb_faults, order 0, about */
+};
+_Static_assert(sizeof(struct hb_rate) == 8, "layout is shared with user space");
+
+#define HB_SAMPLE_SHIFT     6
+#define HB_SAMPLE_SHIFT_MAX 20
+#define HB_RATE_RECORDS     16384 /* with so many a process image goes over to the next coarser sample */
+
+static inline __u64 hb_sample_hash(__u64 value, __u64 seed)
+{
+	value = (value ^ seed) * 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: Knuth's multiplicative hashing */
+	return value ^ value >> 32;
+}
+
+/* Whether @page is sampled at all: one in 1 << HB_SAMPLE_SHIFT. */
+static inline _Bool hb_page_sampled(__u64 page, __u64 seed)
+{
+	return !((page ^ hb_sample_hash(page >> HB_SAMPLE_SHIFT, seed)) & ((1 << HB_SAMPLE_SHIFT) - 1));
+}
+
+/*
+ * Whether a sampled page is in the coarser sample of one in 1 << @shift, too: of each pair of blocks the half
+ * that a hashed bit says. Every coarser sample lies inside the finer ones.
+ */
+static inline _Bool hb_page_kept(__u64 page, __u64 seed, __u32 shift)
+{
+	for (__u32 i = HB_SAMPLE_SHIFT + 1; i <= HB_SAMPLE_SHIFT_MAX && i <= shift; i++) {
+		if ((page >> (i - 1) ^ hb_sample_hash(page >> i, seed + i)) & 1)
+			return 0;
+	}
+	return 1;
+}
+
+/*
  * Counters, in hb_counts, one value per CPU. The sentence of each is in model/loss.c. The *_LIVE
  * pairs tell how full a map is.
  */
@@ -353,7 +415,9 @@ enum hb_count {
 	HB_CNT_ALTSTACK = 18,     /* lost: calls of a handler on a stack above that of the call it interrupts */
 	HB_CNT_OBJECTS_FULL = 19, /* hb_inodes took no more: files not known */
 	HB_CNT_MAP_RING_FULL = 20, /* no loss: changes of mappings; they are read anew */
-	HB_CNT_STACKS_ENDED = 21, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_FAULTS_FULL = 21, /* lost: hb_faults took no more; sampled pages */
+	HB_CNT_FAULTS_IN = 22,   /* rows put into hb_faults */
+	HB_CNT_STACKS_ENDED = 23, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
 	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 

@@ -139,6 +139,12 @@ struct vm_area_struct {
 	struct file *vm_file;
 };
 
+/* include/linux/mm.h: a page fault being served */
+struct vm_fault {
+	struct vm_area_struct *vma;
+	unsigned long address;
+};
+
 /* include/linux/types.h */
 typedef struct {
 	int counter;
@@ -172,6 +178,7 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 	struct task_struct *group_leader;
+	int pagefault_disabled;
 	sigset_t blocked;
 	unsigned long sas_ss_sp; /* sigaltstack */
 	unsigned long sas_ss_size;

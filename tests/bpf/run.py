@@ -21,6 +21,7 @@ import cases_attach
 import cases_limits
 import cases_mmap
 import cases_mmap_real
+import cases_pages
 import cases_oom_reading
 import cases_rungs
 import cases_namespaces
@@ -34,7 +35,7 @@ from harness import Failure, Place, Skip, Test
 from registry import TESTS
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
-           cases_mmap, cases_mmap_real, cases_oom_reading, cases_rungs,
+           cases_mmap, cases_mmap_real, cases_pages, cases_oom_reading, cases_rungs,
            cases_namespaces, cases_containers, cases_real, cases_unwind, cases_unwind_names)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))

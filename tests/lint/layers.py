@@ -24,7 +24,7 @@ MAY = {
     "main.c": {"base", "cmd"},
 }
 
-# Headers that only some folders may include.
+# Headers that only some folders, or files, may include.
 DOORS = [
     (r"(bpf/.*|linux/bpf\.h|linux/perf_event\.h|.*\.skel\.h)$", {"probe"}, "libbpf and the skeleton"),
     (r"(libelf|gelf|dwarf|demangle)\.h$|(elfutils|libdw|libiberty)/", {"symbol"}, "libelf, libdw and demanglers"),
@@ -34,7 +34,7 @@ DOORS = [
     (r"(sys/socket|sys/un|netdb)\.h$|(arpa|netinet)/", {"serve"}, "sockets"),
     (r"(n?curses|term|termios)\.h$", {"cmd"}, "the terminal"),
     (r"systemd/", {"cmd"}, "systemd"),
-    (r"json-c/", {"view"}, "the JSON library"),
+    (r"json-c/", {"view", "remote/container_bundle.c"}, "the JSON library"),
     (r"(sys/ptrace|sys/uio)\.h$", {"remote"}, "another process's memory"),
     (r"cmocka\.h$", set(), "the test library"),
 ]
@@ -52,7 +52,7 @@ WORDS = [
 # Files whose reading holds an address space, and who opens them, behind user/remote/gate.
 HOLDING = re.compile(r"(?:^|/)(?:maps|smaps|smaps_rollup|numa_maps|pagemap|mem|environ|auxv|cmdline"
                      r"|map_files(?:/.*)?)$")
-HOLDERS = {"user/remote/maps.c", "user/remote/procfs.c"}
+HOLDERS = {"user/remote/maps.c", "user/remote/pagemap.c", "user/remote/procfs.c"}
 
 # "/proc", "/proc/%d/maps", "/proc/1/": other processes. /proc/self/ and /proc/sys/ are not.
 OTHERS_PROC = re.compile(r"/proc/?$|/proc/(?:%|[0-9])")
@@ -99,7 +99,7 @@ def doors(tree):
     for path in user_files(tree):
         for line, what, _ in tree.includes(path):
             for pattern, owners, name in DOORS:
-                if re.match(pattern, what) and folder_of(path) not in owners:
+                if re.match(pattern, what) and not owners & {folder_of(path), path[len("user/"):]}:
                     owner = " and ".join(f"user/{owner}" for owner in sorted(owners)) or "the tests"
                     yield path, line, f"{what}: only {owner} may include {name}"
 

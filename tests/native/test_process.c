@@ -216,6 +216,26 @@ static void a_reused_pid_is_another_process(void **state)
 	assert_int_equal(counter(HB_CNT_FREE_MISSED), 0);
 }
 
+static void a_process_that_is_only_seen_is_followed_and_its_calls_do_not_count(void **state)
+{
+	struct thread *thread = thread_new(PID, NULL), *child;
+
+	process_put(PID, GEN, HB_PROC_SEEN);
+	take(thread, SITE_A, 100, 0x1000);
+	assert_int_equal(fake_rows("hb_sites"), 0);
+	child = thread_fork(thread, CHILD, false);
+	assert_event(0, HB_EV_FORK, CHILD, 1, GEN, PID, 0);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
+	thread_exec(child);
+	assert_event(1, HB_EV_EXEC, CHILD, 2, 1, 0, 0);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
+	take(child, SITE_A, 100, 0x1000);
+	assert_int_equal(fake_rows("hb_sites"), 0);
+	thread_exit(child);
+	assert_event(2, HB_EV_EXIT, CHILD, 2, 0, 0, 0);
+	assert_null(proc_of(CHILD));
+}
+
 static void processes_that_are_not_traced_make_no_events(void **state)
 {
 	struct thread *thread = thread_new(PID, NULL), *child;
@@ -303,6 +323,7 @@ int main(void)
 		ONCE(two_last_threads_that_end_at_once_make_one_event),
 		ONCE(an_exit_whose_row_another_took_makes_no_event),
 		BOTH(a_reused_pid_is_another_process),
+		ONCE(a_process_that_is_only_seen_is_followed_and_its_calls_do_not_count),
 		ONCE(processes_that_are_not_traced_make_no_events),
 		ONCE(a_child_without_room_is_lost_and_counted),
 		ONCE(an_exec_that_cannot_be_kept_ends_the_tracing),

@@ -60,10 +60,15 @@ SELECTION = [
     "above an operator new",
     "mremap that grows, shrinks, moves and leaves what it copies: mapped bytes are exact by",
     "every report during a storm adds up",
+    "the pages of runs are the same by",
+    "the pages of huge are the same by",
+    "the rest by its parent's stacks",
+    "the pages of every process are known",
 ]
 # What is left where no function of a process can be probed and stacks are frame pointers': what adds up
 # whole processes. And why the rest is not tried there.
-WITHOUT_FUNCTIONS = ("every report during a storm adds up",)
+WITHOUT_FUNCTIONS = ("every report during a storm adds up", "by raw_tracepoint", "by kprobe",
+                     "by its parent's stacks", "that starts later as well")
 NO_FUNCTIONS = "before 5.15 no function can be probed, and frame pointers miss who called one that keeps none"
 
 BOOT = "the machine boots, runs everything and powers off"

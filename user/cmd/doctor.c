@@ -102,6 +102,36 @@ static void doctor_vm_rungs(void)
 	}
 }
 
+static void doctor_ladder(const struct feature *rungs, int count, const char *const *notes, const char *without)
+{
+	bool taken = false;
+
+	for (int i = 0; i < count; i++) {
+		char detail[320];
+
+		snprintf(detail, sizeof(detail), "%s%s", notes[i], rungs[i].works && !taken ? "  <- taken" : "");
+		taken |= rungs[i].works;
+		doctor_feature(&rungs[i], detail, i + 1 < count ? "the next rung is tried" : without);
+	}
+}
+
+static void doctor_pages(void)
+{
+	static const char *const notes[] = { "page faults of programs, and of the kernel for them",
+					     "handle_mm_fault: also what the kernel populates" };
+	static const char *const huge_notes[] = { "huge pages: faults that make one",
+						  "huge pages: their allocation in a fault" };
+	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END];
+
+	pagehooks_probe(pages, huge);
+	printf("\nHook pages: page faults, best rung first\n");
+	doctor_ladder(pages, PAGES_RUNG_END, notes, "page faults cannot be looked at");
+	if (pagehooks_huge_wanted())
+		doctor_ladder(huge, HUGE_RUNG_END, huge_notes, "who made huge pages resident is not known");
+	else
+		say(true, "huge pages", "none are given out here");
+}
+
 static void doctor_program(void *ctx, const char *name, uint32_t verified)
 {
 	(void)ctx;
@@ -113,10 +143,11 @@ static bool doctor_load(const struct features *features, enum rung rung, bool po
 {
 	struct session_options options = {
 		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024, .max_events = 1024,
+		.max_faults = 1024,
 		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .pointers_only = pointers_only,
-		.rung = rung, .vm_rung = VM_RUNG_END,
-		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
-		.optional_sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
+		.rung = rung, .vm_rung = VM_RUNG_END, .page_rung = PAGES_RUNG_END,
+		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
+		.optional_sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
 	};
 	struct session *session;
 	char why[256];
@@ -217,6 +248,7 @@ static int examine(const struct options *options)
 	features_probe(&features, true);
 	doctor_rungs(&features);
 	doctor_vm_rungs();
+	doctor_pages();
 	works = doctor_load(&features, options->rung, options->pointers_only, options->verbose > 0);
 	printf("\nProcesses\n");
 	for (size_t i = 0; i < options->pids_count; i++)

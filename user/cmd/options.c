@@ -22,8 +22,8 @@
 enum option_id {
 	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
 	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
-	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG, OPT_MMAP_RUNG,
-	OPT_DEBUG_DIR,
+	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG, OPT_MMAP_RUNG, OPT_PAGES_RUNG,
+	OPT_DEBUG_DIR, OPT_MAX_FAULTS,
 };
 
 struct option_row {
@@ -37,7 +37,8 @@ struct option_row {
 /* Every option, in the order of the help. */
 static const struct option_row rows[] = {
 	{ "pid", 'p', "PID[,PID...]", TOP | DOCTOR, "these processes" },
-	{ "sources", OPT_SOURCES, "LIST", TRACE, "of malloc,direct,mmap (default: all that this kernel can)" },
+	{ "sources", OPT_SOURCES, "LIST", TRACE,
+	  "of malloc,direct,mmap,pages (default: malloc,direct,mmap that this kernel can)" },
 	{ "malloc", OPT_MALLOC, "exact", TRACE, "trace every call (the only way in this version)" },
 	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
 	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
@@ -54,6 +55,8 @@ static const struct option_row rows[] = {
 	{ "max-events", OPT_MAX_EVENTS, "N", TRACE,
 	  "forks, execs and exits waiting to be read (default: 8192; 80 bytes each)" },
 	{ "max-frames", OPT_MAX_FRAMES, "N", TRACE, "frames kept of a stack, up to 510 (default: 127)" },
+	{ "max-faults", OPT_MAX_FAULTS, "N", TRACE,
+	  "sampled pages at once (default: 262144; 100 bytes each when used)" },
 	{ "unwind", OPT_UNWIND, "HOW", TRACE | DOCTOR,
 	  "eh_frame, or frame-pointers alone (default: eh_frame where the kernel can)" },
 	{ "unwind-memory", OPT_UNWIND_MEMORY, "BYTES", TRACE,
@@ -62,6 +65,8 @@ static const struct option_row rows[] = {
 	  "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
 	{ "mmap-rung", OPT_MMAP_RUNG, "NAME", TRACE,
 	  "watch mappings by tracepoint, kprobe or fentry (default: the best that works)" },
+	{ "pages-rung", OPT_PAGES_RUNG, "NAME", TRACE,
+	  "look at page faults by raw_tracepoint or kprobe (default: the best that works)" },
 	{ "debug-dir", OPT_DEBUG_DIR, "DIR", SYMBOLIZE,
 	  "look for debug files there first, as DIR/.build-id/ab/cdef.debug; may be given more than once" },
 	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
@@ -73,8 +78,9 @@ static const struct option_row rows[] = {
 
 static const char *const command_names[] = { "top", "run", "doctor", "symbolize" };
 static const char *const usages[] = {
-	"heldby top -p PID[,PID...] [OPTIONS] [INTERVAL [COUNT]]\n"
-	"Who holds the memory of running processes, every INTERVAL seconds (default 5).",
+	"heldby top [-p PID[,PID...]] [OPTIONS] [INTERVAL [COUNT]]\n"
+	"Who holds the memory of running processes, every INTERVAL seconds (default 5). Without -p: of all processes\n"
+	"of the host, by the pages that are resident.",
 	"heldby run [OPTIONS] -- CMD [ARG...]\n"
 	"Trace CMD and its children from their first instruction, and report what is still held at its end.",
 	"heldby doctor [-p PID[,PID...]]\n"
@@ -132,8 +138,10 @@ static int parse_sources(struct options *options, enum options_for command, cons
 			options->sources |= 1u << HB_SRC_DIRECT;
 		else if (!strcmp(word, "mmap"))
 			options->sources |= 1u << HB_SRC_MMAP;
+		else if (!strcmp(word, "pages"))
+			options->sources |= 1u << HB_SRC_PAGES;
 		else
-			return usage(command, "sources", list, "this version has malloc, direct and mmap");
+			return usage(command, "sources", list, "malloc, direct, mmap and pages are known");
 	}
 	options->optional_sources = 0;
 	return 0;
@@ -215,6 +223,7 @@ static int parse_option(struct options *options, enum options_for command, int i
 	static const char *const unwinders[] = { "eh_frame", "frame-pointers", NULL };
 	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
 	static const char *const vm_rungs[] = { "tracepoint", "kprobe", "fentry", NULL };
+	static const char *const page_rungs[] = { "raw_tracepoint", "kprobe", NULL };
 	uint64_t number = 0;
 	int word = 0, err = 0;
 
@@ -272,6 +281,9 @@ static int parse_option(struct options *options, enum options_for command, int i
 	case OPT_MAX_EVENTS:
 		err = parse_rows(&options->max_events, command, "max-events", text);
 		break;
+	case OPT_MAX_FAULTS:
+		err = parse_rows(&options->max_faults, command, "max-faults", text);
+		break;
 	case OPT_MAX_FRAMES:
 		err = parse_frames(options, command, text);
 		break;
@@ -290,6 +302,10 @@ static int parse_option(struct options *options, enum options_for command, int i
 	case OPT_MMAP_RUNG:
 		err = parse_word(&word, vm_rungs, command, "mmap-rung", text, "tracepoint, kprobe or fentry is wanted");
 		options->vm_rung = word;
+		break;
+	case OPT_PAGES_RUNG:
+		err = parse_word(&word, page_rungs, command, "pages-rung", text, "raw_tracepoint or kprobe is wanted");
+		options->page_rung = word;
 		break;
 	case OPT_DEBUG_DIR:
 		err = parse_debug_dir(options, command, text);
@@ -337,12 +353,24 @@ static enum options_result bad_usage(enum options_for command, const char *what,
 	return OPTIONS_USAGE;
 }
 
+/* No process was named: all of them, by the one source that needs no probe in them. */
+static bool set_everything(struct options *options)
+{
+	if (options->sources != 1u << HB_SRC_PAGES && !options->optional_sources) {
+		log_error("all processes at once are looked at by their pages alone (--sources pages); for malloc, "
+			  "direct and mmap give processes with -p PID[,PID...]");
+		return false;
+	}
+	options->everything = true;
+	options->sources = 1u << HB_SRC_PAGES;
+	options->optional_sources = 0;
+	return true;
+}
+
 static enum options_result parse_top_words(struct options *options, int count, char **words)
 {
-	if (!options->pids_count) {
-		log_error("give the processes to look at with -p PID[,PID...]");
+	if (!options->pids_count && !set_everything(options))
 		return OPTIONS_USAGE;
-	}
 	if (count > 2)
 		return bad_usage(OPTIONS_TOP, "one word too many:", words[2]);
 	if (count > 0 && (parse_seconds(words[0], &options->interval_s) || options->interval_s < 0.01))
@@ -390,9 +418,11 @@ static void set_defaults(struct options *options)
 		.max_processes = 1u << 14,
 		.max_events = 1u << 13,
 		.max_frames = HB_FRAMES_MAX,
+		.max_faults = 1u << 18,
 		.unwind_bytes = 16u << 20,
 		.rung = RUNG_END,
 		.vm_rung = VM_RUNG_END,
+		.page_rung = PAGES_RUNG_END,
 	};
 }
 

@@ -10,6 +10,7 @@
 
 #include "../model/board.h"
 #include "../probe/features.h"
+#include "../probe/pagehooks.h"
 #include "../probe/vmhooks.h"
 #include "../symbol/resolve.h"
 #include "../view/view.h"
@@ -38,10 +39,13 @@ struct options {
 	int verbose;         /* -1: -q */
 	uint32_t max_blocks, max_sites, max_stacks, max_processes, max_events;
 	uint32_t max_frames; /* of a stack */
+	uint32_t max_faults; /* sampled pages */
+	bool everything;     /* top without a target: the whole host */
 	bool pointers_only;  /* --unwind frame-pointers */
 	uint64_t unwind_bytes; /* for unwind rows */
 	enum rung rung;      /* --rung, RUNG_END: the best */
-	enum vm_rung vm_rung; /* --vm-rung, VM_RUNG_END: the best */
+	enum vm_rung vm_rung; /* --mmap-rung, VM_RUNG_END: the best */
+	enum page_rung page_rung; /* --pages-rung, PAGES_RUNG_END: the best */
 	double interval_s;
 	uint64_t count;      /* reports; 0: until ended */
 	const char *debug_dirs[RESOLVE_DIRS_MAX];

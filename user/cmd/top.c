@@ -26,6 +26,10 @@ static const char *why_not(int err)
 
 static int attach_all(struct tracing *tracing)
 {
+	if (tracing->options->everything && target_everything(tracing->target)) {
+		log_error("/proc cannot be read");
+		return EXIT_FAILED;
+	}
 	for (size_t i = 0; i < tracing->options->pids_count; i++) {
 		pid_t pid = tracing->options->pids[i];
 		int err = target_attach(tracing->target, pid);

@@ -96,10 +96,13 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		.max_processes = options->max_processes,
 		.max_events = options->max_events,
 		.max_frames = options->max_frames,
+		.max_faults = options->max_faults,
+		.everything = options->everything,
 		.unwind_bytes = options->unwind_bytes,
 		.pointers_only = options->pointers_only,
 		.rung = options->rung,
 		.vm_rung = options->vm_rung,
+		.page_rung = options->page_rung,
 	};
 	char why[256];
 	int err;
@@ -236,9 +239,10 @@ static int write_report(struct tracing *tracing, const struct report *report)
 	return EXIT_FAILED;
 }
 
-#define TABLES 5
+#define TABLES 6
 
-static void describe_tables(struct tracing *tracing, struct report_table tables[TABLES])
+/* Their number. */
+static size_t describe_tables(struct tracing *tracing, struct report_table tables[TABLES])
 {
 	struct session_fill fill;
 	struct unwind_fill unwind;
@@ -251,6 +255,8 @@ static void describe_tables(struct tracing *tracing, struct report_table tables[
 	tables[3] = (struct report_table){ "processes", target_alive(tracing->target), fill.max_processes,
 					   "--max-processes" };
 	tables[4] = (struct report_table){ "unwind rows", unwind.rows, unwind.max_rows, "--unwind-memory" };
+	tables[5] = (struct report_table){ "pages", fill.faults, fill.max_faults, "--max-faults" };
+	return fill.max_faults ? TABLES : TABLES - 1;
 }
 
 /* Where the sources that are traced are seen; their number. */
@@ -266,6 +272,9 @@ static size_t describe_hooks(const struct tracing *tracing, struct report_hook h
 	}
 	if (vm != VM_RUNG_END)
 		hooks[count++] = (struct report_hook){ report_source_name(HB_SRC_MMAP), vmhooks_name(vm) };
+	if (session_page_rung(tracing->session) != PAGES_RUNG_END)
+		hooks[count++] = (struct report_hook){ report_source_name(HB_SRC_PAGES),
+						       pagehooks_name(session_page_rung(tracing->session)) };
 	return count;
 }
 
@@ -333,7 +342,7 @@ int tracing_report(struct tracing *tracing, bool final)
 	struct report_table tables[TABLES];
 	struct report report = {
 		.final = final, .hooks = hooks, .hooks_count = describe_hooks(tracing, hooks),
-		.tables = tables, .tables_count = TABLES,
+		.tables = tables,
 	};
 	char host[65] = "";
 	uint64_t now_ns;
@@ -357,7 +366,7 @@ int tracing_report(struct tracing *tracing, bool final)
 		return EXIT_FAILED;
 	}
 	gethostname(host, sizeof(host) - 1);
-	describe_tables(tracing, tables);
+	report.tables_count = describe_tables(tracing, tables);
 	target_losses(tracing->target, &report.losses);
 	memcpy(report.stacks.ended, &report.losses.counts[HB_CNT_STACKS_ENDED], sizeof(report.stacks.ended));
 	report.unwinding_note = session_pointers_why(tracing->session);

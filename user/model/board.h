@@ -39,6 +39,7 @@ struct board_site {
 	uint64_t held_bytes;     /* of blocks old enough (--older) */
 	uint64_t held_count;
 	uint64_t oldest_born_ns; /* CLOCK_MONOTONIC; 0 if it holds nothing */
+	uint64_t error_bytes;    /* pages: the standard error of held_bytes; held_count are sampled pages */
 };
 
 /* One printed row: a site, or several that share a group's key. */
@@ -52,6 +53,7 @@ struct board_row {
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t allocated_bytes, allocated_count;
 	uint64_t freed_bytes, freed_count;
+	double error_square;    /* pages: outstanding_bytes' standard error, squared; the count is of samples */
 	bool has_peak;          /* only a single site has an exact one */
 	uint64_t peak_bytes;
 	bool has_growth;        /* false on the first look */

@@ -76,6 +76,9 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_MAP_RING_FULL] = { "mapping_changes", LOSS_NOTE,
 				   "changes of mappings that found their ring full: the mappings were read anew; try a "
 				   "larger --max-events" },
+	[HB_CNT_FAULTS_FULL] = { "pages_full", LOSS_LOST,
+		"sampled pages not counted: the table of pages was full; raise --max-faults" },
+	[HB_CNT_FAULTS_IN] = { "pages_in", LOSS_FILL, "sampled pages put into their table" },
 	[LOSS_MAP_EVENTS] = { "mapping_events", LOSS_DROPPED,
 		"new mappings not heard of: the ring of mappings was full; frames there stay "
 		"without a name" },

@@ -29,6 +29,10 @@ struct process_info {
 	uint64_t mapped_before_bytes; /* of mapped_bytes: not seen being mapped */
 	uint64_t mapped_by_allocators_bytes;    /* and inside allocators' calls; the rest is in the sites of mmap */
 	bool mapped_doubtful; /* changes were lost, and the kernel's own list could not be read since */
+	/* Where page faults are looked at: anonymous and shared memory by who made it resident. */
+	bool pages_known;
+	uint64_t pages_bytes; /* estimate, all sites */
+	uint64_t pages_unattributed_bytes; /* and what no site is known of */
 	bool exited;          /* this image has ended, by exit or exec */
 	/* Sums over its blocks (malloc, direct), whatever the filters show. */
 	uint64_t outstanding_bytes, outstanding_count;

@@ -64,6 +64,8 @@ static void set_key(const struct ranking *ranking, struct member *member)
 	const struct hb_site_key *key = &member->entry->now.key;
 	enum board_group group = ranking->query->group;
 
+	if (key->source == HB_SRC_PAGES)
+		member->source = key->source; /* never added to the others */
 	if (group == GROUP_CONTAINER) {
 		member->text = container(ranking, key->gen);
 		return;
@@ -194,6 +196,7 @@ static void merge(const struct ranking *ranking, const struct member *member, st
 	row->allocated_count += entry->now.totals.allocated_count;
 	row->freed_bytes += entry->now.totals.freed_bytes;
 	row->freed_count += entry->now.totals.freed_count;
+	row->error_square += (double)entry->now.error_bytes * (double)entry->now.error_bytes;
 	merge_growth(ranking->board, entry, row);
 	merge_age(ranking->query->now_ns, entry, merged);
 }
@@ -202,7 +205,7 @@ static void finish(enum board_sort sort, struct merged *merged)
 {
 	struct board_row *row = &merged->row;
 
-	row->has_peak = merged->sites == 1;
+	row->has_peak = merged->sites == 1 && row->source != HB_SRC_PAGES;
 	if (!row->has_peak)
 		row->peak_bytes = 0;
 	if (merged->ageless) {

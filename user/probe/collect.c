@@ -126,7 +126,7 @@ static void purge(struct target *target, const struct board_site *sites, size_t 
 	if (!gens)
 		return;
 	for (process = target->newest; process && n < target->ended; process = process->older) {
-		if (process->exited && !process->purged && process->gen)
+		if (process->exited && !process->purged && process->gen && !process->needed)
 			gens[n++] = process->gen;
 	}
 	qsort(gens, n, sizeof(*gens), compare_gens);
@@ -143,6 +143,11 @@ static void purge(struct target *target, const struct board_site *sites, size_t 
 		process = target_process(target, gens[i]);
 		if (!process)
 			continue;
+		if (target->everything) {
+			naming_forget(target, process->gen);
+			target_forget(target, process); /* it holds no page any more */
+			continue;
+		}
 		process->purged = true;
 		vma_free(process->mappings); /* the board has its sites */
 		process->mappings = NULL;
@@ -172,13 +177,17 @@ int target_read(struct target *target, const struct target_reading *reading)
 	naming_release(target);
 	target_retry(target);
 	target_maps_check(target);
+	err = target_pages_read(target);
 	now_ns = clock_mono_ns(); /* later than all that was heard of */
-	err = session_sites(target->session, &sites, &count);
+	if (!err)
+		err = session_sites(target->session, &sites, &count);
 	if (!err && reading->walk)
 		err = walk_blocks(target, sites, count, now_ns, reading->older_ns);
 	if (!err)
 		err = target_maps_sites(target, now_ns > reading->older_ns ? now_ns - reading->older_ns : 0, &sites,
 					&count);
+	if (!err)
+		err = target_pages_sites(target, &sites, &count);
 	if (!err)
 		err = board_update(target->board, sites, count, now_ns);
 	if (!err && !reading->last && purge_is_due(target))
@@ -188,7 +197,14 @@ int target_read(struct target *target, const struct target_reading *reading)
 
 int target_tidy(struct target *target, const struct target_reading *reading)
 {
-	return purge_is_due(target) ? target_read(target, reading) : 0;
+	int err = 0;
+
+	if (purge_is_due(target))
+		return target_read(target, reading);
+	/* What a process held when it ended is what was seen last. */
+	if (!target->everything)
+		err = target_pages_read(target);
+	return err;
 }
 
 const struct board *target_board(const struct target *target)
@@ -240,6 +256,8 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	struct board_sums sums;
 	const char **names;
 
+	if (process->undescribed)
+		target_describe(process);
 	memset(info, 0, sizeof(*info));
 	info->gen = process->gen;
 	info->pid = process->pid;
@@ -253,6 +271,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 		info->rss_bytes = proc_rss_bytes(&proc);
 	fill_mappings(process, info);
 	info->blocks_untraced = !(target->sources & (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT));
+	target_pages_info(process, info);
 	names = reallocarray(process->allocators, process->now.modules_count + 1, sizeof(*names));
 	if (names)
 		process->allocators = names;
@@ -273,19 +292,25 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	info->freed_count = sums.freed_count;
 }
 
+/* Of the whole host those that have ended hold nothing. */
+static bool is_told(const struct target *target, const struct process *process)
+{
+	return process->gen && !(target->everything && process->exited);
+}
+
 int target_processes(struct target *target, struct process_info **processes, size_t *count)
 {
 	struct process *process;
 	size_t n = 0;
 
 	for (process = target->newest; process; process = process->older)
-		n += process->gen != 0;
+		n += is_told(target, process);
 	*processes = calloc(n + 1, sizeof(**processes));
 	if (!*processes)
 		return -ENOMEM;
 	*count = n;
 	for (process = target->newest; process; process = process->older) {
-		if (process->gen)
+		if (is_told(target, process))
 			fill_info(target, process, &(*processes)[--n]);
 	}
 	return 0;
@@ -307,7 +332,8 @@ void target_losses(struct target *target, struct losses *losses)
 	session_losses(target->session, losses);
 	losses->counts[LOSS_MAP_EVENTS] = mapwatch_lost(target->watch) + queue_lost(target->queue);
 	losses->counts[LOSS_LATE_ATTACH] = target->late;
-	losses->counts[LOSS_UNREAD_FILES] = target->unread;
+	/* Pages are seen whatever allocates; a stack that ends for want of a file is told as such. */
+	losses->counts[LOSS_UNREAD_FILES] = target->sources == 1u << HB_SRC_PAGES ? 0 : target->unread;
 	losses->counts[LOSS_ATTACH_FAILED] = modules_failed(target->modules);
 	losses->counts[LOSS_FORGOTTEN] = target->forgotten;
 	losses->counts[LOSS_PUT_OFF] = target->put_off;
@@ -320,6 +346,7 @@ void target_free(struct target *target)
 {
 	struct kept_stack *kept, *next;
 	struct kept_text *text, *next_text;
+	struct alike *alike, *next_alike;
 
 	if (!target)
 		return;
@@ -331,6 +358,10 @@ void target_free(struct target *target)
 	HASH_ITER(hh, target->stacks, kept, next) {
 		HASH_DEL(target->stacks, kept);
 		free(kept);
+	}
+	HASH_ITER(hh, target->alikes, alike, next_alike) {
+		HASH_DEL(target->alikes, alike);
+		free(alike);
 	}
 	HASH_ITER(hh, target->texts, text, next_text) {
 		HASH_DEL(target->texts, text);

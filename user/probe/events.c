@@ -115,7 +115,8 @@ static void add_event(void *ctx, const void *data, size_t bytes)
 		add_object(ctx, data);
 	else if (kind == HB_EV_MAP && bytes >= sizeof(struct hb_ev_map))
 		add_vm(ctx, data);
-	else if (kind >= HB_EV_FORK && kind <= HB_EV_EXIT && bytes >= sizeof(struct hb_ev_process))
+	else if (((kind >= HB_EV_FORK && kind <= HB_EV_EXIT) || kind == HB_EV_SEEN) &&
+		 bytes >= sizeof(struct hb_ev_process))
 		add_process(ctx, data);
 }
 

@@ -28,6 +28,8 @@ struct kept_stack *naming_stack(struct target *target, uint64_t key)
 	kept->key = key;
 	kept->count = stack->count;
 	kept->end = stack->end;
+	kept->gen = stack->gen;
+	kept->alike = 0;
 	kept->allocates = ANSWER_UNKNOWN;
 	memcpy(kept->frames, stack->frames, stack->count * sizeof(kept->frames[0]));
 	HASH_ADD(hh, target->stacks, key, sizeof(kept->key), kept);
@@ -184,6 +186,76 @@ bool naming_allocates(struct target *target, const struct process *process, stru
 		}
 	}
 	return kept->allocates == ANSWER_YES;
+}
+
+/* The function that @place is in, as a number; else the place itself. */
+static uint64_t function_of(struct target *target, const struct process *process, uint64_t word)
+{
+	const struct place place = place_of(target, process, word);
+	const struct elf_symbol *symbol = NULL;
+	uint64_t vaddr;
+
+	if (place.file && !elffile_index(place.file) && elffile_vaddr(place.file, place.offset, &vaddr))
+		symbol = elffile_function(place.file, vaddr);
+	return symbol ? symbol->vaddr : word;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 29;
+}
+
+static uint64_t alike_hash(struct target *target, const struct process *process, const struct kept_stack *kept)
+{
+	uint64_t hash = mix(mix(0, kept->gen), function_of(target, process, kept->frames[0]));
+
+	for (uint32_t i = 1; i < kept->count; i++)
+		hash = mix(hash, kept->frames[i]);
+	return mix(hash, kept->end);
+}
+
+uint64_t naming_alike(struct target *target, uint32_t gen, uint64_t stack)
+{
+	const struct process *process = target_process(target, gen);
+	struct kept_stack *kept = naming_stack(target, stack);
+	struct alike *alike;
+	uint64_t hash;
+
+	if (!kept || !kept->count || !process)
+		return stack;
+	if (kept->alike)
+		return kept->alike;
+	hash = alike_hash(target, process, kept);
+	HASH_FIND(hh, target->alikes, &hash, sizeof(hash), alike);
+	if (!alike) {
+		alike = calloc(1, sizeof(*alike));
+		if (!alike)
+			return stack;
+		*alike = (struct alike){ .hash = hash, .stack = stack, .gen = kept->gen };
+		HASH_ADD(hh, target->alikes, hash, sizeof(alike->hash), alike);
+	}
+	kept->alike = alike->stack;
+	return kept->alike;
+}
+
+void naming_forget(struct target *target, uint32_t gen)
+{
+	struct kept_stack *kept, *next;
+	struct alike *alike, *next_alike;
+
+	HASH_ITER(hh, target->stacks, kept, next) {
+		if (kept->gen == gen) {
+			HASH_DEL(target->stacks, kept);
+			free(kept);
+		}
+	}
+	HASH_ITER(hh, target->alikes, alike, next_alike) {
+		if (alike->gen == gen) {
+			HASH_DEL(target->alikes, alike);
+			free(alike);
+		}
+	}
 }
 
 /* Why the walk went no further, on its last frame. */

@@ -95,6 +95,71 @@ int session_sites(struct session *session, struct board_site **sites, size_t *co
 	return 0;
 }
 
+struct fault_list {
+	struct session_fault *faults;
+	size_t count, cap;
+	bool short_of_memory;
+};
+
+static void add_fault(void *ctx, const void *key, const void *value)
+{
+	struct fault_list *list = ctx;
+
+	if (list->count == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 4096;
+		void *grown = reallocarray(list->faults, cap, sizeof(*list->faults));
+
+		if (!grown) {
+			list->short_of_memory = true;
+			return;
+		}
+		list->faults = grown;
+		list->cap = cap;
+	}
+	list->faults[list->count].key = *(const struct hb_fault_key *)key;
+	list->faults[list->count++].fault = *(const struct hb_fault *)value;
+}
+
+int session_faults(struct session *session, struct session_fault **faults, size_t *count)
+{
+	struct fault_list list = { 0 };
+	int err = map_walk(session->bpf->maps.hb_faults, add_fault, &list);
+
+	if (!err && list.short_of_memory)
+		err = -ENOMEM;
+	if (err) {
+		free(list.faults);
+		return err;
+	}
+	*faults = list.faults;
+	*count = list.count;
+	return 0;
+}
+
+void session_drop_fault(struct session *session, const struct hb_fault_key *key)
+{
+	session->purged.faults += !bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_faults), key);
+}
+
+uint32_t session_shift(struct session *session, uint32_t gen)
+{
+	struct hb_rate rate;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &rate))
+		return HB_SAMPLE_SHIFT;
+	return rate.shift;
+}
+
+void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate)
+{
+	bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, rate, BPF_EXIST);
+}
+
+void session_forget_rate(struct session *session, uint32_t gen)
+{
+	bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen);
+}
+
 struct block_walk {
 	void (*each)(void *ctx, const struct hb_block_key *key, const struct hb_block *block);
 	void *ctx;
@@ -230,6 +295,14 @@ static bool program_info(const struct bpf_program *program, struct bpf_prog_info
 	return bpf_program__fd(program) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(program), info, &size);
 }
 
+/* Those of which it does not matter: its own reads fault, and interrupts allocate, while it runs. */
+static bool may_be_skipped(const struct bpf_program *program)
+{
+	const char *name = bpf_program__name(program);
+
+	return !strcmp(name, "hb_pages_kernel") || !strcmp(name, "hb_pages_alloc");
+}
+
 /* Runs of our programs that the kernel left out because one was running on that CPU. */
 static uint64_t skipped_runs(struct session *session)
 {
@@ -238,7 +311,7 @@ static uint64_t skipped_runs(struct session *session)
 	uint64_t skipped = 0;
 
 	bpf_object__for_each_program(program, session->bpf->obj) {
-		if (program_info(program, &info))
+		if (!may_be_skipped(program) && program_info(program, &info))
 			skipped += info.recursion_misses;
 	}
 	return skipped;
@@ -269,6 +342,8 @@ void session_fill(struct session *session, struct session_fill *fill)
 	fill->blocks = counts[HB_CNT_BLOCKS_IN] - counts[HB_CNT_BLOCKS_OUT] - session->purged.blocks;
 	fill->sites = counts[HB_CNT_SITES_IN] - session->purged.sites;
 	fill->stacks = counts[HB_CNT_STACKS_IN] - session->purged.stacks;
+	fill->faults = counts[HB_CNT_FAULTS_IN] - session->purged.faults;
+	fill->max_faults = session->page_rung == PAGES_RUNG_END ? 0 : session->options.max_faults;
 	fill->max_blocks = session->options.max_blocks;
 	fill->max_sites = session->options.max_sites;
 	fill->max_stacks = session->options.max_stacks;

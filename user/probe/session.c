@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "attach.h"
 #include "heldby_pointers.skel.h" /* for its bytes only */
@@ -81,6 +83,7 @@ static int choose_programs(struct session *session)
 	bpf_map__set_autocreate(bpf->maps.hb_pending, session->storage);
 	bpf_map__set_autocreate(bpf->maps.hb_deep, session->storage);
 	bpf_map__set_autocreate(bpf->maps.hb_vm_calls, session->storage);
+	pagehooks_choose(bpf->obj, session->page_rung, session->huge_rung);
 	return vmhooks_choose(bpf->obj, session->vm_rung);
 }
 
@@ -101,7 +104,8 @@ static uint32_t ring_bytes(uint32_t events)
  */
 static void allocate_ahead(struct heldby_bpf *bpf)
 {
-	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks };
+	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks, bpf->maps.hb_faults,
+					 bpf->maps.hb_rates };
 	struct bpf_map *const unused[] = { bpf->maps.hb_live, bpf->maps.hb_sites, bpf->maps.hb_objects,
 					   bpf->maps.hb_inodes };
 
@@ -111,6 +115,21 @@ static void allocate_ahead(struct heldby_bpf *bpf)
 		bpf_map__set_map_flags(unused[i], 0);
 		bpf_map__set_max_entries(unused[i], 1);
 	}
+}
+
+static void set_pages_knobs(struct session *session, const struct session_options *options)
+{
+	const bool pages = session->page_rung != PAGES_RUNG_END;
+	struct heldby_bpf *bpf = session->bpf;
+
+	/* Another sample each time: a program that knew it could hide. */
+	if (getrandom(&session->seed, sizeof(session->seed), GRND_NONBLOCK) != sizeof(session->seed))
+		session->seed = clock_mono_ns();
+	bpf->rodata->hb_sample_seed = session->seed;
+	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
+	bpf->rodata->hb_everything = options->everything;
+	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
+	bpf_map__set_max_entries(bpf->maps.hb_rates, pages ? options->max_processes : 1);
 }
 
 static void set_knobs(struct session *session, const struct session_options *options)
@@ -133,6 +152,7 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
 	bpf_map__set_max_entries(bpf->maps.hb_map_ring,
 				 session->vm_rung == VM_RUNG_END ? ring_bytes(1) : ring_bytes(options->max_events) * 8);
+	set_pages_knobs(session, options);
 	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
 	bpf_map__set_max_entries(bpf->maps.hb_chunks, chunks);
 	/* Text has about one row in 60 bytes: a chunk's rows are those of some twenty pages. */
@@ -203,6 +223,35 @@ static int choose_vm_rung(struct session *session, const struct session_options 
 		return 0;
 	snprintf(why, size, "mappings cannot be watched here (%s); leave mmap out of --sources, or see 'heldby doctor'",
 		 rungs[options->vm_rung == VM_RUNG_END ? order[0] : options->vm_rung].why);
+	return -EOPNOTSUPP;
+}
+
+/* Where page faults are looked at, if they are to be. */
+static int choose_page_rung(struct session *session, const struct session_options *options, char *why, size_t size)
+{
+	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END];
+
+	session->page_rung = PAGES_RUNG_END;
+	session->huge_rung = HUGE_RUNG_END;
+	if (!(session->sources & 1u << HB_SRC_PAGES))
+		return 0;
+	pagehooks_probe(pages, huge);
+	for (int i = PAGES_RUNG_END - 1; i >= 0; i--) {
+		if (pages[i].works && (options->page_rung == PAGES_RUNG_END || options->page_rung == (enum page_rung)i))
+			session->page_rung = (enum page_rung)i;
+	}
+	for (int i = HUGE_RUNG_END - 1; i >= 0 && pagehooks_huge_wanted(); i--) {
+		if (huge[i].works && !(options->page_rung == PAGES_RAW_TRACEPOINT && huge[HUGE_RAW_TRACEPOINT].works &&
+				       i != HUGE_RAW_TRACEPOINT))
+			session->huge_rung = (enum huge_rung)i;
+	}
+	if (session->page_rung != PAGES_RUNG_END)
+		return 0;
+	session->sources &= ~(1u << HB_SRC_PAGES);
+	if (session->sources && (options->optional_sources & 1u << HB_SRC_PAGES))
+		return 0;
+	snprintf(why, size, "page faults cannot be looked at here (%s); leave pages out of --sources, or see "
+		 "'heldby doctor'", pages[options->page_rung == PAGES_RUNG_END ? 0 : options->page_rung].why);
 	return -EOPNOTSUPP;
 }
 
@@ -295,6 +344,8 @@ int session_open(struct session **out, const struct session_options *options, ch
 	err = choose_rung(session, options, why, size);
 	if (!err)
 		err = choose_vm_rung(session, options, why, size);
+	if (!err)
+		err = choose_page_rung(session, options, why, size);
 	if (err)
 		goto fail;
 	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
@@ -317,6 +368,13 @@ int session_open(struct session **out, const struct session_options *options, ch
 			 vmhooks_name(session->vm_rung), strerror(-err));
 		goto fail;
 	}
+	err = pagehooks_attach(session->bpf->obj, session->page_rung, session->huge_rung, session->page_hooks,
+			       &session->page_hooks_count);
+	if (err) {
+		snprintf(why, size, "page faults cannot be looked at (%s: %s); leave pages out of --sources",
+			 pagehooks_name(session->page_rung), strerror(-err));
+		goto fail;
+	}
 	err = open_rings(session);
 	if (err)
 		goto fail;
@@ -335,6 +393,8 @@ void session_close(struct session *session)
 		bpf_link__destroy(session->hooks[i]);
 	for (size_t i = 0; i < session->vm_hooks_count; i++)
 		close(session->vm_hooks[i]);
+	for (size_t i = 0; i < session->page_hooks_count; i++)
+		bpf_link__destroy(session->page_hooks[i]);
 	ring_buffer__free(session->ring);
 	heldby_bpf__destroy(session->bpf);
 	free(session);
@@ -362,6 +422,21 @@ enum vm_rung session_vm_rung(const struct session *session)
 	return session->vm_rung;
 }
 
+enum page_rung session_page_rung(const struct session *session)
+{
+	return session->page_rung;
+}
+
+enum huge_rung session_huge_rung(const struct session *session)
+{
+	return session->huge_rung;
+}
+
+uint64_t session_seed(const struct session *session)
+{
+	return session->seed;
+}
+
 bool session_sleepable(const struct session *session)
 {
 	return session->sleepable;
@@ -376,7 +451,9 @@ int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t
 {
 	struct hb_proc proc = { .gen = gen, .flags = flags };
 
-	if (bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid, &proc, BPF_ANY))
+	/* What the kernel side has seen by itself has a generation. */
+	if (bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid, &proc,
+				flags & HB_PROC_SEEN ? BPF_NOEXIST : BPF_ANY))
 		return -errno;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "../model/loss.h"
 #include "allocators.h"
 #include "features.h"
+#include "pagehooks.h"
 #include "vmhooks.h"
 
 struct session_options {
@@ -26,10 +27,13 @@ struct session_options {
 	uint32_t max_blocks, max_sites, max_stacks, max_processes; /* rows */
 	uint32_t max_events; /* events about processes that may wait */
 	uint32_t max_frames; /* of a stack, at most HB_FRAMES_LIMIT */
+	uint32_t max_faults; /* sampled pages */
+	bool everything;     /* page faults of every process of the host */
 	uint64_t unwind_bytes; /* for unwind rows */
 	bool pointers_only;  /* frame pointers, even where unwind rows could be followed */
 	enum rung rung;      /* RUNG_END: the best */
 	enum vm_rung vm_rung; /* VM_RUNG_END: the best */
+	enum page_rung page_rung; /* PAGES_RUNG_END: the best; huge pages are seen by the same, if they can */
 };
 
 struct session;
@@ -48,6 +52,9 @@ enum rung session_rung(const struct session *session);
 const char *session_rung_name(const struct session *session);
 /* Where mappings are watched; VM_RUNG_END: they are not. */
 enum vm_rung session_vm_rung(const struct session *session);
+/* Where page faults are seen; PAGES_RUNG_END: they are not. And those of huge pages. */
+enum page_rung session_page_rung(const struct session *session);
+enum huge_rung session_huge_rung(const struct session *session);
 bool session_sleepable(const struct session *session);
 /* Why stacks are walked by frame pointers only; NULL: by unwind rows. */
 const char *session_pointers_why(const struct session *session);
@@ -83,6 +90,24 @@ int session_blocks(struct session *session,
 /* The frames of a stack. 0 or -ENOENT. */
 int session_stack(struct session *session, uint64_t key, struct hb_stack *stack);
 
+/* One sampled page. */
+struct session_fault {
+	struct hb_fault_key key;
+	struct hb_fault fault;
+};
+
+/* Every sampled page, in a malloc'ed array. 0 or negative errno. */
+int session_faults(struct session *session, struct session_fault **faults, size_t *count);
+/* Take @key's row away. */
+void session_drop_fault(struct session *session, const struct hb_fault_key *key);
+/* What the sample was drawn by, for hb_page_kept(). */
+uint64_t session_seed(const struct session *session);
+/* How densely @gen is sampled; HB_SAMPLE_SHIFT if nothing is known. */
+uint32_t session_shift(struct session *session, uint32_t gen);
+/* Set that, and how many records there are. Only of generations that have a rate. */
+void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate);
+void session_forget_rate(struct session *session, uint32_t gen);
+
 /* Remove every row of the @count generations in @gens (sorted). 0 or negative errno. */
 int session_purge(struct session *session, const uint32_t *gens, size_t count);
 
@@ -91,7 +116,7 @@ void session_losses(struct session *session, struct losses *losses);
 
 /* Rows in use, and what they may grow to. */
 struct session_fill {
-	uint64_t blocks, max_blocks, sites, max_sites, stacks, max_stacks, max_processes;
+	uint64_t blocks, max_blocks, sites, max_sites, stacks, max_stacks, max_processes, faults, max_faults;
 };
 void session_fill(struct session *session, struct session_fill *fill);
 

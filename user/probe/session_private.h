@@ -12,6 +12,11 @@ struct session {
 	int vm_hooks[VM_HOOKS_MAX];
 	size_t vm_hooks_count;
 	enum vm_rung vm_rung; /* VM_RUNG_END: mappings are not watched */
+	struct bpf_link *page_hooks[PAGEHOOKS_MAX];
+	size_t page_hooks_count;
+	enum page_rung page_rung; /* PAGES_RUNG_END: page faults are not looked at */
+	enum huge_rung huge_rung;
+	uint64_t seed;
 	struct ring_buffer *ring;
 	struct session_options options;
 	enum rung rung;
@@ -20,7 +25,7 @@ struct session {
 	bool storage;         /* threads have storage */
 	const char *pointers_why; /* no unwind rows are followed */
 	struct {
-		uint64_t blocks, sites, stacks;
+		uint64_t blocks, sites, stacks, faults;
 	} purged; /* rows removed by session_purge() */
 	void (*each)(void *ctx, const void *event, size_t bytes);
 	void *each_ctx;

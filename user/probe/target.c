@@ -54,6 +54,7 @@ static void process_free(struct process *process)
 	jit_free(process->jit);
 	vma_free(process->mappings);
 	free(process->list);
+	free(process->pages);
 	free(process->allocators);
 	free(process->cgroup);
 	free(process);
@@ -76,11 +77,12 @@ void target_forget(struct target *target, struct process *process)
 }
 
 /* What /proc says of it, as far as it is still there. */
-static void describe(struct process *process)
+void target_describe(struct process *process)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	char *cgroup;
 
+	process->undescribed = false;
 	if (proc_open(&proc, process->pid))
 		return;
 	if (!process->start_unix_ns)
@@ -267,6 +269,14 @@ static void same_cgroup(struct process *to, const struct process *from)
 	memcpy(to->container, from->container, sizeof(to->container));
 }
 
+/* Of the whole host's processes most are gone before anybody asks for them. */
+static void new_image(struct target *target, struct process *process)
+{
+	process->undescribed = true;
+	if (!target->everything)
+		target_describe(process);
+}
+
 static void on_fork(struct target *target, const struct hb_ev_process *event)
 {
 	struct process *parent = target_process(target, event->old_gen);
@@ -284,10 +294,12 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	target->alive++;
 	memcpy(child->comm, event->comm, sizeof(child->comm));
 	child->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
-	describe(child);
+	new_image(target, child);
 	target_maps_begin(target, child, parent);
 	if (!parent)
 		return;
+	child->parent_gen = parent->gen;
+	child->forked_ns = event->time_ns;
 	addrmap_copy(&child->now.map, &parent->now.map);
 	for (size_t i = 0; i < parent->now.modules_count; i++)
 		add_module(&child->now, parent->now.modules[i]);
@@ -359,10 +371,28 @@ static void on_exec(struct target *target, const struct hb_ev_process *event)
 	}
 	if (!fresh->start_unix_ns)
 		fresh->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
-	describe(fresh);
+	new_image(target, fresh);
 	target_maps_begin(target, fresh, NULL);
 	if (!fresh->now.map.count && read_mappings(target, fresh) == -EBUSY) /* records were lost, or came late */
 		refused(target, fresh);
+}
+
+/* A process that is known by its page faults alone. */
+static void on_seen(struct target *target, const struct hb_ev_process *event)
+{
+	struct process *process = current_of(target, event->tgid);
+
+	if (process)
+		ended(target, process); /* its end was not heard of */
+	process = process_new(target, event->tgid, event->gen);
+	if (!process)
+		return;
+	target->alive++;
+	memcpy(process->comm, event->comm, sizeof(process->comm));
+	process->start_unix_ns = proc_boottime_to_unix_ns(event->start_ns);
+	new_image(target, process);
+	if (read_mappings(target, process) == -EBUSY)
+		refused(target, process);
 }
 
 static void on_process(struct target *target, const struct hb_ev_process *event)
@@ -375,6 +405,9 @@ static void on_process(struct target *target, const struct hb_ev_process *event)
 		break;
 	case HB_EV_EXEC:
 		on_exec(target, event);
+		break;
+	case HB_EV_SEEN:
+		on_seen(target, event);
 		break;
 	case HB_EV_EXIT:
 		process = current_of(target, event->tgid);
@@ -453,7 +486,7 @@ int target_attach(struct target *target, pid_t pid)
 	if (!process)
 		return -ENOMEM;
 	process->running = true;
-	describe(process);
+	target_describe(process);
 	err = read_mappings(target, process);
 	if (!err && !process->now.map.count)
 		err = -ENOEXEC;
@@ -474,6 +507,30 @@ int target_attach(struct target *target, pid_t pid)
 	}
 	target->alive++;
 	return 0;
+}
+
+/* One of them all; what cannot be read is looked at again with the reports. */
+static int see(void *ctx, pid_t pid)
+{
+	struct target *target = ctx;
+	struct process *process = current_of(target, pid);
+
+	if (process || !(process = process_new(target, pid, HB_GEN_USER | ++target->next_gen)))
+		return 0;
+	target_describe(process);
+	if (read_mappings(target, process) == -EBUSY)
+		refused(target, process);
+	if (session_trace(target->session, pid, process->gen, HB_PROC_SEEN))
+		target_forget(target, process); /* the kernel side was first, and says so */
+	else
+		target->alive++;
+	return 0;
+}
+
+int target_everything(struct target *target)
+{
+	target->everything = true;
+	return proc_each(see, target);
 }
 
 int target_expect(struct target *target, pid_t pid)

@@ -42,6 +42,9 @@ int target_expect(struct target *target, pid_t pid);
  */
 int target_attach(struct target *target, pid_t pid);
 
+/* Look at the page faults of every process of the host, those to come included. 0 or negative errno. */
+int target_everything(struct target *target);
+
 /* Descriptors that poll readable when target_events() has work. */
 void target_fds(const struct target *target, int fds[2]);
 /* Take in what happened to the processes. */

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "../base/worker.h"
+#include "../model/pages.h"
 #include "../model/vma.h"
 #include "jit.h"
 #include "mapwatch.h"
@@ -55,6 +56,14 @@ struct process {
 	struct process_probes *probes; /* of its own, when not probed everywhere */
 	size_t probes_count;
 	const char **allocators; /* names for process_info */
+	uint32_t parent_gen;   /* whom it was forked from, and has had no exec since; 0: nobody that we know */
+	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
+	uint8_t page_shift;    /* its pages are sampled one in 1 << page_shift */
+	bool needed;           /* its page records, by those forked from it */
+	bool undescribed;      /* what /proc says of it was not looked at yet */
+	struct page_site *pages; /* who made its pages resident */
+	size_t pages_count;
+	uint64_t pages_resident_bytes; /* anonymous and shared memory; 0: unknown */
 	struct process *older; /* list of all, newest first */
 	UT_hash_handle hh;     /* by gen */
 	UT_hash_handle hh_pid; /* by pid, the current image only */
@@ -67,9 +76,19 @@ struct kept_stack {
 	uint64_t key;
 	uint32_t count;
 	uint8_t end; /* enum hb_end */
+	uint32_t gen;
+	uint64_t alike; /* the stack that stands for it and those like it; 0: not known yet */
 	uint8_t allocates; /* an allocator's function is among the frames: enum answer */
 	UT_hash_handle hh;
 	uint64_t frames[];
+};
+
+/* The first stack met of those that are one site. */
+struct alike {
+	uint64_t hash;
+	uint64_t stack;
+	uint32_t gen;
+	UT_hash_handle hh;
 };
 
 /* A sentence or a name that frames borrow. */
@@ -93,6 +112,8 @@ struct target {
 	struct modules *modules;
 	struct board *board;
 	bool follow;
+	bool everything; /* page faults of all processes, which carry no probes */
+	struct alike *alikes;
 	unsigned int sources; /* a bit 1 << enum hb_source each */
 	uint32_t next_gen;
 	struct process *by_gen, *by_pid, *newest;
@@ -117,6 +138,9 @@ struct target {
 struct process *target_process(const struct target *target, uint32_t gen);
 void target_forget(struct target *target, struct process *process);
 
+/* Take in what /proc says of @process, as far as it is still there. */
+void target_describe(struct process *process);
+
 /* Look again at the processes of which something was refused. */
 void target_retry(struct target *target);
 
@@ -139,6 +163,17 @@ int target_maps_read(struct target *target, struct process *process);
 int target_maps_sites(struct target *target, uint64_t born_before_ns, struct board_site **sites, size_t *count);
 struct recent *recent_new(void);
 void recent_free(struct recent *recent);
+
+/* target_pages.c: look at every process's sampled pages. 0 or negative errno. */
+int target_pages_read(struct target *target);
+/* As target_maps_sites(). */
+int target_pages_sites(struct target *target, struct board_site **sites, size_t *count);
+void target_pages_info(const struct process *process, struct process_info *info);
+
+/* The stack that stands for @stack, of @gen, among those that differ only inside the innermost function. */
+uint64_t naming_alike(struct target *target, uint32_t gen, uint64_t stack);
+/* Drop the stacks of @gen: nobody will ask for them. */
+void naming_forget(struct target *target, uint32_t gen);
 
 /* Whether a function that allocates is among the frames of @kept, a stack of @process. */
 bool naming_allocates(struct target *target, const struct process *process, struct kept_stack *kept);

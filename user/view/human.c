@@ -179,8 +179,12 @@ static void print_all(struct human *h)
 {
 	size_t i;
 
-	for (i = 0; i < h->report->processes_count; i++)
-		h->total_bytes += h->report->processes[i].outstanding_bytes;
+	for (i = 0; i < h->report->processes_count; i++) {
+		const struct process_info *process = &h->report->processes[i];
+
+		h->total_bytes += process->outstanding_bytes;
+		h->total_pages_bytes += process->pages_bytes + process->pages_unattributed_bytes;
+	}
 	print_head(h);
 	fputc('\n', h->out);
 	human_processes(h);

@@ -6,7 +6,7 @@
 #include "view.h"
 
 #define HUMAN_CELL    48 /* bytes of a cell; ASCII only */
-#define HUMAN_COLUMNS 10
+#define HUMAN_COLUMNS 11
 
 enum human_color {
 	COLOR_NONE,
@@ -23,6 +23,7 @@ struct human {
 	const struct report *report;
 	const struct view_style *style;
 	uint64_t total_bytes; /* outstanding in all processes */
+	uint64_t total_pages_bytes; /* resident in them, anonymous and shared */
 	struct report_owners owners;
 	const struct process_info **ranked; /* the processes, those that hold most first */
 	bool *replaced;       /* by place among the report's processes, see human_replaced() */

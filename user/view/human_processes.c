@@ -35,6 +35,9 @@ static int compare_holders(const void *left, const void *right)
 	int order = compare_u64(b->outstanding_bytes, a->outstanding_bytes);
 
 	if (!order)
+		order = compare_u64(b->pages_bytes + b->pages_unattributed_bytes,
+				    a->pages_bytes + a->pages_unattributed_bytes);
+	if (!order)
 		order = a->exited - b->exited;
 	return order ? order : (a > b) - (a < b);
 }
@@ -210,7 +213,16 @@ static void print_process(struct human *h, const struct human_table *table,
 		human_text(h, COLOR_NONE, process->blind, 0);
 		fputc('\n', h->out);
 	}
-	if (report_sees(process)) {
+	if (process->pages_known) {
+		char text[2][16];
+
+		fprintf(h->out, "%*s", (int)indent, "");
+		human_print(h, COLOR_DIM, "pages: %s by site, %s unattributed",
+			    text_bytes(process->pages_bytes, text[0]),
+			    text_bytes(process->pages_unattributed_bytes, text[1]));
+		fputc('\n', h->out);
+	}
+	if (report_sees(process) && (!process->pages_known || process->allocated_count)) {
 		fprintf(h->out, "%*s", (int)indent, "");
 		print_balance(h, process);
 		fputc('\n', h->out);

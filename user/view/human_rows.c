@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/text.h"
+#include "../model/pages.h"
 #include "words.h"
 
 #define FRAMES_SHOWN  16 /* without -v */
@@ -35,7 +36,18 @@ static void bytes_cell(const struct human *h, const void *item, char out[HUMAN_C
 static void blocks_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
 {
 	(void)h;
-	words_number(((const struct board_row *)item)->outstanding_count, out);
+	if (((const struct board_row *)item)->source != HB_SRC_PAGES)
+		words_number(((const struct board_row *)item)->outstanding_count, out);
+}
+
+static void error_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	const struct board_row *row = item;
+	char bytes[16];
+
+	(void)h;
+	if (row->source == HB_SRC_PAGES)
+		snprintf(out, HUMAN_CELL, "%s", text_bytes(pages_root(row->error_square), bytes));
 }
 
 static void percent(uint64_t part, uint64_t whole, char out[HUMAN_CELL])
@@ -54,7 +66,9 @@ static void percent(uint64_t part, uint64_t whole, char out[HUMAN_CELL])
 
 static void share_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
 {
-	percent(((const struct board_row *)item)->outstanding_bytes, h->total_bytes, out);
+	const struct board_row *row = item;
+
+	percent(row->outstanding_bytes, row->source == HB_SRC_PAGES ? h->total_pages_bytes : h->total_bytes, out);
 }
 
 static void growth_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
@@ -98,6 +112,7 @@ static const struct human_column row_columns[] = {
 	{ "#", rank_cell, false, COLOR_DIM },
 	{ "OUTSTANDING", outstanding_cell, false, COLOR_STRONG },
 	{ "BYTES", bytes_cell, false, COLOR_NONE },
+	{ "+-", error_cell, true, COLOR_NONE },
 	{ "BLOCKS", blocks_cell, false, COLOR_NONE },
 	{ "SHARE", share_cell, false, COLOR_NONE },
 	{ "GROWTH/S", growth_cell, true, COLOR_NONE },

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../model/pages.h"
 #include "../model/unwinding.h"
 #include "json_pen.h"
 #include "words.h"
@@ -156,6 +157,8 @@ static void write_process(struct writer *w, const struct process_info *process)
 	if (process->rss_bytes)
 		json_put_number(&w->pen, object, "rss_bytes", process->rss_bytes);
 	put_mappings(w, object, process);
+	if (process->pages_known)
+		json_put_number(&w->pen, object, "pages_unattributed_bytes", process->pages_unattributed_bytes);
 	put_process_sums(w, object, process);
 	if ((report_sees(process) || process->mapped_bytes) &&
 	    (w->approximate || process->blind || process->mapped_doubtful))
@@ -197,18 +200,28 @@ static void put_row_owner(struct writer *w, struct json_object *object, const st
 	json_put_text(&w->pen, object, "source", report_source_name(row->source));
 }
 
+static void put_row_sums(struct writer *w, struct json_object *object, const struct board_row *row)
+{
+	json_put_number(&w->pen, object, "outstanding_bytes", row->outstanding_bytes);
+	if (row->source == HB_SRC_PAGES) {
+		json_put_number(&w->pen, object, "standard_error_bytes", pages_root(row->error_square));
+		json_put_number(&w->pen, object, "sampled_count", row->outstanding_count);
+		return;
+	}
+	json_put_number(&w->pen, object, "outstanding_count", row->outstanding_count);
+	json_put_number(&w->pen, object, "allocated_bytes", row->allocated_bytes);
+	json_put_number(&w->pen, object, "allocated_count", row->allocated_count);
+	json_put_number(&w->pen, object, "freed_bytes", row->freed_bytes);
+	json_put_number(&w->pen, object, "freed_count", row->freed_count);
+}
+
 static void write_row(struct writer *w, const struct board_row *row)
 {
 	struct json_object *object = json_object_new_object();
 
 	json_put_number(&w->pen, object, "rank", row->rank);
 	put_row_owner(w, object, row);
-	json_put_number(&w->pen, object, "outstanding_bytes", row->outstanding_bytes);
-	json_put_number(&w->pen, object, "outstanding_count", row->outstanding_count);
-	json_put_number(&w->pen, object, "allocated_bytes", row->allocated_bytes);
-	json_put_number(&w->pen, object, "allocated_count", row->allocated_count);
-	json_put_number(&w->pen, object, "freed_bytes", row->freed_bytes);
-	json_put_number(&w->pen, object, "freed_count", row->freed_count);
+	put_row_sums(w, object, row);
 	if (row->has_peak)
 		json_put_number(&w->pen, object, "peak_bytes", row->peak_bytes);
 	if (row->has_growth)

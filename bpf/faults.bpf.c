@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Owns the sampled pages: who made each resident. */
+#include "core.bpf.h"
+#include "compat.bpf.h"
+
+/* 88 bytes and 16 for its bucket per row, as they come: 64 GiB at one page in 64. Full: count HB_CNT_FAULTS_FULL. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 18); /* --max-faults */
+	__type(key, struct hb_fault_key);
+	__type(value, struct hb_fault);
+} hb_faults SEC(".maps");
+
+/* By generation. User space puts the records right at each reading, and removes the rows of what has ended. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14); /* --max-processes */
+	__type(key, __u32);
+	__type(value, struct hb_rate);
+} hb_rates SEC(".maps");
+
+/* Not in the thread's storage: that would be 3 KB for each thread of the host. */
+struct room {
+	struct hb_task task; /* for the walk */
+	struct hb_resume resume;
+	struct pt_regs registers;
+	struct hb_ev_process event;
+};
+
+/*
+ * 4 KB for each CPU and kind: page faults have interrupts off, or preemption; of the programs on page
+ * allocations another run on the same CPU is left out by the kernel.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HB_ROOM_END);
+	__type(key, __u32);
+	__type(value, struct room);
+} hb_fault_rooms SEC(".maps");
+
+/* The current process, looked at from now on if it was not before. */
+static __always_inline u32 see(struct room *room)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct hb_ev_process *event = &room->event;
+
+	event->kind = HB_EV_SEEN;
+	event->tgid = bpf_get_current_pid_tgid() >> 32;
+	event->time_ns = bpf_ktime_get_ns();
+	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	event->old_gen = 0;
+	event->parent = 0;
+	event->shares = 0;
+	BPF_CORE_READ_STR_INTO(&event->comm, task, group_leader, comm);
+	return process_see(event->tgid, event);
+}
+
+/* How densely @gen is sampled; the rate begins with its first sampled fault. NULL: there is no room. */
+static __always_inline struct hb_rate *rate_of(u32 gen)
+{
+	struct hb_rate *rate = bpf_map_lookup_elem(&hb_rates, &gen), fresh = { .shift = HB_SAMPLE_SHIFT };
+
+	if (rate)
+		return rate;
+	bpf_map_update_elem(&hb_rates, &gen, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&hb_rates, &gen);
+}
+
+/* One record more. Two CPUs may both find that it was the last one: the sample is coarser then, no less right. */
+static __always_inline void rate_add(struct hb_rate *rate)
+{
+	__sync_fetch_and_add(&rate->records, 1);
+	if (rate->records < HB_RATE_RECORDS || rate->shift >= HB_SAMPLE_SHIFT_MAX)
+		return;
+	rate->records = HB_RATE_RECORDS / 2;
+	rate->shift++;
+}
+
+__hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
+{
+	struct hb_fault_key key = { .page = address >> hb_page_bits, .order = order };
+	struct room *room = bpf_map_lookup_elem(&hb_fault_rooms, &which);
+	struct hb_fault *known, fresh = { .flags = flags };
+	struct hb_rate *rate;
+
+	/* Nothing becomes resident, and it may be a walk of our own that reads. */
+	if (!room || compat_faults_fail())
+		return;
+	key.gen = process_seen();
+	if (!key.gen && hb_everything)
+		key.gen = see(room);
+	if (!key.gen)
+		return;
+	rate = rate_of(key.gen);
+	if (!rate) {
+		count(HB_CNT_FAULTS_FULL);
+		return;
+	}
+	if (!order && !hb_page_kept(key.page, hb_sample_seed, rate->shift))
+		return;
+	known = bpf_map_lookup_elem(&hb_faults, &key);
+	/* The first who writes owns the page: a copy on write, after a fork, does not change that. */
+	if (known && (known->flags & HB_FAULT_WRITE) && (flags & HB_FAULT_PRESENT))
+		return;
+	compat_user_registers(&room->registers);
+	compat_resume(&room->registers, &room->resume);
+	room->resume.unlocked = 1;
+	fresh.stack = stack_store(&room->task, stack_capture(&room->task, key.gen, &room->resume));
+	fresh.time_ns = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&hb_faults, &key, &fresh, BPF_ANY)) {
+		count(HB_CNT_FAULTS_FULL);
+	} else if (!known) {
+		count(HB_CNT_FAULTS_IN);
+		if (!order)
+			rate_add(rate);
+	}
+}

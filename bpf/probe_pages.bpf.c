@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Page faults. Almost all of them are of pages that are not sampled: those cost a hash of the address, and
+ * no map is touched.
+ */
+#include "core.bpf.h"
+#include "compat.bpf.h"
+
+/* X86_PF_PROT, X86_PF_WRITE: arch/x86/include/asm/trap_pf.h */
+#define PF_PROT  1ULL
+#define PF_WRITE 2ULL
+
+#define FAULT_FLAG_WRITE_BIT 1ULL /* include/linux/mm_types.h */
+
+static __always_inline int page(u64 address, u32 flags)
+{
+	if ((s64)address >= 0 && hb_page_sampled(address >> hb_page_bits, hb_sample_seed))
+		faults_add(address, 0, flags, HB_ROOM_FAULT);
+	return 0;
+}
+
+static __always_inline u32 flags_of(u64 error)
+{
+	return (error & PF_PROT ? HB_FAULT_PRESENT : 0) | (error & PF_WRITE ? HB_FAULT_WRITE : 0);
+}
+
+/* In the exception, with interrupts off: (address, registers, error code). */
+SEC("raw_tp/page_fault_user")
+int hb_pages_user(u64 *ctx)
+{
+	return page(ctx[0], flags_of(ctx[2]));
+}
+
+/* The same where the kernel touches user memory, in system calls. */
+SEC("raw_tp/page_fault_kernel")
+int hb_pages_kernel(u64 *ctx)
+{
+	return page(ctx[0], flags_of(ctx[2]));
+}
+
+/*
+ * handle_mm_fault(vma, address, flags, registers): also what the kernel makes resident without touching it. Not
+ * told is whether the page was there: who touches it last owns it.
+ */
+SEC("kprobe/handle_mm_fault")
+int hb_pages_fault(struct pt_regs *ctx)
+{
+	u64 address = PT_REGS_PARM2(ctx);
+
+	if (!hb_page_sampled(address >> hb_page_bits, hb_sample_seed))
+		return 0;
+	if (!compat_own_vma((struct vm_area_struct *)PT_REGS_PARM1(ctx)))
+		return 0; /* of another process: ptrace */
+	return page(address, PT_REGS_PARM3(ctx) & FAULT_FLAG_WRITE_BIT ? HB_FAULT_WRITE : 0);
+}
+
+#define HUGE_MASK ((1ULL << HB_HUGE_ORDER << hb_page_bits) - 1)
+
+/* do_huge_pmd_anonymous_page(vm_fault) */
+SEC("kprobe/do_huge_pmd_anonymous_page")
+int hb_pages_huge(struct pt_regs *ctx)
+{
+	struct vm_fault *fault = (struct vm_fault *)PT_REGS_PARM1(ctx);
+
+	if (compat_own_vma(BPF_CORE_READ(fault, vma)))
+		faults_add(BPF_CORE_READ(fault, address) & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
+	return 0;
+}
+
+#define KERNEL_STACK_WORDS 2048 /* THREAD_SIZE, x86_64 */
+
+/* The context, as a number: the verifier would not let us count with it. */
+__u64 hb_pages_context[1024] = { 0 };
+
+static __always_inline u64 stack_pointer(u64 *ctx)
+{
+	volatile u64 *place = &hb_pages_context[bpf_get_smp_processor_id() & 1023];
+
+	*place = (u64)ctx;
+	return *place;
+}
+
+/* The address that the page fault at @place serves; 0: none is described there. */
+__noinline u64 pages_fault_at(u64 place)
+{
+	struct vm_fault *fault = (struct vm_fault *)place;
+	u64 vma = (u64)BPF_CORE_READ(fault, vma), address;
+	struct vm_area_struct *area = (struct vm_area_struct *)vma;
+
+	if ((s64)vma >= 0 || (vma & 7) || !compat_own_vma(area))
+		return 0;
+	address = BPF_CORE_READ(fault, address);
+	return address >= BPF_CORE_READ(area, vm_start) && address < BPF_CORE_READ(area, vm_end) ? address : 0;
+}
+
+/*
+ * A huge page is allocated, in the fault that wants it, whose description lies up this very stack: (page, order,
+ * gfp flags, migrate type).
+ */
+SEC("raw_tp/mm_page_alloc")
+int hb_pages_alloc(u64 *ctx)
+{
+	u64 bottom, sp, found = 0;
+
+	if ((u32)ctx[1] != HB_HUGE_ORDER)
+		return 0;
+	bottom = (u64)compat_stack_top() - KERNEL_STACK_WORDS * 8;
+	sp = stack_pointer(ctx) & ~7ULL;
+	for (u32 i = 0; i < KERNEL_STACK_WORDS && !found; i++) {
+		if (sp - bottom >= KERNEL_STACK_WORDS * 8)
+			break; /* in an interrupt, or at its top */
+		found = pages_fault_at(sp);
+		sp += 8;
+	}
+	if (found)
+		faults_add(found & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
+	return 0;
+}

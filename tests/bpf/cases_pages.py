@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resident pages by who touched them: each site within three standard errors of the truth."""
+
+import math
+import os
+
+from cases_mmap import Obedient
+from check import consistent, hold
+from harness import Failure, Outcome, Skip, read_text
+from registry import each, test
+
+PAGES = ("--sources", "pages")
+MIB = 1 << 20
+TURNS = 20
+BOUND = 3  # standard errors
+
+
+def owner(site):
+    """The function of the load program that was told to touch."""
+    for frame in site["frames"]:
+        if frame.get("function", "").split("_")[0] in ("touch", "look", "fill"):
+            return frame["function"]
+    return None
+
+
+def by_function(document, pid):
+    """(bytes, square of the standard error) of each function of @pid."""
+    sums = {}
+    for site in document["sites"]:
+        if site["source"] == "pages" and site["pid"] == pid:
+            held, square = sums.get(owner(site), (0, 0))
+            sums[owner(site)] = (held + site["outstanding_bytes"], square + site["standard_error_bytes"] ** 2)
+    return sums
+
+
+def start_all(case):
+    """heldby top on the whole host, once it is ready."""
+    process = case.start([case.place.heldby, "top", "--json", "--top", "0", "60"])
+    case.until("heldby: ready", lambda: "heldby: ready" in read_text(process.err) or process.poll() is not None)
+    if process.poll() is not None:
+        raise Failure(f"heldby top left with {process.returncode}", *read_text(process.err).splitlines())
+    return process
+
+
+def look(case, mode, everything=False, options=()):
+    """The last report while the program holds what it touched, and the truths."""
+    target = Obedient(case, [case.load("pages"), mode])
+    target.answer()
+    tracer = start_all(case) if everything else case.top(target.pid, *PAGES, *options, interval="60")
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    target.tell("x")
+    case.wait(target.process)
+    truths = case.truths()
+    if document["hooks"].get("pages") is None:
+        raise Skip("page faults cannot be looked at here")
+    return document, [truth for truth in truths if truth["facts"]]
+
+
+def judge(document, truth, least=0.0):
+    """Each function's bytes, as far as the truth knows them; @least bytes more are allowed at each end."""
+    got, wrong = by_function(document, truth["pid"]), []
+    for function, expected in truth["facts"].items():
+        if function == "none":
+            continue
+        held, square = got.get(function, (0, 0))
+        if abs(held - expected) > BOUND * math.sqrt(square) + least:
+            wrong.append(f"{truth['mode']}: {function} holds {held / MIB:.2f} MiB by our estimate, in truth "
+                         f"{expected / MIB:.2f}, which is not within {BOUND} x {math.sqrt(square) / MIB:.2f}")
+    return wrong
+
+
+def plausible(document, pid):
+    """Rows have what pages have, and not what they have not."""
+    wrong = []
+    for site in document["sites"]:
+        if "allocated_bytes" in site or "freed_count" in site or "standard_error_bytes" not in site:
+            wrong.append(f"a row of pages has {sorted(site)}")
+    row = next((row for row in document["processes"] if row["pid"] == pid), None)
+    if row is None or "pages_unattributed_bytes" not in row:
+        wrong.append(f"the row of {pid} is {row}")
+    return wrong
+
+
+@each("resident pages of two sites are within three standard errors, in {0} of {0} runs: {1}",
+      [(TURNS, "contiguous"), (TURNS, "runs"), (TURNS, "random")], seconds=240)
+def layouts(case, turns, mode):
+    wrong, off, document = [], [], None
+    for _ in range(turns):
+        document, truths = look(case, mode)
+        truth = truths[-1]
+        wrong += consistent(document, allow=("missed_count",)) + judge(document, truth)
+        wrong += plausible(document, truth["pid"])
+        held = by_function(document, truth["pid"]).get("touch_b", (0, 0))[0]
+        off.append((held - truth["facts"]["touch_b"]) / truth["facts"]["touch_b"])
+    spread = math.sqrt(sum(x * x for x in off) / len(off))
+    middle = sum(off) / len(off)
+    if abs(middle) > BOUND * max(spread, 1e-6) / math.sqrt(len(off)) + 1e-9:
+        wrong.append(f"{mode}: the estimates are {middle:+.2%} off on average, with a spread of {spread:.2%}")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@each("the pages of {1} are the same by {0}",
+      [(rung, mode) for rung in ("raw_tracepoint", "kprobe") for mode in ("runs", "huge")])
+def rungs(case, rung, mode):
+    probe = case.start([case.place.heldby, "top", "-p", str(os.getpid()), *PAGES, "--pages-rung", rung, "0.1", "1"])
+    status, talk = case.wait(probe), read_text(probe.err)
+    if status == 1 and "cannot be looked at here" in talk:
+        raise Skip(talk.strip().splitlines()[-1])
+    document, truths = look(case, mode, options=("--pages-rung", rung))
+    wrong = [] if document["hooks"]["pages"] == rung else [f"the hooks are {document['hooks']}"]
+    hold(wrong + consistent(document, allow=("missed_count",)) + judge(document, truths[-1]),
+         Outcome(0, document, [], ""))
+
+
+@each("{0}", [
+    ("memory that was only read is nobody's", "zeros"),
+    ("what a system call fills belongs to its caller", "copied"),
+    ("shared memory is of who touches it first, a file's pages only where they were written", "shared"),
+    ("after a fork the child holds what it touched, and the rest by its parent's stacks", "forked"),
+    ("huge pages are exact, also where a part was given back", "huge"),
+])
+def line_by_line(case, _, mode):
+    document, truths = look(case, mode, everything=mode == "forked")
+    wrong = []
+    for truth in truths:
+        wrong += judge(document, truth)
+    hold(wrong + ([] if truths else ["the program wrote no truth"]), Outcome(0, document, [], ""))
+
+
+@test("without a target the pages of every process are known, of one that starts later as well")
+def everything(case):
+    tracer = start_all(case)
+    target = Obedient(case, [case.load("pages"), "contiguous"])
+    target.answer()
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    truth = case.truths()[-1]
+    wrong = judge(document, truth) + plausible(document, truth["pid"])
+    if not any(row["pid"] == os.getpid() for row in document["processes"]):
+        wrong.append("we are not among the processes")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("blocks and mappings of every process are refused in one sentence")
+def refused(case):
+    process = case.start([case.place.heldby, "top", "--sources", "malloc"])
+    status, talk = case.wait(process), read_text(process.err)
+    hold([] if status == 2 and "give processes with -p" in talk else [f"exit status {status}: {talk}"],
+         Outcome(0, {"sites": []}, [], ""))
+
+
+@test("a process of many pages is sampled less densely, and still right")
+def wide(case):
+    document, truths = look(case, "wide")
+    wrong = judge(document, truths[-1])
+    sampled = sum(site["sampled_count"] for site in document["sites"] if owner(site) == "touch_a")
+    if not 256 * MIB / 4096 / 512 <= sampled <= 256 * MIB / 4096 / 128 + 2:
+        wrong.append(f"{sampled} pages of 256 MiB were sampled: not one in 128 to 512")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("a command's pages are those that it was last seen with")
+def at_the_end(case):
+    outcome = case.run([case.load("pages"), "linger"], PAGES)
+    hold(judge(outcome.document, outcome.truths[-1]), outcome)
+
+
+@test("a full table of pages is told, and what it has is right")
+def full(case):
+    target = Obedient(case, [case.load("pages"), "contiguous"])
+    target.answer()
+    tracer = case.top(target.pid, *PAGES, "--max-faults", "512", interval="60")
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    held = sum(site["outstanding_bytes"] for site in document["sites"])
+    wrong = []
+    if not document["losses"]["detail"].get("pages_full"):
+        wrong.append(f"the losses are {document['losses']}")
+    if held > 448 * MIB:
+        wrong.append(f"{held} bytes are held, of {448 * MIB}")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("a process of one group row has the pages of all its sites, and their error")
+def grouped(case):
+    target = Obedient(case, [case.load("pages"), "runs"])
+    target.answer()
+    tracer = case.top(target.pid, *PAGES, "--group", "process", interval="60")
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    truth = case.truths()[-1]
+    expected = truth["facts"]["touch_a"] + truth["facts"]["touch_b"]
+    wrong = [] if len(document["sites"]) == 1 else [f"{len(document['sites'])} rows"]
+    if abs(document["sites"][0]["outstanding_bytes"] - expected) > 2 * MIB:
+        wrong.append(f"{document['sites'][0]['outstanding_bytes']} bytes, expected about {expected}")
+    hold(wrong, Outcome(0, document, [], ""))

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Touches pages in known functions: "pages MODE". A dot on stdout says that it is ready, and one more after each
+ * byte on stdin that a step is done: the steps of MODE, then the end. Facts: resident bytes by function.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "load.h"
+
+#define MIB  (1ul << 20)
+#define PAGE 4096ul
+#define HUGE_BYTES (2 * MIB)
+
+static unsigned long long random_state;
+
+static unsigned long long random_number(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+/* One write per page. */
+LOAD_CALL static void write_pages(char *at, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += PAGE)
+		*(volatile char *)(at + i) = 1;
+}
+
+LOAD_CALL void touch_a(char *at, size_t bytes)
+{
+	write_pages(at, bytes);
+}
+
+LOAD_CALL void touch_b(char *at, size_t bytes)
+{
+	write_pages(at, bytes);
+}
+
+LOAD_CALL void touch_c(char *at, size_t bytes)
+{
+	write_pages(at, bytes);
+}
+
+LOAD_CALL void look_at(const char *at, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += PAGE)
+		(void)*(volatile const char *)(at + i);
+}
+
+LOAD_CALL void fill_by_read(int fd, char *at, size_t bytes)
+{
+	load_check(read(fd, at, bytes) == (ssize_t)bytes, "read");
+}
+
+/* Memory at an address that is aligned to huge pages, with or without them. */
+static char *map(size_t bytes, int flags, int advice)
+{
+	char *all = mmap(NULL, bytes + HUGE_BYTES, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, -1, 0);
+	char *at = (char *)(((unsigned long)all + HUGE_BYTES - 1) & -HUGE_BYTES);
+
+	load_check(all != MAP_FAILED, "mmap");
+	madvise(all, bytes + HUGE_BYTES, advice);
+	return at;
+}
+
+static char *small_pages(size_t bytes)
+{
+	return map(bytes, MAP_PRIVATE | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
+}
+
+static void step(void)
+{
+	char byte;
+
+	load_check(write(STDOUT_FILENO, ".", 1) == 1, "write");
+	load_check(read(STDIN_FILENO, &byte, 1) == 1, "read");
+}
+
+/* Two sites, each of them grown in steps of 1 MiB; a third touches 64 MiB that go again. */
+static void contiguous(void)
+{
+	char *a = small_pages(256 * MIB), *b = small_pages(128 * MIB), *c = small_pages(64 * MIB);
+
+	for (size_t i = 0; i < 256; i++) {
+		touch_a(a + i * MIB, MIB);
+		if (i < 128)
+			touch_b(b + i * MIB, MIB);
+	}
+	touch_c(c, 64 * MIB);
+	load_check(!madvise(c, 64 * MIB, MADV_DONTNEED), "madvise");
+	load_fact("touch_a", 256 * MIB);
+	load_fact("touch_b", 128 * MIB);
+	load_fact("touch_c", 0);
+}
+
+/* Every page of 192 MiB is the one's or, half as often, the other's. */
+static void at_random(void)
+{
+	char *at = small_pages(192 * MIB);
+	unsigned long long a = 0, b = 0;
+
+	for (size_t i = 0; i < 192 * MIB; i += PAGE) {
+		if (random_number() % 3) {
+			touch_a(at + i, PAGE);
+			a += PAGE;
+		} else {
+			touch_b(at + i, PAGE);
+			b += PAGE;
+		}
+	}
+	load_fact("touch_a", a);
+	load_fact("touch_b", b);
+}
+
+/* Runs of 16 KiB to 1 MiB, one after the other. */
+static void runs(void)
+{
+	char *at = small_pages(192 * MIB);
+	unsigned long long sums[2] = { 0 };
+
+	for (size_t i = 0; i < 192 * MIB;) {
+		size_t bytes = (4 + random_number() % 253) * PAGE;
+		int second = random_number() % 3 == 0;
+
+		if (bytes > 192 * MIB - i)
+			bytes = 192 * MIB - i;
+		if (second)
+			touch_b(at + i, bytes);
+		else
+			touch_a(at + i, bytes);
+		sums[second] += bytes;
+		i += bytes;
+	}
+	load_fact("touch_a", sums[0]);
+	load_fact("touch_b", sums[1]);
+}
+
+/* Memory of huge pages, where the kernel gives them; half of one site's is given back page by page. */
+static void huge(void)
+{
+	char *a = map(256 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, MADV_HUGEPAGE);
+	char *b = map(128 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, MADV_HUGEPAGE);
+
+	touch_a(a, 256 * MIB);
+	touch_b(b, 128 * MIB);
+	for (size_t i = 0; i < 128 * MIB; i += HUGE_BYTES)
+		load_check(!madvise(b + i + MIB, MIB, MADV_DONTNEED), "madvise");
+	load_fact("touch_a", 256 * MIB);
+	load_fact("touch_b", 64 * MIB);
+}
+
+/* Reads of memory that was never written are nobody's. */
+static void zeros(void)
+{
+	char *at = small_pages(64 * MIB), *b = small_pages(64 * MIB);
+
+	look_at(at, 64 * MIB);
+	touch_b(at, 16 * MIB);
+	look_at(b, 64 * MIB);
+	touch_a(b, 64 * MIB);
+	load_fact("look_at", 0);
+	load_fact("touch_b", 16 * MIB);
+	load_fact("touch_a", 64 * MIB);
+}
+
+/* The kernel writes for the program: the system call's stack. */
+static void copied(void)
+{
+	char *at = small_pages(64 * MIB);
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < 64; i++)
+		fill_by_read(fd, at + i * MIB, MIB);
+	load_fact("fill_by_read", 64 * MIB);
+}
+
+/* Shared memory, and a file of which private pages are written. */
+static void shared(void)
+{
+	char *at = map(64 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE), *file;
+	char name[] = "pages.XXXXXX";
+	int fd = mkstemp(name);
+
+	touch_a(at, 64 * MIB);
+	load_check(fd >= 0 && !unlink(name) && !ftruncate(fd, 64 * MIB), "a file");
+	file = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	load_check(file != MAP_FAILED, "mmap of a file");
+	look_at(file, 64 * MIB);
+	touch_b(file, 32 * MIB);
+	load_fact("touch_a", 64 * MIB);
+	load_fact("touch_b", 32 * MIB);
+	load_fact("look_at", 0);
+}
+
+/* A child that touches half of what it inherits; the parent touches the rest once more. */
+static void forked(void)
+{
+	char *at = small_pages(128 * MIB);
+	pid_t child;
+	char byte;
+	int link[2], back[2];
+
+	touch_a(at, 128 * MIB);
+	load_check(!pipe(link) && !pipe(back), "pipe");
+	child = fork();
+	load_check(child >= 0, "fork");
+	if (!child) {
+		touch_b(at, 64 * MIB);
+		load_reset();
+		load_fact("touch_a", 64 * MIB);
+		load_fact("touch_b", 64 * MIB);
+		load_write("child");
+		load_check(write(back[1], ".", 1) == 1, "write");
+		close(link[1]);
+		if (read(link[0], &byte, 1) < 0)
+			_exit(99);
+		_exit(0);
+	}
+	close(link[0]);
+	load_check(read(back[0], &byte, 1) == 1, "read");
+	touch_c(at + 64 * MIB, 64 * MIB); /* copies on write: still touch_a's */
+	load_fact("touch_a", 128 * MIB);
+	load_fact("touch_c", 0);
+}
+
+/* So much that the sample gets coarser; most of it is never written, and costs nothing. */
+static void wide(void)
+{
+	const size_t bytes = 6144 * MIB;
+	char *at = small_pages(bytes);
+
+	look_at(at, bytes);
+	touch_a(at + bytes / 2, 256 * MIB);
+	load_fact("look_at", 0);
+	load_fact("touch_a", 256 * MIB);
+}
+
+/* By itself, and for a while. */
+static void linger(void)
+{
+	struct timespec second = { 1, 500000000 };
+
+	touch_a(small_pages(64 * MIB), 64 * MIB);
+	load_fact("touch_a", 64 * MIB);
+	nanosleep(&second, NULL);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} modes[] = {
+	{ "contiguous", contiguous }, { "random", at_random }, { "runs", runs }, { "huge", huge }, { "zeros", zeros },
+	{ "copied", copied }, { "wide", wide },
+	{ "linger", linger }, { "shared", shared }, { "forked", forked },
+};
+
+int main(int argc, char **argv)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	random_state = ((unsigned long long)now.tv_nsec << 20 ^ (unsigned long long)getpid()) | 1;
+	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(modes[i].name, argv[1]))
+			continue;
+		if (modes[i].run != linger)
+			step();
+		modes[i].run();
+		load_write(argv[1]);
+		if (modes[i].run != linger)
+			step();
+		return 0;
+	}
+	load_fail("which mode?");
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "../../bpf/record.h"
+#include "../../user/model/pages.h"
+
+#define PAGE  4096u
+#define BLOCK (64ull * PAGE)
+#define A     11u
+#define B     22u
+
+static struct page_site *find(struct page_site *sites, size_t count, uint64_t stack)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (sites[i].stack == stack)
+			return &sites[i];
+	}
+	return NULL;
+}
+
+static void every_aligned_block_of_64_has_one_sampled_page(void **state)
+{
+	uint64_t places = 0;
+
+	(void)state;
+	for (uint64_t block = 0x7f1234500; block < 0x7f1234500 + 4096; block++) {
+		unsigned int sampled = 0;
+
+		for (uint64_t page = block * 64; page < block * 64 + 64; page++) {
+			if (hb_page_sampled(page, 12345)) {
+				sampled++;
+				places |= 1ull << (page & 63);
+			}
+		}
+		assert_int_equal(sampled, 1);
+	}
+	assert_int_equal(places, UINT64_MAX); /* each place is drawn */
+}
+
+static void a_coarser_sample_has_one_page_of_each_larger_block_and_lies_inside_the_finer(void **state)
+{
+	(void)state;
+	for (uint32_t shift = 7; shift <= 12; shift++) {
+		for (uint64_t block = 77; block < 77 + 64; block++) {
+			unsigned int kept = 0;
+
+			for (uint64_t page = block << shift; page < (block + 1) << shift; page++) {
+				if (!hb_page_sampled(page, 99) || !hb_page_kept(page, 99, shift))
+					continue;
+				kept++;
+				assert_true(hb_page_kept(page, 99, shift - 1));
+			}
+			assert_int_equal(kept, 1);
+		}
+	}
+}
+
+static void every_sampled_page_is_in_the_finest_sample(void **state)
+{
+	(void)state;
+	for (uint64_t page = 0; page < 100000; page++)
+		assert_true(hb_page_kept(page, 7, HB_SAMPLE_SHIFT));
+}
+
+static void another_seed_draws_other_pages(void **state)
+{
+	unsigned int same = 0;
+
+	(void)state;
+	for (uint64_t page = 0; page < 64 * 1024; page++)
+		same += hb_page_sampled(page, 1) && hb_page_sampled(page, 0xdeadbeefcafe);
+	assert_true(same < 64); /* 16 of 1,024 would be chance */
+}
+
+static void a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error(void **state)
+{
+	struct page_record records[8] = { 0 };
+	struct page_site *sites;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		records[i] = (struct page_record){ .page = i * 64 + 5, .stack = A, .shift = 6, .resident = 1,
+						   .time_ns = 100 - i };
+	count = pages_settle(records, 8);
+	assert_int_equal(count, 8);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(sites[0].bytes, 8 * BLOCK);
+	assert_int_equal(sites[0].sampled_count, 8);
+	assert_int_equal(sites[0].oldest_ns, 93);
+	assert_int_equal(sites[0].error_bytes, 260088); /* sqrt(1 - 1/64) blocks */
+	free(sites);
+}
+
+static void two_sites_in_turns_have_an_error_of_a_block_for_each_turn(void **state)
+{
+	struct page_record records[32] = { 0 };
+	struct page_site *sites, *a;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 32; i++)
+		records[i] = (struct page_record){ .page = i * 64, .stack = i & 1 ? A : B, .shift = 6, .resident = 1 };
+	count = pages_settle(records, 32);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 2);
+	a = find(sites, count, A);
+	assert_non_null(a);
+	assert_int_equal(a->bytes, 16 * BLOCK);
+	assert_int_equal(a->error_bytes, 1040352); /* four times that of one run */
+	free(sites);
+}
+
+static void pages_that_are_gone_are_nobodys_and_swapped_ones_are_told_apart(void **state)
+{
+	struct page_record records[3] = {
+		{ .page = 0, .stack = A, .shift = 6 },
+		{ .page = 64, .stack = A, .shift = 6, .swapped = 1 },
+		{ .page = 128, .stack = B, .shift = 6 },
+	};
+	struct page_site *sites;
+	size_t count = pages_settle(records, 3);
+
+	(void)state;
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(sites[0].stack, A);
+	assert_int_equal(sites[0].bytes, 0);
+	assert_int_equal(sites[0].swapped_bytes, BLOCK);
+	assert_int_equal(sites[0].sampled_count, 0);
+	free(sites);
+}
+
+static void a_child_owns_what_it_touched_and_inherits_the_rest(void **state)
+{
+	struct page_record records[3] = {
+		{ .page = 10, .stack = A, .shift = 6, .resident = 1, .depth = 1 },
+		{ .page = 10, .stack = B, .shift = 6, .resident = 1 },
+		{ .page = 74, .stack = A, .shift = 6, .resident = 1, .depth = 1 },
+	};
+	struct page_site *sites;
+	size_t count = pages_settle(records, 3);
+
+	(void)state;
+	assert_int_equal(count, 2);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(find(sites, count, A)->bytes, BLOCK);
+	assert_int_equal(find(sites, count, B)->bytes, BLOCK);
+	free(sites);
+}
+
+static void a_huge_page_is_exact_and_stands_for_older_records_inside_it(void **state)
+{
+	struct page_record records[3] = {
+		{ .page = 600, .stack = A, .shift = 6, .resident = 1, .time_ns = 10 },
+		{ .page = 512, .stack = B, .order = 9, .resident = 512, .time_ns = 20 },
+		{ .page = 1100, .stack = A, .shift = 6, .resident = 1, .time_ns = 10 },
+	};
+	struct page_site *sites;
+	size_t count = pages_settle(records, 3);
+
+	(void)state;
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(find(sites, count, B)->bytes, 2 << 20);
+	assert_int_equal(find(sites, count, B)->error_bytes, 0);
+	assert_int_equal(find(sites, count, A)->bytes, BLOCK);
+	free(sites);
+}
+
+static void pages_touched_one_by_one_later_are_not_the_huge_pages_any_more(void **state)
+{
+	struct page_record records[9] = { { .page = 512, .stack = B, .order = 9, .resident = 512, .time_ns = 20 } };
+	struct page_site *sites;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		records[1 + i] = (struct page_record){ .page = 512 + i * 64, .stack = A, .shift = 6, .resident = 1,
+						       .time_ns = 30 };
+	count = pages_settle(records, 9);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 1); /* nothing is left of it */
+	assert_int_equal(sites[0].stack, A);
+	assert_int_equal(sites[0].bytes, 2 << 20);
+	free(sites);
+}
+
+static void roots_are_rounded(void **state)
+{
+	(void)state;
+	assert_int_equal(pages_root(0), 0);
+	assert_int_equal(pages_root(-1), 0);
+	assert_int_equal(pages_root(1), 1);
+	assert_int_equal(pages_root(2), 1);
+	assert_int_equal(pages_root(3), 2);
+	assert_int_equal(pages_root(1e20), 10000000000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_aligned_block_of_64_has_one_sampled_page),
+		cmocka_unit_test(a_coarser_sample_has_one_page_of_each_larger_block_and_lies_inside_the_finer),
+		cmocka_unit_test(every_sampled_page_is_in_the_finest_sample),
+		cmocka_unit_test(another_seed_draws_other_pages),
+		cmocka_unit_test(a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error),
+		cmocka_unit_test(two_sites_in_turns_have_an_error_of_a_block_for_each_turn),
+		cmocka_unit_test(pages_that_are_gone_are_nobodys_and_swapped_ones_are_told_apart),
+		cmocka_unit_test(a_child_owns_what_it_touched_and_inherits_the_rest),
+		cmocka_unit_test(a_huge_page_is_exact_and_stands_for_older_records_inside_it),
+		cmocka_unit_test(pages_touched_one_by_one_later_are_not_the_huge_pages_any_more),
+		cmocka_unit_test(roots_are_rounded),
+	};
+
+	return cmocka_run_group_tests_name("pages", tests, NULL, NULL);
+}

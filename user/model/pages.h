@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From sampled pages to resident bytes by stack. A sampled page stands for a block of 1 << shift pages; how far
+ * that may be off is told by how many runs of neighbouring blocks a site has: only where a run begins and ends
+ * is it open to which of two sites a block's sampled page belongs.
+ */
+#ifndef HB_MODEL_PAGES_H
+#define HB_MODEL_PAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One sampled page, or a huge one, and what became of it. */
+struct page_record {
+	uint64_t page; /* address by the page size */
+	uint64_t stack;
+	uint64_t time_ns; /* when it was touched */
+	uint32_t gen;  /* whose record it is: the process's own, or that of one it was forked from */
+	uint16_t depth; /* 0: its own; else how many forks ago */
+	uint8_t order; /* 0; else it stands for 1 << order pages, and is no sample */
+	uint8_t shift; /* order 0: one page in 1 << shift is sampled */
+	uint16_t resident, swapped; /* pages of it: 0 or 1; of a huge one up to all of them */
+};
+
+/* What one stack made resident. */
+struct page_site {
+	uint64_t stack;
+	uint64_t bytes;       /* resident now; an estimate */
+	uint64_t error_bytes; /* its standard error */
+	uint64_t swapped_bytes;
+	uint64_t sampled_count; /* records that are resident */
+	uint64_t oldest_ns;   /* when the oldest of them was touched */
+};
+
+/*
+ * Sort @records by place, and leave one for each: of a page that a process and those it was forked from touched
+ * its own is right. Huge pages come before the pages inside them. Returns how many are left.
+ */
+size_t pages_settle(struct page_record *records, size_t count);
+
+/*
+ * The sites of @count settled records, by stack, in a malloc'ed array. Stacks without a resident or swapped page
+ * are left out. 0 or -ENOMEM.
+ */
+int pages_estimate(const struct page_record *records, size_t count, uint64_t page_bytes, struct page_site **sites,
+		   size_t *sites_count);
+
+/* The square root, rounded: standard errors add up in squares. */
+uint64_t pages_root(double square);
+
+#endif

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pagehooks.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+
+#define KPROBES "/sys/bus/event_source/devices/kprobe/type"
+
+static const struct {
+	const char *program;
+	enum page_rung pages; /* or */
+	enum huge_rung huge;
+} programs[] = {
+	{ "hb_pages_user", PAGES_RAW_TRACEPOINT, HUGE_RUNG_END },
+	{ "hb_pages_kernel", PAGES_RAW_TRACEPOINT, HUGE_RUNG_END },
+	{ "hb_pages_fault", PAGES_KPROBE, HUGE_RUNG_END },
+	{ "hb_pages_huge", PAGES_RUNG_END, HUGE_KPROBE },
+	{ "hb_pages_alloc", PAGES_RUNG_END, HUGE_RAW_TRACEPOINT },
+};
+#define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
+
+const char *pagehooks_name(enum page_rung rung)
+{
+	static const char *const names[] = { "raw_tracepoint", "kprobe", "none" };
+
+	return names[rung];
+}
+
+static bool is_chosen(size_t i, enum page_rung pages, enum huge_rung huge)
+{
+	return (programs[i].pages != PAGES_RUNG_END && programs[i].pages == pages) ||
+	       (programs[i].huge != HUGE_RUNG_END && programs[i].huge == huge);
+}
+
+/* Whether the kernel's types tell of a tracepoint. */
+static void try_tracepoint(struct feature *feature, const struct btf *btf, const char *type)
+{
+	feature->tried = true;
+	feature->works = btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+	if (!feature->works)
+		snprintf(feature->why, sizeof(feature->why), "this kernel has no %s", strchr(type + 4, '_') + 1);
+}
+
+static void try_kprobe(struct feature *feature)
+{
+	feature->tried = true;
+	feature->works = !access(KPROBES, R_OK);
+	if (!feature->works)
+		snprintf(feature->why, sizeof(feature->why), KPROBES ": %s", strerror(errno));
+}
+
+void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END])
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	memset(pages, 0, PAGES_RUNG_END * sizeof(*pages));
+	memset(huge, 0, HUGE_RUNG_END * sizeof(*huge));
+	pages[PAGES_RAW_TRACEPOINT].name = "raw_tracepoint";
+	pages[PAGES_KPROBE].name = "kprobe";
+	huge[HUGE_KPROBE].name = "kprobe";
+	huge[HUGE_RAW_TRACEPOINT].name = "raw_tracepoint";
+	try_tracepoint(&pages[PAGES_RAW_TRACEPOINT], btf, "btf_trace_page_fault_user");
+	try_tracepoint(&huge[HUGE_RAW_TRACEPOINT], btf, "btf_trace_mm_page_alloc");
+#if !defined(__x86_64__)
+	huge[HUGE_RAW_TRACEPOINT].works = false; /* how large a thread's stack is, no type tells */
+#endif
+	try_kprobe(&pages[PAGES_KPROBE]);
+	try_kprobe(&huge[HUGE_KPROBE]);
+	btf__free(btf);
+}
+
+bool pagehooks_huge_wanted(void)
+{
+	__cleanup(fd_closep) int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && !strstr(text, "[never]");
+}
+
+void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge)
+{
+	for (size_t i = 0; i < PROGRAMS; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, programs[i].program);
+
+		if (program)
+			bpf_program__set_autoload(program, is_chosen(i, pages, huge));
+	}
+}
+
+int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_rung huge,
+		     struct bpf_link *links[PAGEHOOKS_MAX], size_t *count)
+{
+	*count = 0;
+	for (size_t i = 0; i < PROGRAMS && *count < PAGEHOOKS_MAX; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, programs[i].program);
+
+		if (!program || !is_chosen(i, pages, huge))
+			continue;
+		links[*count] = bpf_program__attach(program);
+		if (!links[*count])
+			return -errno;
+		(*count)++;
+	}
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where the programs of probe_pages.bpf.c are put: page faults, and faults of huge pages. */
+#ifndef HB_PROBE_PAGEHOOKS_H
+#define HB_PROBE_PAGEHOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "features.h"
+
+struct bpf_object;
+struct bpf_link;
+
+enum page_rung {
+	PAGES_RAW_TRACEPOINT, /* exceptions:page_fault_user and _kernel (x86) */
+	PAGES_KPROBE,         /* handle_mm_fault: also what the kernel makes resident without touching it */
+	PAGES_RUNG_END
+};
+
+/* Which faults are of huge pages. */
+enum huge_rung {
+	HUGE_KPROBE,          /* do_huge_pmd_anonymous_page */
+	HUGE_RAW_TRACEPOINT,  /* kmem:mm_page_alloc, which every allocation of pages passes */
+	HUGE_RUNG_END
+};
+
+#define PAGEHOOKS_MAX 3
+
+/* The rungs, best first, each tried once. */
+void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END]);
+
+/* "raw_tracepoint", "kprobe"; "none" */
+const char *pagehooks_name(enum page_rung rung);
+
+/* Whether this host gives out huge pages by itself, or to those who ask. */
+bool pagehooks_huge_wanted(void);
+
+/* Before @object is loaded: only the programs of these rungs are; *_RUNG_END: none. */
+void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge);
+
+/* Put them in place. 0 or negative errno; *@count links, to be destroyed, also on failure. */
+int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_rung huge,
+		     struct bpf_link *links[PAGEHOOKS_MAX], size_t *count);
+
+#endif

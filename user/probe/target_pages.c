@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Who made the resident pages resident: the kernel side's records of sampled page faults, and what the
+ * processes' page tables say of those pages now.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../model/pages.h"
+#include "../remote/gate.h"
+#include "../remote/maps.h"
+#include "../remote/pagemap.h"
+#include "target_private.h"
+
+#define FORKS_MAX 16 /* generations up which pages are inherited */
+#define FRESH_NS  1000000000u /* a record so young may be of a page that is not there yet */
+
+/* One reading of the kernel's records. */
+struct reading {
+	struct target *target;
+	struct session_fault *faults; /* by generation */
+	size_t count;
+	uint64_t began_ns;
+	uint64_t page_bytes;
+	uint64_t seed;
+	bool crowded; /* the table is nearly full */
+};
+
+static int by_gen(const void *left, const void *right)
+{
+	const struct session_fault *a = left, *b = right;
+
+	return (a->key.gen > b->key.gen) - (a->key.gen < b->key.gen);
+}
+
+/* The records of @gen: their number, and the first. */
+static size_t records_of(const struct reading *reading, uint32_t gen, struct session_fault **first)
+{
+	size_t low = 0, high = reading->count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (reading->faults[middle].key.gen < gen)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*first = reading->faults + low;
+	for (end = low; end < reading->count && reading->faults[end].key.gen == gen; end++)
+		;
+	return end - low;
+}
+
+/* Those it was forked from are needed as long as it lives, and so on up. */
+static void mark_needed(struct target *target)
+{
+	struct process *process, *parent;
+
+	for (process = target->newest; process; process = process->older)
+		process->needed = false;
+	for (process = target->newest; process; process = process->older) {
+		parent = process;
+		for (int i = 0; i < FORKS_MAX && !process->exited && parent && parent->parent_gen; i++) {
+			parent = target_process(target, parent->parent_gen);
+			if (parent)
+				parent->needed = true;
+		}
+	}
+}
+
+/* Take away the records of images that have ended and that nobody inherited from. */
+static void sweep(struct reading *reading)
+{
+	const struct process *process = NULL;
+	uint32_t gen = 0;
+
+	for (size_t i = 0; i < reading->count; i++) {
+		const struct hb_fault_key *key = &reading->faults[i].key;
+
+		if (key->gen != gen) {
+			gen = key->gen;
+			process = target_process(reading->target, gen);
+			if (!process || (process->exited && !process->needed))
+				session_forget_rate(reading->target->session, gen);
+		}
+		if (!process || (process->exited && !process->needed))
+			session_drop_fault(reading->target->session, key);
+	}
+}
+
+/* The records that may tell of @process's pages: its own, and those of whom it was forked from until then. */
+static int collect(const struct reading *reading, const struct process *process, struct page_record **out,
+		   size_t *out_n)
+{
+	const struct process *of = process;
+	uint64_t before_ns = UINT64_MAX;
+	struct page_record *records = NULL;
+	size_t n = 0;
+
+	for (uint16_t depth = 0; of && depth < FORKS_MAX; depth++) {
+		struct session_fault *first;
+		size_t count = records_of(reading, of->gen, &first);
+		struct page_record *grown = reallocarray(records, n + count + 1, sizeof(*grown));
+
+		if (!grown) {
+			free(records);
+			return -ENOMEM;
+		}
+		records = grown;
+		for (size_t i = 0; i < count; i++) {
+			const struct session_fault *fault = &first[i];
+
+			if (fault->fault.time_ns >= before_ns ||
+			    (!fault->key.order && !hb_page_kept(fault->key.page, reading->seed, of->page_shift)))
+				continue;
+			records[n++] = (struct page_record){
+				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
+				.gen = fault->key.gen, .depth = depth, .order = fault->key.order,
+				.shift = fault->key.order ? 0 : of->page_shift,
+			};
+		}
+		before_ns = of->forked_ns;
+		of = of->parent_gen ? target_process(reading->target, of->parent_gen) : NULL;
+	}
+	*out_n = pages_settle(records, n);
+	*out = records;
+	return 0;
+}
+
+/* Shared memory of a process. */
+struct ranges {
+	struct { uint64_t first, end; } *list; /* pages */
+	size_t count, cap;
+	uint64_t page_bytes;
+	bool read;
+};
+
+static int add_range(void *ctx, const struct map_line *line)
+{
+	struct ranges *ranges = ctx;
+
+	if (!pagemap_is_shared_memory(line->path))
+		return 0;
+	if (ranges->count == ranges->cap) {
+		size_t cap = ranges->cap ? 2 * ranges->cap : 16;
+		void *grown = reallocarray(ranges->list, cap, sizeof(*ranges->list));
+
+		if (!grown)
+			return -ENOMEM;
+		ranges->list = grown;
+		ranges->cap = cap;
+	}
+	ranges->list[ranges->count].first = line->start / ranges->page_bytes;
+	ranges->list[ranges->count++].end = line->end / ranges->page_bytes;
+	return 0;
+}
+
+/* The range around @page, if it is shared memory; they are sorted as in maps. */
+static bool is_shared(const struct ranges *ranges, uint64_t page)
+{
+	size_t low = 0, high = ranges->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ranges->list[middle].end <= page)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < ranges->count && ranges->list[low].first <= page;
+}
+
+/* What is read of one process. */
+struct look {
+	struct pagemap map;
+	struct proc proc;
+	struct ranges shared;
+	uint64_t window; /* first page of the entries below */
+	size_t window_pages; /* 0: none */
+	uint64_t entries[PAGEMAP_PAGES_MAX];
+};
+
+static int entries_of(struct look *look, uint64_t page, size_t pages, const uint64_t **entries)
+{
+	int err;
+
+	if (page < look->window || page + pages > look->window + look->window_pages) {
+		look->window = page;
+		look->window_pages = 0;
+		err = pagemap_read(&look->map, page, pages, look->entries);
+		if (err)
+			return err;
+		look->window_pages = pages;
+	}
+	*entries = look->entries + (page - look->window);
+	return 0;
+}
+
+/* A page of a file is nobody's work, one of shared memory is. */
+static int counts(struct look *look, uint64_t page, uint64_t entry, bool *counts)
+{
+	int err = 0;
+
+	*counts = true;
+	if (!(entry & PAGEMAP_FILE))
+		return 0;
+	if (!look->shared.read)
+		err = maps_read(&look->proc, add_range, &look->shared);
+	look->shared.read = true;
+	*counts = !err && is_shared(&look->shared, page);
+	return err;
+}
+
+static int look_at(struct look *look, struct page_record *record)
+{
+	const size_t pages = (size_t)1 << record->order;
+	const uint64_t zero = pagemap_zero_frame(), *entries;
+	int err = entries_of(look, record->page, pages, &entries);
+
+	for (size_t i = 0; !err && i < pages; i++) {
+		bool ours = false;
+
+		if (pagemap_resident(entries[i], zero))
+			err = counts(look, record->page + i, entries[i], &ours);
+		record->resident += ours;
+		record->swapped += !(entries[i] & PAGEMAP_PRESENT) && (entries[i] & PAGEMAP_SWAPPED);
+	}
+	return err;
+}
+
+static int look_at_all(struct look *look, struct process *process, struct page_record *records, size_t count)
+{
+	int err = proc_open(&look->proc, process->pid);
+
+	if (!err)
+		err = pagemap_open(&look->map, &look->proc);
+	for (size_t i = 0; !err && i < count; i++)
+		err = look_at(look, &records[i]);
+	process->pages_resident_bytes = 0;
+	if (!err) {
+		uint64_t anonymous = 0, shared = 0;
+
+		if (!pagemap_sums(&look->proc, &anonymous, &shared))
+			process->pages_resident_bytes = anonymous + shared;
+	}
+	return err;
+}
+
+/* Stacks that differ only in which instruction of the innermost function touched the page are one site. */
+static void merge_alike(struct target *target, struct page_record *records, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (records[i].resident || records[i].swapped)
+			records[i].stack = naming_alike(target, records[i].gen, records[i].stack);
+	}
+}
+
+/* Sites that hold nothing any more are told of once more, with nothing. */
+static int keep_sites(struct process *process, const struct page_site *sites, size_t count)
+{
+	struct page_site *all = calloc(process->pages_count + count + 1, sizeof(*all));
+	size_t n = count;
+
+	if (!all)
+		return -ENOMEM;
+	memcpy(all, sites, count * sizeof(*sites));
+	for (size_t i = 0; i < process->pages_count; i++) {
+		bool again = false;
+
+		for (size_t j = 0; j < count && !again; j++) /* by stack, both */
+			again = sites[j].stack == process->pages[i].stack;
+		if (!again && process->pages[i].bytes)
+			all[n++].stack = process->pages[i].stack;
+	}
+	free(process->pages);
+	process->pages = all;
+	process->pages_count = n;
+	return 0;
+}
+
+/* What the records of its own tell about how many it should have. */
+static void set_rate(const struct reading *reading, const struct process *process, const struct page_record *records,
+		     size_t count)
+{
+	struct session *session = reading->target->session;
+	struct hb_rate rate = { .shift = process->page_shift };
+	struct session_fault *own;
+	size_t own_count = records_of(reading, process->gen, &own);
+	bool drop = reading->crowded || own_count > HB_RATE_RECORDS / 2;
+
+	for (size_t i = 0; i < own_count; i++) {
+		if (own[i].key.order || hb_page_kept(own[i].key.page, reading->seed, process->page_shift))
+			rate.records += !own[i].key.order;
+		else
+			session_drop_fault(session, &own[i].key);
+	}
+	for (size_t i = 0; drop && i < count; i++) {
+		const struct page_record *record = &records[i];
+		struct hb_fault_key key = { .page = record->page, .gen = record->gen, .order = record->order };
+
+		if (record->depth || record->resident || record->swapped ||
+		    record->time_ns + FRESH_NS > reading->began_ns)
+			continue;
+		session_drop_fault(session, &key);
+		rate.records -= !record->order && rate.records;
+	}
+	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && rate.records > 64) {
+		rate.shift++;
+		rate.records /= 2;
+	}
+	if (own_count)
+		session_set_rate(session, process->gen, &rate);
+}
+
+static int read_process(const struct reading *reading, struct process *process)
+{
+	__cleanup(freep) struct look *look = calloc(1, sizeof(*look));
+	__cleanup(freep) struct page_record *records = NULL;
+	__cleanup(freep) struct page_site *sites = NULL;
+	size_t count, sites_count;
+	int err = look ? collect(reading, process, &records, &count) : -ENOMEM;
+
+	if (err)
+		return err;
+	look->map = (struct pagemap)PAGEMAP_INIT;
+	look->proc = (struct proc)PROC_INIT;
+	look->shared.page_bytes = reading->page_bytes;
+	err = look_at_all(look, process, records, count);
+	free(look->shared.list);
+	pagemap_close(&look->map);
+	proc_close(&look->proc);
+	if (err)
+		return err;
+	merge_alike(reading->target, records, count);
+	err = pages_estimate(records, count, reading->page_bytes, &sites, &sites_count);
+	if (!err)
+		err = keep_sites(process, sites, sites_count);
+	if (!err)
+		set_rate(reading, process, records, count);
+	return err;
+}
+
+static void read_all(struct reading *reading)
+{
+	struct target *target = reading->target;
+	struct process *process;
+	int err;
+
+	for (process = target->newest; process; process = process->older)
+		process->page_shift = (uint8_t)session_shift(target->session, process->gen);
+	for (process = target->newest; process; process = process->older) {
+		if (process->exited || !process->gen)
+			continue;
+		err = read_process(reading, process);
+		target->put_off += err == -EBUSY;
+		if (err)
+			log_debug("process %u: its pages could not be looked at: %s", process->pid,
+				  err == -EBUSY ? gate_why() : strerror(-err));
+	}
+}
+
+int target_pages_read(struct target *target)
+{
+	struct reading reading = { .target = target, .began_ns = clock_mono_ns() };
+	struct session_fill fill;
+	int err;
+
+	if (session_page_rung(target->session) == PAGES_RUNG_END)
+		return 0;
+	reading.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	reading.seed = session_seed(target->session);
+	session_fill(target->session, &fill);
+	reading.crowded = fill.faults > fill.max_faults / 4 * 3;
+	err = session_faults(target->session, &reading.faults, &reading.count);
+	if (err)
+		return err;
+	target_events(target); /* whose records these are was told before they were made */
+	qsort(reading.faults, reading.count, sizeof(*reading.faults), by_gen);
+	mark_needed(target);
+	read_all(&reading);
+	sweep(&reading);
+	free(reading.faults);
+	return 0;
+}
+
+int target_pages_sites(struct target *target, struct board_site **sites, size_t *count)
+{
+	struct process *process;
+
+	for (process = target->newest; process; process = process->older) {
+		struct board_site *grown;
+
+		if (!process->pages_count)
+			continue;
+		if (target->everything && process->exited) {
+			board_forget(target->board, process->gen);
+			process->pages_count = 0;
+			continue;
+		}
+		grown = reallocarray(*sites, *count + process->pages_count, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		*sites = grown;
+		for (size_t i = 0; i < process->pages_count; i++) {
+			const struct page_site *site = &process->pages[i];
+
+			grown[(*count)++] = (struct board_site){
+				.key = { .stack = site->stack, .gen = process->gen, .source = HB_SRC_PAGES },
+				.walked = true,
+				.held_bytes = site->bytes,
+				.held_count = site->sampled_count,
+				.error_bytes = site->error_bytes,
+				.oldest_born_ns = site->oldest_ns,
+			};
+		}
+	}
+	return 0;
+}
+
+void target_pages_info(const struct process *process, struct process_info *info)
+{
+	for (size_t i = 0; i < process->pages_count; i++)
+		info->pages_bytes += process->pages[i].bytes;
+	info->pages_known = process->pages_count || process->pages_resident_bytes;
+	if (process->pages_resident_bytes > info->pages_bytes)
+		info->pages_unattributed_bytes = process->pages_resident_bytes - info->pages_bytes;
+}
