@@ -15,7 +15,7 @@ static const char *const *folder_made; /* what is in it, what lies in others fir
 
 static inline void folder_tidy(void)
 {
-	char path[128];
+	char path[256];
 
 	for (size_t i = 0; folder_made[i]; i++) {
 		snprintf(path, sizeof(path), "%s/%s", folder, folder_made[i]);
