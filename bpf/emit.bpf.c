@@ -36,15 +36,28 @@ __hidden void count(u32 counter)
 	count_add(counter, 1);
 }
 
+/*
+ * Of every process of the host nobody needs to hear at once, and waking user space costs more than all the rest:
+ * an interrupt to our own CPU. It looks by itself from time to time, and is woken while there is still room. By
+ * force, as whatever comes behind what nobody was woken for.
+ */
+static __always_inline u64 wake_lazily(void)
+{
+	if (!hb_everything)
+		return 0;
+	return bpf_ringbuf_query(&hb_ring, BPF_RB_AVAIL_DATA) > bpf_ringbuf_query(&hb_ring, BPF_RB_RING_SIZE) / 4 ?
+		       BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 __hidden void emit_process(const struct hb_ev_process *event)
 {
-	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), 0))
+	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), wake_lazily()))
 		count(HB_CNT_RING_FULL);
 }
 
 __hidden void emit_object(const struct hb_ev_object *event)
 {
-	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), 0))
+	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), hb_everything ? BPF_RB_FORCE_WAKEUP : 0))
 		count(HB_CNT_RING_FULL);
 }
 

@@ -148,5 +148,8 @@ $(B)/floor: tests/bench/floor.c $(filter $(BUILD)/user/base/%.o $(BUILD)/user/re
 		$(BUILD)/user/model/%.o,$(OBJS)) $(BUILD)/user/probe/attach.o $(BUILD)/user/probe/features.o
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-bench: all $(B)/churn $(B)/floor
+$(B)/faults: tests/bench/faults.c
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -D_GNU_SOURCE $(WARN) -o $@ $<
+
+bench: all $(B)/churn $(B)/faults $(B)/floor
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)

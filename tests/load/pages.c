@@ -32,6 +32,8 @@ static unsigned long long random_number(void)
 /* One write per page. */
 LOAD_CALL static void write_pages(char *at, size_t bytes)
 {
+	/* It has a frame pointer then, which some kernels' stacks need. */
+	__asm__ volatile("" : : "r"(__builtin_frame_address(0)));
 	for (size_t i = 0; i < bytes; i += PAGE)
 		*(volatile char *)(at + i) = 1;
 }

@@ -14,6 +14,7 @@
 
 /* The knobs: not constant here, so that tests can turn them. bpf/ sees them as core.bpf.h says. */
 __u64 hb_min_size;
+__u32 hb_everything;
 __u32 hb_by_thread;
 __u32 hb_session;
 __u32 hb_can_fault;

@@ -202,6 +202,12 @@ struct fake_spec {
 /* Storage is per task; no max_entries. */
 #define bpf_task_storage_get(m, task, init, flags)                                             \
 	fake_storage(#m, task, sizeof(*(m)->value), flags)
+/* Nobody reads lazily here. */
+#define BPF_RB_NO_WAKEUP    1ULL
+#define BPF_RB_FORCE_WAKEUP 2ULL
+#define bpf_ringbuf_query(m, what) 0ULL
+#define BPF_RB_AVAIL_DATA 0
+#define BPF_RB_RING_SIZE  1
 #define bpf_ringbuf_output(m, data, bytes, flags)                                              \
 	fake_output(FAKE_SPEC(m, 0, 0), data, bytes, flags)
 

@@ -17,6 +17,7 @@
 #include "../remote/procfs.h"
 #include "cmd.h"
 
+#define LAZY_MS 200 /* between two looks at events that wake nobody */
 #define WALK_BLOCKS_MAX 1000000u /* live blocks that are looked at one by one without being asked to */
 
 static int open_outputs(struct tracing *tracing)
@@ -171,6 +172,7 @@ bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_si
 	struct pollfd polled[3] = { { .fd = tracing->signals, .events = POLLIN },
 				    { .events = POLLIN },
 				    { .events = POLLIN } };
+	const uint64_t most_ms = tracing->options->everything ? LAZY_MS : 3600000;
 	size_t alive = target_alive(tracing->target);
 	int fds[2];
 
@@ -181,8 +183,7 @@ bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_si
 		uint64_t now = clock_mono_ns();
 		uint64_t left_ms = now >= until_ns ? 0 : (until_ns - now) / 1000000 + 1;
 
-		poll(polled, 3, left_ms > 3600000 ? 3600000 : (int)left_ms);
-
+		poll(polled, 3, left_ms > most_ms ? (int)most_ms : (int)left_ms);
 		target_events(tracing->target);
 		if (read(tracing->signals, info, sizeof(*info)) == sizeof(*info))
 			return true;

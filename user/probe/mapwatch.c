@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LAZY_BYTES (64u << 10) /* that much */
 #define RING_PAGES 64 /* per CPU, a power of two; an exec of a large program takes two */
 
 struct mapwatch {
@@ -107,7 +108,7 @@ static enum bpf_perf_event_ret received(void *ctx, int cpu, struct perf_event_he
 	return LIBBPF_PERF_EVENT_CONT;
 }
 
-int mapwatch_open(struct mapwatch **out)
+int mapwatch_open(struct mapwatch **out, bool lazily)
 {
 	struct mapwatch *watch = calloc(1, sizeof(*watch));
 	struct perf_event_attr attr = {
@@ -121,7 +122,7 @@ int mapwatch_open(struct mapwatch **out)
 		.comm = 1,
 		.comm_exec = 1,
 		.watermark = 1,
-		.wakeup_watermark = 1,
+		.wakeup_watermark = lazily ? LAZY_BYTES : 1,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 	};

@@ -22,8 +22,8 @@ struct map_event {
 
 struct mapwatch;
 
-/* Watch the whole system from now on. 0 or negative errno. */
-int mapwatch_open(struct mapwatch **watch);
+/* Watch the whole system from now on. @lazily: mapwatch_fd() tells only of much that waits. 0 or negative errno. */
+int mapwatch_open(struct mapwatch **watch, bool lazily);
 void mapwatch_close(struct mapwatch *watch);
 
 /* Descriptor that polls readable when records wait. */

@@ -422,6 +422,11 @@ enum vm_rung session_vm_rung(const struct session *session)
 	return session->vm_rung;
 }
 
+bool session_everything(const struct session *session)
+{
+	return session->options.everything;
+}
+
 enum page_rung session_page_rung(const struct session *session)
 {
 	return session->page_rung;

@@ -52,6 +52,9 @@ enum rung session_rung(const struct session *session);
 const char *session_rung_name(const struct session *session);
 /* Where mappings are watched; VM_RUNG_END: they are not. */
 enum vm_rung session_vm_rung(const struct session *session);
+/* Whether every process of the host is looked at: nobody is woken for each of their events then. */
+bool session_everything(const struct session *session);
+
 /* Where page faults are seen; PAGES_RUNG_END: they are not. And those of huge pages. */
 enum page_rung session_page_rung(const struct session *session);
 enum huge_rung session_huge_rung(const struct session *session);

@@ -583,7 +583,7 @@ int target_new(struct target **out, struct session *session, unsigned int source
 			target->modules = modules_new(session, target->symbols, target->tables, sources);
 	}
 	if (target->modules)
-		err = mapwatch_open(&target->watch);
+		err = mapwatch_open(&target->watch, session_everything(session));
 	if (err) {
 		target_free(target);
 		return err;
