@@ -16,6 +16,7 @@
 
 #include "../../user/view/view.h"
 #include "../../user/view/words.h"
+#include "golden.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -152,43 +153,6 @@ static struct report full_report(void)
 			[HB_CNT_BLOCKS_OUT] = 24689 } },
 		.tables = tables, .tables_count = COUNT_OF(tables),
 	};
-}
-
-/* The whole of a file as a string; "" if there is none. */
-static char *file_text(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	char *text = NULL;
-	size_t size = 0, got;
-	FILE *out = open_memstream(&text, &size);
-	char buf[4096];
-
-	assert_non_null(out);
-	while (file && (got = fread(buf, 1, sizeof(buf), file)) > 0)
-		fwrite(buf, 1, got, out);
-	if (file)
-		fclose(file);
-	fclose(out);
-	return text;
-}
-
-static void expect_file(const char *name, const char *bytes)
-{
-	char path[512], *wanted;
-
-	snprintf(path, sizeof(path), "%s/%s", GOLDEN_DIR, name);
-	if (getenv("UPDATE_GOLDEN")) {
-		FILE *file = fopen(path, "w");
-
-		assert_non_null(file);
-		fputs(bytes, file);
-		assert_int_equal(fclose(file), 0);
-	}
-	wanted = file_text(path);
-	if (strcmp(bytes, wanted))
-		print_error("%s differs; the view wrote:\n%s", name, bytes);
-	assert_string_equal(bytes, wanted);
-	free(wanted);
 }
 
 static void expect(const char *view, const struct report *report, struct view_style style,

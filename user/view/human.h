@@ -27,6 +27,7 @@ struct human {
 	struct report_owners owners;
 	const struct process_info **ranked; /* the processes, those that hold most first */
 	bool *replaced;       /* by place among the report's processes, see human_replaced() */
+	bool mark_kernel;     /* "_[k]" behind functions of the kernel */
 	int err;              /* memory was short */
 };
 
@@ -71,5 +72,8 @@ bool human_replaced(const struct human *h, const struct process_info *process);
 
 /* The ranked rows. */
 void human_rows(struct human *h);
+
+/* The frames of @row, a line each. */
+void human_stack(struct human *h, const struct board_row *row);
 
 #endif

@@ -257,6 +257,8 @@ static void print_frame(struct human *h, const struct frame *frame)
 	fprintf(h->out, "%*s", STACK_INDENT, "");
 	if (named) {
 		human_text(h, COLOR_NONE, frame->function, function_columns(h, frame));
+		if (h->mark_kernel && frame->kind == FRAME_KERNEL)
+			fputs("_[k]", h->out);
 		print_place(h, frame);
 		if (frame->module)
 			fputs("  ", h->out);
@@ -289,7 +291,7 @@ static bool has_stacks(enum board_group group)
 	return group == GROUP_SITE || group == GROUP_CALLSITE || group == GROUP_MODULE;
 }
 
-static void print_stack(struct human *h, const struct board_row *row)
+void human_stack(struct human *h, const struct board_row *row)
 {
 	size_t i, more = 0, shown = row->frames_count;
 
@@ -375,7 +377,7 @@ void human_rows(struct human *h)
 		human_table_row(h, &table, row);
 		print_owner(h, row);
 		fputc('\n', h->out);
-		print_stack(h, row);
+		human_stack(h, row);
 	}
 	if (hidden || report->rows_total > report->rows_count)
 		fputc('\n', h->out);

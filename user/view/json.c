@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "../model/pages.h"
 #include "../model/unwinding.h"
 #include "json_pen.h"
+#include "json_site.h"
 #include "words.h"
 
 /* If the pen fails nothing more is written. */
@@ -170,68 +170,16 @@ static void write_process(struct writer *w, const struct process_info *process)
 	flush(w, object, 0, 0);
 }
 
-static struct json_object *frames_array(struct writer *w, const struct board_row *row)
-{
-	struct json_object *array = json_object_new_array();
-	bool offset = w->report->group != GROUP_MODULE;
-	size_t i;
-
-	for (i = 0; i < row->frames_count; i++) {
-		struct frame frame = row->frames[i];
-
-		if (w->report->group != GROUP_SITE)
-			frame.stopped = NULL; /* the row's other stacks may have ended elsewhere */
-		json_append(&w->pen, array, json_frame(&w->pen, &frame, offset));
-	}
-	return array;
-}
-
-static void put_row_owner(struct writer *w, struct json_object *object, const struct board_row *row)
-{
-	const struct process_info *process = report_owners_find(&w->owners, row->gen);
-
-	if (process)
-		json_put_number(&w->pen, object, "pid", process->pid);
-	if (process && process->image)
-		json_put_number(&w->pen, object, "image", process->image);
-	if (row->tid)
-		json_put_number(&w->pen, object, "thread", row->tid);
-	json_put_text(&w->pen, object, "container", row->label);
-	json_put_text(&w->pen, object, "source", report_source_name(row->source));
-}
-
-static void put_row_sums(struct writer *w, struct json_object *object, const struct board_row *row)
-{
-	json_put_number(&w->pen, object, "outstanding_bytes", row->outstanding_bytes);
-	if (row->source == HB_SRC_PAGES) {
-		json_put_number(&w->pen, object, "standard_error_bytes", pages_root(row->error_square));
-		json_put_number(&w->pen, object, "sampled_count", row->outstanding_count);
-		return;
-	}
-	json_put_number(&w->pen, object, "outstanding_count", row->outstanding_count);
-	json_put_number(&w->pen, object, "allocated_bytes", row->allocated_bytes);
-	json_put_number(&w->pen, object, "allocated_count", row->allocated_count);
-	json_put_number(&w->pen, object, "freed_bytes", row->freed_bytes);
-	json_put_number(&w->pen, object, "freed_count", row->freed_count);
-}
-
 static void write_row(struct writer *w, const struct board_row *row)
 {
-	struct json_object *object = json_object_new_object();
+	const struct process_info *process = report_owners_find(&w->owners, row->gen);
+	struct json_site_about about = { .group = w->report->group, .approximate = w->approximate };
 
-	json_put_number(&w->pen, object, "rank", row->rank);
-	put_row_owner(w, object, row);
-	put_row_sums(w, object, row);
-	if (row->has_peak)
-		json_put_number(&w->pen, object, "peak_bytes", row->peak_bytes);
-	if (row->has_growth)
-		json_put_decimal(&w->pen, object, "growth_bytes_per_s", row->growth_bytes_per_s);
-	if (row->has_age)
-		json_put_decimal(&w->pen, object, "oldest_s", row->oldest_s);
-	if (w->approximate)
-		json_put_bool(&w->pen, object, "approximate", true);
-	json_put(&w->pen, object, "frames", frames_array(w, row));
-	flush(w, object, 0, 0);
+	if (process) {
+		about.pid = process->pid;
+		about.image = process->image;
+	}
+	flush(w, json_site(&w->pen, row, &about), 0, 0);
 }
 
 static struct json_object *losses_object(struct writer *w)

@@ -41,6 +41,11 @@ void json_put_number(struct json_pen *pen, struct json_object *object, const cha
 	json_put(pen, object, key, json_object_new_uint64(number));
 }
 
+void json_put_signed(struct json_pen *pen, struct json_object *object, const char *key, int64_t number)
+{
+	json_put(pen, object, key, json_object_new_int64(number));
+}
+
 void json_put_bool(struct json_pen *pen, struct json_object *object, const char *key, bool value)
 {
 	json_put(pen, object, key, json_object_new_boolean(value));

@@ -28,6 +28,7 @@ struct json_object *json_text(const char *bytes);
 /* Strings and decimals that are not known (NULL, not finite) are left out. */
 void json_put_text(struct json_pen *pen, struct json_object *object, const char *key, const char *text);
 void json_put_number(struct json_pen *pen, struct json_object *object, const char *key, uint64_t number);
+void json_put_signed(struct json_pen *pen, struct json_object *object, const char *key, int64_t number);
 void json_put_bool(struct json_pen *pen, struct json_object *object, const char *key, bool value);
 void json_put_decimal(struct json_pen *pen, struct json_object *object, const char *key, double value);
 

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "postmortem.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../base/text.h"
+#include "postmortem_rules.h"
+
+void postmortem_init(struct postmortem *pm)
+{
+	const uint64_t unknown = POSTMORTEM_UNKNOWN;
+	size_t i;
+
+	*pm = (struct postmortem){
+		.group_count = 1,
+		.victim = { .comm = "", .badness_pages = unknown, .lifetime_ns = unknown, .freed_ns = unknown,
+			    .total_vm_bytes = unknown, .anon_rss_bytes = unknown, .file_rss_bytes = unknown,
+			    .shmem_rss_bytes = unknown, .swap_bytes = unknown, .pgtables_bytes = unknown },
+		.trigger = { .order = -1 },
+		.domain = { .kind = OOM_DOMAIN_UNKNOWN, .limit_bytes = unknown, .usage_bytes = unknown,
+			    .stat_anon = unknown, .stat_file = unknown, .stat_shmem = unknown,
+			    .stat_kernel_stack = unknown, .stat_slab = unknown, .stat_pagetables = unknown,
+			    .stat_sock = unknown, .free_bytes = unknown, .swap_total_bytes = unknown,
+			    .swap_free_bytes = unknown },
+		.java_heap_max_bytes = unknown, .java_direct_bytes = unknown,
+	};
+	for (i = 0; i < POSTMORTEM_LEVELS_MAX; i++)
+		pm->domain.levels[i] = (struct postmortem_level){ NULL, unknown, unknown, unknown };
+}
+
+const char *postmortem_domain_name(enum oom_domain kind)
+{
+	static const char *const names[] = {
+		[OOM_GLOBAL] = "global", [OOM_CPUSET] = "cpuset", [OOM_MEMPOLICY] = "mempolicy", [OOM_MEMCG] = "memcg",
+		[OOM_DOMAIN_UNKNOWN] = NULL,
+	};
+
+	return names[kind];
+}
+
+const char *postmortem_trigger_name(enum oom_trigger kind)
+{
+	static const char *const names[] = {
+		[OOM_TRIGGER_TASK] = "task", [OOM_TRIGGER_KERNEL] = "kernel", [OOM_TRIGGER_SYSRQ] = "sysrq",
+	};
+
+	return names[kind];
+}
+
+uint64_t postmortem_sum(const uint64_t *numbers, size_t count)
+{
+	uint64_t sum = 0;
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (!is_known(numbers[i]))
+			continue;
+		any = true;
+		if (__builtin_add_overflow(sum, numbers[i], &sum))
+			return POSTMORTEM_UNKNOWN;
+	}
+	return any ? sum : POSTMORTEM_UNKNOWN;
+}
+
+uint64_t postmortem_task_rss(const struct postmortem_task *task)
+{
+	uint64_t parts[] = { task->anon_rss_bytes, task->file_rss_bytes, task->shmem_rss_bytes };
+
+	return postmortem_sum(parts, 3);
+}
+
+uint64_t postmortem_victim_rss(const struct postmortem *pm)
+{
+	uint64_t parts[] = { pm->victim.anon_rss_bytes, pm->victim.file_rss_bytes, pm->victim.shmem_rss_bytes };
+
+	return postmortem_sum(parts, 3);
+}
+
+bool postmortem_limit_is_own(const struct postmortem *pm)
+{
+	const struct container_info *own = pm->victim.container, *hit = pm->domain.container;
+
+	if (pm->domain.kind != OOM_MEMCG)
+		return false;
+	if (pm->domain.cgroup && pm->victim.cgroup && !strcmp(pm->domain.cgroup, pm->victim.cgroup))
+		return true;
+	return own && hit && *own->id && !strcmp(own->id, hit->id);
+}
+
+bool postmortem_counts_row(const struct postmortem *pm, const struct board_row *row)
+{
+	bool pages = false;
+	size_t i;
+
+	for (i = 0; i < pm->holders_count && !pages; i++)
+		pages = pm->holders[i].source == HB_SRC_PAGES;
+	return (row->source == HB_SRC_PAGES) == pages;
+}
+
+char *postmortem_container_name(const struct container_info *container, char out[POSTMORTEM_CONTAINER_BYTES])
+{
+	const char *name = container->name, *pod = container->pod;
+
+	if (*name || *pod)
+		snprintf(out, POSTMORTEM_CONTAINER_BYTES, "%s%s%s", pod, *name && *pod ? "/" : "", name);
+	else if (strlen(container->id) == 64)
+		snprintf(out, POSTMORTEM_CONTAINER_BYTES, "%.12s", container->id); /* as docker shows it */
+	else
+		snprintf(out, POSTMORTEM_CONTAINER_BYTES, "%s", container->id);
+	return out;
+}
+
+char *postmortem_site_name(const struct board_row *row, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < row->frames_count; i++) {
+		const char *function = row->frames[i].function;
+
+		if (function && *function) {
+			snprintf(out, size, "%s", function);
+			return out;
+		}
+	}
+	if (row->frames_count && row->frames[0].module) {
+		const char *module = row->frames[0].module, *slash = strrchr(module, '/');
+
+		snprintf(out, size, "%s+0x%" PRIx64, slash && slash[1] ? slash + 1 : module, row->frames[0].offset);
+	} else {
+		snprintf(out, size, "unknown stack");
+	}
+	return out;
+}
+
+/* --- how rules speak -------------------------------------------------------------------------- */
+
+void say(struct sentence *s, const char *format, ...)
+{
+	size_t room = s->size - s->length;
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(s->text + s->length, room, format, args);
+	va_end(args);
+	if (length > 0)
+		s->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+void say_bytes(struct sentence *s, uint64_t bytes)
+{
+	char text[16];
+
+	say(s, "%s", text_bytes(bytes, text));
+}
+
+void say_seconds(struct sentence *s, double seconds)
+{
+	char text[16];
+
+	say(s, "%s", text_seconds(seconds, text));
+}
+
+void say_share(struct sentence *s, uint64_t part, uint64_t whole)
+{
+	double percent = whole ? 100.0 * (double)part / (double)whole : 0;
+
+	if (percent > 999)
+		say(s, "more than 999%%");
+	else if (part && percent < 1)
+		say(s, "<1%%");
+	else
+		say(s, "%u%%", (unsigned int)(percent + 0.5));
+}
+
+void say_name(struct sentence *s, const char *name)
+{
+	bool whole = strlen(name) <= NAME_COLUMNS;
+
+	say(s, "%.*s%s", whole ? NAME_COLUMNS : NAME_COLUMNS - 3, name, whole ? "" : "...");
+}
+
+void say_path(struct sentence *s, const char *path)
+{
+	size_t length = strlen(path);
+	bool whole = length <= NAME_COLUMNS;
+
+	say(s, "%s%s", whole ? "" : "...", whole ? path : path + length - (NAME_COLUMNS - 3));
+}
+
+void say_comm(struct sentence *s, const char *comm)
+{
+	say_name(s, comm && *comm ? comm : "?");
+}
+
+/* --- the verdict ------------------------------------------------------------------------------- */
+
+/* Terminals, logs and alerts take a sentence: whatever names have in them becomes '?'. */
+static void make_ascii(char *text)
+{
+	unsigned char *p;
+
+	for (p = (unsigned char *)text; *p; p++) {
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?';
+	}
+}
+
+void postmortem_judge(const struct postmortem *pm, struct postmortem_verdict *verdict)
+{
+	postmortem_rule *const *const groups[] = {
+		rules_what, rules_limit, rules_culprit, rules_held, rules_trend, rules_odd,
+	};
+	size_t i, rule;
+
+	_Static_assert(sizeof(groups) / sizeof(groups[0]) <= POSTMORTEM_SENTENCES_MAX, "a sentence for each group");
+	memset(verdict, 0, sizeof(*verdict));
+	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		struct sentence s = { .text = verdict->sentences[verdict->count], .size = POSTMORTEM_SENTENCE_BYTES };
+
+		for (rule = 0; groups[i][rule]; rule++) {
+			if (groups[i][rule](pm, &s))
+				break;
+		}
+		if (!groups[i][rule])
+			continue;
+		make_ascii(s.text);
+		verdict->count++;
+	}
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of one OOM kill: the document heldby.postmortem/1 before a view turns it into bytes. Pure data,
+ * everything borrowed. Bytes are bytes; a number that may be unknown is POSTMORTEM_UNKNOWN then, never 0.
+ */
+#ifndef HB_MODEL_POSTMORTEM_H
+#define HB_MODEL_POSTMORTEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "board.h"
+#include "container.h"
+#include "frame.h"
+
+#define POSTMORTEM_UNKNOWN UINT64_MAX
+#define POSTMORTEM_LEVELS_MAX 12
+#define POSTMORTEM_SENTENCES_MAX 6
+#define POSTMORTEM_SENTENCE_BYTES 512
+
+enum oom_domain {
+	OOM_GLOBAL,
+	OOM_CPUSET,
+	OOM_MEMPOLICY,
+	OOM_MEMCG,
+	OOM_DOMAIN_UNKNOWN,
+};
+
+enum oom_trigger { OOM_TRIGGER_TASK, OOM_TRIGGER_KERNEL, OOM_TRIGGER_SYSRQ };
+
+/* One process of the domain, as it was at the kill. */
+struct postmortem_task {
+	uint32_t pid;
+	const char *comm; /* any bytes, never NULL */
+	uint64_t anon_rss_bytes, file_rss_bytes, shmem_rss_bytes, swap_bytes, pgtables_bytes;
+	int32_t oom_score_adj;
+	bool victim;
+	bool approximate; /* the resident numbers are the kernel's rough ones, and may be too low */
+};
+
+/* A memory cgroup on the way from the victim's own (first) up to the root. */
+struct postmortem_level {
+	const char *cgroup; /* path, "/" is the root */
+	uint64_t limit_bytes, usage_bytes, peak_bytes; /* each may be unknown; no limit: unknown */
+};
+
+struct postmortem_sample {
+	double age_s;       /* before the kill */
+	uint64_t rss_bytes; /* of the victim */
+	uint64_t cgroup_bytes; /* usage of the domain's cgroup; may be unknown */
+};
+
+struct postmortem {
+	int64_t time_unix_ns;
+	const char *host, *kernel;
+	uint64_t sequence;     /* of this kill, from 1, since heldby listens */
+	uint64_t group;        /* sequence of the incident's first victim; 0: it is the only one or the first */
+	unsigned int group_count; /* victims of the incident so far, this one included; 1: alone */
+
+	struct {
+		uint32_t pid, thread;
+		const char *comm;    /* never NULL */
+		const char *cmdline; /* words separated by blanks; NULL: unknown */
+		uint32_t uid;
+		const char *cgroup;  /* memory cgroup; NULL: unknown */
+		const struct container_info *container; /* NULL: none */
+		int32_t oom_score_adj;
+		uint64_t badness_pages, page_bytes;
+		uint64_t lifetime_ns;
+		int64_t start_unix_ns; /* 0: unknown */
+		uint32_t container_pid; /* its pid in its own pid namespace; 0: the same as pid */
+		uint32_t threads_count; /* 0: unknown */
+		bool already_dying;    /* it was exiting: the kernel only let it finish */
+		unsigned int marks_count;
+		uint64_t freed_ns;     /* from the kill until its memory was back; UNKNOWN */
+		uint64_t total_vm_bytes, anon_rss_bytes, file_rss_bytes, shmem_rss_bytes, swap_bytes, pgtables_bytes;
+		bool approximate;      /* those of the line above may be too low, as in struct postmortem_task */
+	} victim;
+
+	struct {
+		enum oom_trigger kind;
+		uint32_t pid, thread;
+		const char *comm;    /* NULL: not known who it was */
+		bool gfp_known;
+		uint32_t gfp;
+		const char *gfp_mask; /* "GFP_KERNEL_ACCOUNT"; NULL: unknown */
+		int32_t order;        /* -1: sysrq, meaningless if !gfp_known */
+		const char *cgroup;   /* NULL: unknown */
+		bool other_cgroup;    /* it is in no cgroup below the domain */
+		const struct frame *frames; /* innermost first: the kernel's, then its own */
+		size_t frames_count;
+	} trigger;
+
+	struct {
+		enum oom_domain kind;
+		const char *how;     /* "kprobe", "fentry", "stack", "oom_lock", "limit"; NULL: unknown */
+		const char *cgroup;  /* of OOM_MEMCG: whose limit was hit; NULL: unknown */
+		const char *counter; /* "memory", "memory+swap", "swap"; NULL: unknown */
+		const struct container_info *container; /* of that cgroup; NULL: it is none */
+		uint64_t limit_bytes, usage_bytes;
+		bool has_stat;
+		/* Bytes, by the names of memory.stat; each may be UNKNOWN. */
+		uint64_t stat_anon, stat_file, stat_shmem, stat_kernel_stack, stat_slab, stat_pagetables, stat_sock;
+		struct postmortem_level levels[POSTMORTEM_LEVELS_MAX]; /* the victim's own first */
+		size_t levels_count;
+		uint64_t free_bytes; /* of the host, global kills; UNKNOWN */
+		uint64_t swap_total_bytes, swap_free_bytes; /* of the host; UNKNOWN */
+	} domain;
+
+	const struct postmortem_task *tasks; /* those that held most first; the victim is among them */
+	size_t tasks_count;
+	size_t tasks_total; /* before they were cut */
+
+	/* What the victim held by stack, largest first, sources apart: malloc, direct, mmap, pages. */
+	const struct board_row *holders;
+	size_t holders_count;
+	bool holders_approximate;   /* something was lost while they were counted */
+	bool holders_scaled;        /* pages: estimates added up to more than was resident, and were scaled down */
+	uint64_t holders_explained_bytes; /* of anonymous and shared memory, by pages; 0: no pages */
+
+	/* Of a Java process, when it was last looked at; UNKNOWN each if not. */
+	uint64_t java_heap_max_bytes, java_direct_bytes;
+
+	const struct postmortem_sample *history; /* oldest first */
+	size_t history_count;
+	unsigned int kills_before;  /* of the same cgroup within the last ten minutes */
+	double kills_before_lived_s[2]; /* shortest and longest life of those */
+
+	/* Not seen, by names that differ: "dropped_kills", "log_difference", ... */
+	const char *const *loss_names;
+	const uint64_t *loss_counts;
+	size_t losses_count;
+};
+
+struct postmortem_verdict {
+	char sentences[POSTMORTEM_SENTENCES_MAX][POSTMORTEM_SENTENCE_BYTES];
+	size_t count;
+};
+
+/* Nothing is known: numbers UNKNOWN, pointers NULL, comms "", counts 0. */
+void postmortem_init(struct postmortem *pm);
+
+/*
+ * A few sentences from rules, each with its number: what died, whose limit it was, whether it was the culprit,
+ * what held the memory, how it grew, what else was odd; of each of these the first rule that holds. Text is
+ * printable ASCII, whatever names are like.
+ */
+void postmortem_judge(const struct postmortem *pm, struct postmortem_verdict *verdict);
+
+/* "memcg", "global", "cpuset", "mempolicy"; NULL for OOM_DOMAIN_UNKNOWN */
+const char *postmortem_domain_name(enum oom_domain kind);
+
+/* "task", "kernel", "sysrq" */
+const char *postmortem_trigger_name(enum oom_trigger kind);
+
+/* The sum of those that are known; UNKNOWN if none is, or the sum does not fit. */
+uint64_t postmortem_sum(const uint64_t *numbers, size_t count);
+
+/* Anonymous, file and shared memory together, as postmortem_sum() adds them. */
+uint64_t postmortem_task_rss(const struct postmortem_task *task);
+uint64_t postmortem_victim_rss(const struct postmortem *pm);
+
+/* Whether the limit that was hit is that of the victim's own cgroup, or of its container. */
+bool postmortem_limit_is_own(const struct postmortem *pm);
+
+/*
+ * Whether a holder is one of those that may be added up: pages where there are any, for they see
+ * everything that is resident; else all the others.
+ */
+bool postmortem_counts_row(const struct postmortem *pm, const struct board_row *row);
+
+/* "web/app", "app", "0123456789ab": pod and name, or what is known of them. @out holds 512 bytes; returned. */
+#define POSTMORTEM_CONTAINER_BYTES 512
+char *postmortem_container_name(const struct container_info *container, char out[POSTMORTEM_CONTAINER_BYTES]);
+
+/*
+ * The innermost frame of @row that has a name, any bytes, cut to @size; else "libfoo.so+0x12", else "unknown
+ * stack". Returns @out.
+ */
+char *postmortem_site_name(const struct board_row *row, char *out, size_t size);
+
+#endif

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A kill as people on call read it: what happened first, then whom it met, whose limit it was, who asked, and
+ * what held the memory.
+ */
+#include "postmortem.h"
+
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/text.h"
+#include "../model/gfp.h"
+#include "human.h"
+#include "postmortem_text.h"
+#include "words.h"
+
+static void title(struct human *h, const char *text)
+{
+	fputc('\n', h->out);
+	human_print(h, COLOR_TITLE, "%s:", text);
+	fputc(' ', h->out);
+}
+
+static void print_head(struct human *h, const struct postmortem *pm)
+{
+	char time[32];
+
+	human_print(h, COLOR_TITLE, "heldby");
+	fputs("  ", h->out);
+	human_text(h, COLOR_TITLE, pm->host ? pm->host : "-", 0);
+	clock_rfc3339(pm->time_unix_ns, time);
+	fprintf(h->out, "  %s  ", time);
+	human_print(h, COLOR_BAD, "out of memory");
+	if (pm->sequence)
+		fprintf(h->out, ", kill %llu", (unsigned long long)pm->sequence);
+	if (pm->group)
+		fprintf(h->out, " (after kill %llu)", (unsigned long long)pm->group);
+	if (pm->kernel) {
+		fputs("  kernel ", h->out);
+		human_text(h, COLOR_NONE, pm->kernel, 0);
+	}
+	fputs("\n\n", h->out);
+}
+
+static void print_verdict(struct human *h, const struct postmortem *pm)
+{
+	struct postmortem_verdict verdict;
+	size_t i;
+
+	postmortem_judge(pm, &verdict);
+	for (i = 0; i < verdict.count; i++) {
+		human_print(h, i ? COLOR_NONE : COLOR_STRONG, "%s", verdict.sentences[i]);
+		fputc('\n', h->out);
+	}
+}
+
+/* "anonymous 612.0 MiB, file 20.1 MiB, swap -" */
+static void print_amounts(struct human *h, const char *const *names, const uint64_t *bytes, size_t count)
+{
+	char text[16];
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		fprintf(h->out, "%s%s %s", i ? ", " : "", names[i],
+			bytes[i] == POSTMORTEM_UNKNOWN ? "-" : text_bytes(bytes[i], text));
+}
+
+static void print_victim_memory(struct human *h, const struct postmortem *pm)
+{
+	static const char *const names[] = { "anonymous", "file", "shared", "swap", "page tables", "address space" };
+	uint64_t bytes[] = { pm->victim.anon_rss_bytes, pm->victim.file_rss_bytes, pm->victim.shmem_rss_bytes,
+			     pm->victim.swap_bytes, pm->victim.pgtables_bytes, pm->victim.total_vm_bytes };
+
+	fputs("  ", h->out);
+	print_amounts(h, names, bytes, 6);
+	if (pm->victim.approximate)
+		human_print(h, COLOR_WARN, " (the kernel's rough numbers, may be too low)");
+	fputc('\n', h->out);
+}
+
+static void print_victim_times(struct human *h, const struct postmortem *pm)
+{
+	char time[32], seconds[16];
+	const char *gap = "  ";
+
+	if (pm->victim.start_unix_ns) {
+		clock_rfc3339(pm->victim.start_unix_ns, time);
+		fprintf(h->out, "%sstarted %s", gap, time);
+		gap = ", ";
+	}
+	if (pm->victim.lifetime_ns != POSTMORTEM_UNKNOWN) {
+		text_seconds((double)pm->victim.lifetime_ns / 1e9, seconds);
+		fprintf(h->out, "%slived %s", gap, seconds);
+		gap = ", ";
+	}
+	if (pm->victim.freed_ns != POSTMORTEM_UNKNOWN) {
+		fprintf(h->out, "%smemory back after %s ms", gap,
+			words_decimal((double)pm->victim.freed_ns / 1e6, time));
+		gap = ", ";
+	}
+	if (*gap == ',')
+		fputc('\n', h->out);
+}
+
+static void print_line(struct human *h, const char *name, const char *text)
+{
+	if (!text)
+		return;
+	fprintf(h->out, "  %s", name);
+	human_text(h, COLOR_NONE, text, h->style->verbose || !h->style->width ? 0 : h->style->width - 12);
+	fputc('\n', h->out);
+}
+
+static void print_container(struct human *h, const struct container_info *container)
+{
+	char name[POSTMORTEM_CONTAINER_BYTES];
+
+	if (!container)
+		return;
+	fputs("  container ", h->out);
+	human_text(h, COLOR_STRONG, postmortem_container_name(container, name), 0);
+	if (*container->namespace) {
+		fputs(", namespace ", h->out);
+		human_text(h, COLOR_NONE, container->namespace, 0);
+	}
+	if (*container->image) {
+		fputs(", image ", h->out);
+		human_text(h, COLOR_NONE, container->image, 0);
+	}
+	fputc('\n', h->out);
+}
+
+static void print_victim(struct human *h, const struct postmortem *pm)
+{
+	char number[32];
+
+	title(h, "Victim");
+	human_text(h, COLOR_TITLE, pm->victim.comm, 0);
+	fprintf(h->out, " %u", pm->victim.pid);
+	if (pm->victim.thread != pm->victim.pid)
+		fprintf(h->out, ", thread %u", pm->victim.thread);
+	if (pm->victim.container_pid)
+		fprintf(h->out, ", %u in its container", pm->victim.container_pid);
+	if (pm->victim.threads_count)
+		fprintf(h->out, ", %u thread%s", pm->victim.threads_count, pm->victim.threads_count == 1 ? "" : "s");
+	fprintf(h->out, ", uid %u, oom_score_adj %d", pm->victim.uid, pm->victim.oom_score_adj);
+	if (pm->victim.badness_pages != POSTMORTEM_UNKNOWN)
+		fprintf(h->out, ", badness %s pages", words_number(pm->victim.badness_pages, number));
+	fputc('\n', h->out);
+	print_container(h, pm->victim.container);
+	print_line(h, "cgroup ", pm->victim.cgroup);
+	print_line(h, "command ", pm->victim.cmdline);
+	print_victim_memory(h, pm);
+	print_victim_times(h, pm);
+}
+
+static void print_stat(struct human *h, const struct postmortem *pm)
+{
+	static const char *const names[] = { "anon", "file", "shmem", "kernel_stack", "slab", "pagetables", "sock" };
+	uint64_t bytes[] = { pm->domain.stat_anon, pm->domain.stat_file, pm->domain.stat_shmem,
+			     pm->domain.stat_kernel_stack, pm->domain.stat_slab, pm->domain.stat_pagetables,
+			     pm->domain.stat_sock };
+
+	if (!pm->domain.has_stat)
+		return;
+	fputs("  memory.stat: ", h->out);
+	print_amounts(h, names, bytes, 7);
+	fputc('\n', h->out);
+}
+
+static void print_host(struct human *h, const struct postmortem *pm)
+{
+	static const char *const names[] = { "free", "swap", "swap free" };
+	uint64_t bytes[] = { pm->domain.free_bytes, pm->domain.swap_total_bytes, pm->domain.swap_free_bytes };
+
+	if (postmortem_sum(bytes, 3) == POSTMORTEM_UNKNOWN)
+		return;
+	fputs("  host: ", h->out);
+	print_amounts(h, names, bytes, 3);
+	fputc('\n', h->out);
+}
+
+static void print_domain(struct human *h, const struct postmortem *pm)
+{
+	const char *kind = postmortem_domain_name(pm->domain.kind);
+	char text[16];
+
+	title(h, "Limit");
+	human_print(h, COLOR_TITLE, "%s", kind ? kind : "of an unknown kind");
+	if (postmortem_limit_is_own(pm))
+		fputs(", its own", h->out);
+	if (pm->domain.limit_bytes != POSTMORTEM_UNKNOWN)
+		fprintf(h->out, ", %s", text_bytes(pm->domain.limit_bytes, text));
+	if (pm->domain.counter && pm->domain.limit_bytes != POSTMORTEM_UNKNOWN)
+		fprintf(h->out, " of %s", pm->domain.counter);
+	if (pm->domain.usage_bytes != POSTMORTEM_UNKNOWN)
+		fprintf(h->out, ", %s used", text_bytes(pm->domain.usage_bytes, text));
+	if (pm->domain.how)
+		human_print(h, COLOR_DIM, "  (found by %s)", pm->domain.how);
+	fputc('\n', h->out);
+	if (!pm->domain.levels_count)
+		print_line(h, "cgroup ", pm->domain.cgroup);
+	postmortem_levels(h, pm);
+	print_stat(h, pm);
+	print_host(h, pm);
+}
+
+static void print_asker(struct human *h, const struct postmortem *pm)
+{
+	if (!pm->trigger.comm) {
+		fputs("not known", h->out);
+		return;
+	}
+	human_text(h, COLOR_TITLE, pm->trigger.comm, 0);
+	fprintf(h->out, " %u", pm->trigger.pid);
+	if (pm->trigger.thread != pm->trigger.pid)
+		fprintf(h->out, ", thread %u", pm->trigger.thread);
+	if (pm->trigger.kind != OOM_TRIGGER_TASK)
+		fprintf(h->out, " (%s)", postmortem_trigger_name(pm->trigger.kind));
+}
+
+static void print_trigger(struct human *h, const struct postmortem *pm)
+{
+	struct board_row stack = { .frames = pm->trigger.frames, .frames_count = pm->trigger.frames_count };
+	const char *mask = pm->trigger.gfp_mask;
+	char text[GFP_TEXT_BYTES];
+
+	title(h, "Trigger");
+	print_asker(h, pm);
+	if (!mask && pm->trigger.gfp_known)
+		mask = gfp_text(pm->trigger.gfp, NULL, text, sizeof(text));
+	if (mask) {
+		fputs(", asked with ", h->out);
+		human_text(h, COLOR_NONE, mask, 0);
+	}
+	if (pm->trigger.gfp_known && pm->trigger.order >= 0)
+		fprintf(h->out, ", order %d", pm->trigger.order);
+	fputc('\n', h->out);
+	if (pm->trigger.other_cgroup)
+		print_line(h, "of another cgroup: ", pm->trigger.cgroup);
+	human_stack(h, &stack);
+}
+
+static void print_losses(struct human *h, const struct postmortem *pm)
+{
+	bool any = false;
+	char number[32];
+	size_t i;
+
+	fputc('\n', h->out);
+	for (i = 0; i < pm->losses_count; i++) {
+		if (!pm->loss_counts[i])
+			continue;
+		if (!any)
+			human_print(h, COLOR_BAD, "Losses:");
+		fprintf(h->out, "%s %s %s", any ? "," : "", words_number(pm->loss_counts[i], number),
+			pm->loss_names[i]);
+		any = true;
+	}
+	if (!any)
+		human_print(h, COLOR_GOOD, "Losses: none");
+	fputc('\n', h->out);
+}
+
+int postmortem_text(FILE *out, const struct postmortem *pm, const struct view_style *style)
+{
+	static const struct view_style plain;
+	static const struct report none; /* of sites, as they are printed in a board */
+	struct human h = { .out = out, .report = &none, .style = style ? style : &plain, .mark_kernel = true };
+
+	print_head(&h, pm);
+	print_verdict(&h, pm);
+	print_victim(&h, pm);
+	print_domain(&h, pm);
+	print_trigger(&h, pm);
+	postmortem_tasks(&h, pm);
+	postmortem_holders(&h, pm);
+	postmortem_history(&h, pm);
+	print_losses(&h, pm);
+	return h.err ? h.err : words_flush(out);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of a kill's text, each with a blank line and its title before it. For the postmortem_*.c files. */
+#ifndef HB_VIEW_POSTMORTEM_TEXT_H
+#define HB_VIEW_POSTMORTEM_TEXT_H
+
+#include "../model/postmortem.h"
+#include "human.h"
+
+/* The cgroups on the way up to the root; without a title; nothing if none is known. */
+void postmortem_levels(struct human *h, const struct postmortem *pm);
+void postmortem_tasks(struct human *h, const struct postmortem *pm);
+void postmortem_holders(struct human *h, const struct postmortem *pm);
+/* A slope, one column for each of the last samples. */
+void postmortem_history(struct human *h, const struct postmortem *pm);
+
+#endif
