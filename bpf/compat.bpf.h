@@ -222,6 +222,37 @@ static __always_inline u64 compat_probed_return(u64 by)
 	return 0;
 }
 
+#define PID_LEVELS_MAX 7 /* of the tree of pids, 6 bits each */
+
+/* The thread with @pid in the initial pid namespace, by that namespace's tree of pids; NULL: there is none. */
+static __always_inline struct task_struct *compat_task_of(u32 pid)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u64 entry = (u64)BPF_CORE_READ(task, thread_pid, numbers[0].ns, idr.idr_rt.xa_head);
+	struct hlist_node *link;
+
+	for (int i = 0; i < PID_LEVELS_MAX && (entry & 3) == 2; i++) { /* xa_is_node(), include/linux/xarray.h */
+		struct xa_node *node = (struct xa_node *)(entry - 2);
+		u64 slot = (u64)pid >> (BPF_CORE_READ(node, shift) & 63) & 63;
+
+		if (bpf_probe_read_kernel(&entry, sizeof(entry), (void *)((u64)&node->slots + slot * 8)))
+			return NULL;
+	}
+	if ((s64)entry >= 0)
+		return NULL;
+	link = BPF_CORE_READ((struct pid *)entry, tasks[0].first);
+	task = (struct task_struct *)((u64)link - bpf_core_field_offset(struct task_struct, pid_links));
+	return link && (u32)BPF_CORE_READ(task, pid) == pid ? task : NULL;
+}
+
+/* Whom mark_victim tells of. Since "mm: update mark_victim tracepoints fields" (6.8, and 6.1) it is given the task. */
+static __always_inline struct task_struct *compat_marked(u64 argument)
+{
+	if (bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->uid))
+		return (struct task_struct *)argument;
+	return compat_task_of(argument);
+}
+
 /* The signals that the thread blocks, a bit each. */
 static __always_inline u64 compat_blocked(void)
 {

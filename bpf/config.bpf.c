@@ -13,5 +13,6 @@ const volatile __u32 hb_never = 0;
 const volatile __u64 hb_sample_seed = 0;
 const volatile __u32 hb_page_bits = 12;
 const volatile __u32 hb_everything = 0;
+const volatile __u32 hb_cpus = 1;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

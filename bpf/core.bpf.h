@@ -35,6 +35,8 @@ extern const volatile __u32 hb_never;     /* 0: what it guards is dropped by the
 extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
 extern const volatile __u32 hb_page_bits; /* log2 of the page size */
 extern const volatile __u32 hb_everything; /* page faults of every process are looked at */
+extern const volatile __u32 hb_cpus; /* CPUs that there may be, at most HB_CPUS_MAX */
+#define HB_CPUS_MAX 1024
 
 /* emit.bpf.c */
 __hidden void count(u32 counter);
@@ -48,6 +50,8 @@ __hidden void emit_map(const struct hb_ev_map *event);
 __hidden u32 process_traced(void);
 /* The same if its page faults are looked at. */
 __hidden u32 process_seen(void);
+/* The same of @tgid. */
+__hidden u32 process_known(u32 tgid);
 /* They are from now on. @event comes described; its generation is filled in. Returns that, 0: there is no room. */
 __hidden u32 process_see(u32 tgid, struct hb_ev_process *event);
 /*
@@ -343,6 +347,53 @@ __hidden void vm_send_with_stack(struct hb_vm_call *call);
 enum hb_fault_room { HB_ROOM_FAULT, HB_ROOM_HUGE, HB_ROOM_END };
 /* The current thread touches @address: HB_FAULT_* @flags. For pages of @order. */
 __hidden void faults_add(u64 address, u32 order, u32 flags, u32 room);
+#endif
+
+#ifndef HB_NATIVE
+#define HB_PF_EXITING 0x00000004u /* include/linux/sched.h */
+#define HB_PF_KTHREAD 0x00200000u
+#define HB_OOM_MEMCG  3 /* CONSTRAINT_MEMCG, include/linux/oom.h */
+
+/*
+ * oom.bpf.c. Marks are made one at a time, with the kernel's oom_lock held: what they need is there once. @task is
+ * a kernel's task_struct, @control an oom_control.
+ */
+/* The current thread marks @task: send what is known of both, and of the kill. @ctx is the program's context. */
+__hidden void oom_mark(void *ctx, struct task_struct *task);
+/* It has sent SIGKILL to @task in the kernel's name, as it does right before a mark. */
+__hidden void oom_name(struct task_struct *task);
+/* The current thread takes a SIGKILL. */
+__hidden void oom_take_signal(void);
+/* @task exits; the memory @mm is free. */
+__hidden void oom_exit(struct task_struct *task);
+__hidden void oom_free(u64 mm);
+
+/* oom_control.bpf.c */
+/* The current thread enters, and leaves, a search for a victim. */
+__hidden void oom_control_begin(u64 control, u32 how);
+__hidden void oom_control_end(void);
+/* Whether that is known of it. */
+__hidden bool oom_control_known(void);
+/* Look for it up the stack from @ctx on, by its victim @task, if it is not known yet. */
+__hidden void oom_control_search(void *ctx, struct task_struct *task);
+/* What it says, into @event. */
+__hidden void oom_control_tell(struct hb_ev_oom *event);
+
+/* oom_domain.bpf.c: memory cgroups, as struct mem_cgroup, 0: none */
+#define HB_CGROUPS_DEEP 32 /* one inside the other, that are looked at */
+__hidden u64 oom_domain_of(struct task_struct *task);
+__hidden u64 oom_domain_parent(u64 memcg);
+__hidden u64 oom_domain_id(u64 memcg);
+/* What the cgroups around @task say, into @event. */
+__hidden void oom_domain_tell(struct hb_ev_oom *event, struct task_struct *task);
+/* Without an oom_control: whose limit was hit, concluded from what they say. */
+__hidden void oom_domain_conclude(struct hb_ev_oom *event);
+
+/* oom_counters.bpf.c */
+/* Pages of @mm's memory by enum hb_oom_counter: exact, with what @thread holds back; and as the log has them. 0. */
+__hidden int oom_counters_read(u64 mm, struct task_struct *thread, u64 *pages, u64 *logged);
+/* A row for @task, a process; 0: it is none, or of another domain than @domain. */
+__hidden int oom_task_tell(struct hb_oom_task *row, struct task_struct *task);
 #endif
 
 /* unwind_native.bpf.c */

@@ -28,12 +28,16 @@ __hidden u32 process_traced(void)
 
 #define KNOWN (HB_PROC_TRACED | HB_PROC_SEEN)
 
-__hidden u32 process_seen(void)
+__hidden u32 process_known(u32 tgid)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
 
 	return proc && (proc->flags & KNOWN) ? proc->gen : 0;
+}
+
+__hidden u32 process_seen(void)
+{
+	return process_known(bpf_get_current_pid_tgid() >> 32);
 }
 
 #ifndef HB_POINTERS_ONLY

@@ -266,6 +266,8 @@ enum hb_ev_kind {
 	HB_EV_OBJECT = 4, /* a traced process runs code of a file that is not known, or whose rows were dropped */
 	HB_EV_MAP = 5,    /* a traced process changes its mappings; in hb_map_ring */
 	HB_EV_SEEN = 6,   /* the first sampled page fault of a process that was not known */
+	HB_EV_OOM = 7,    /* a victim of the OOM killer was marked; in hb_oom_ring, as the next */
+	HB_EV_OOM_AFTER = 8,
 };
 
 struct hb_ev_process {
@@ -390,6 +392,119 @@ static inline _Bool hb_page_kept(__u64 page, __u64 seed, __u32 shift)
 }
 
 /*
+ * An OOM kill, as it was at the moment when the victim was marked. Pages where the name says so. What the kernel
+ * does not tell is HB_OOM_UNKNOWN.
+ */
+#define HB_OOM_UNKNOWN    (~0ULL)
+#define HB_OOM_LEVELS     12  /* cgroups, from the victim's own up */
+#define HB_OOM_NAME_LEN   128 /* of a cgroup's directory; longer ones are cut */
+#define HB_OOM_KFRAMES    32
+
+/* How the oom_control was found, best first; HB_OOM_HOW_NONE: it was not, and the domain is concluded. */
+enum hb_oom_how {
+	HB_OOM_HOW_NONE = 0,
+	HB_OOM_HOW_KPROBE = 1,
+	HB_OOM_HOW_FENTRY = 2,
+	HB_OOM_HOW_STACK = 3,
+	HB_OOM_HOW_LOCK = 4,  /* the highest ancestor whose OOM lock is held */
+	HB_OOM_HOW_LIMIT = 5, /* the lowest ancestor that is at its limit */
+};
+
+/* Pages of a process: exact sums; and what the kernel's own log line says (6.2 to 6.18: less exact). */
+enum hb_oom_counter { HB_OOM_FILE = 0, HB_OOM_ANON = 1, HB_OOM_SWAP = 2, HB_OOM_SHMEM = 3, HB_OOM_COUNTERS };
+
+struct hb_oom_level {
+	__u64 id;          /* of the cgroup: its directory's inode number */
+	__u64 usage_pages, max_pages, peak_pages;    /* max: UNKNOWN if there is no limit */
+	__u64 memsw_usage_pages, memsw_max_pages;    /* v1: memory and swap; v2: swap alone */
+	__u64 failed_count;
+	__u8 oom_group, oom_lock, under_oom, online;
+	__u32 pad;
+	char name[HB_OOM_NAME_LEN]; /* of its directory; the root's is "" */
+};
+
+/* mark.flags */
+#define HB_OOM_DYING     1u  /* it was exiting already: nobody chose it now */
+#define HB_OOM_V1        2u  /* the memory controller is in a v1 hierarchy */
+#define HB_OOM_SYSRQ     4u
+#define HB_OOM_KTHREAD   8u  /* a kernel thread triggered it */
+#define HB_OOM_TASK_READ 16u /* what follows of the victim was read: on 5.10 it has to be found by its pid first */
+#define HB_OOM_LEVELS_CUT 32u /* there are more than HB_OOM_LEVELS */
+
+struct hb_ev_oom {
+	__u32 kind;     /* HB_EV_OOM */
+	__u32 tgid;     /* the victim's process, in the initial pid namespace */
+	__u64 time_ns;  /* CLOCK_MONOTONIC */
+	__u64 boot_ns;  /* CLOCK_BOOTTIME */
+	__u64 sequence; /* from 1: a gap is a kill that was not told of */
+	__u64 start_ns; /* of the victim, CLOCK_BOOTTIME */
+	__u64 mm;       /* address of its memory's description: an identity only */
+	__u32 tid;      /* the thread that was marked */
+	__u32 gen;      /* generation, 0: not known */
+	__u32 uid;
+	__s32 score_adj;
+	__u32 inner_pid; /* its pid in its own pid namespace */
+	__u32 threads;
+	__u32 flags;    /* HB_OOM_* */
+	__u32 how;      /* enum hb_oom_how */
+	__u64 total_vm_pages, pgtables_bytes;
+	__u64 pages[HB_OOM_COUNTERS], logged_pages[HB_OOM_COUNTERS];
+	char comm[HB_COMM_LEN];        /* of the process */
+	char thread_comm[HB_COMM_LEN];
+	/* Who ran into the limit. */
+	__u32 by_tgid, by_tid;
+	__s32 by_score_adj;
+	__u32 by_pad;
+	char by_comm[HB_COMM_LEN];
+	__u64 by_cgroup; /* id of its memory cgroup */
+	__u64 by_stack;  /* key into hb_stacks: where it was in user space; HB_STACK_NONE */
+	__u32 kframes_count, by_gen;
+	__u64 kframes[HB_OOM_KFRAMES]; /* the kernel's, innermost first */
+	/* The oom_control. */
+	__u64 control;   /* its address: victims of one kill of a group have the same. 0: not found */
+	__u64 total_pages, chosen_points; /* size of the domain; badness */
+	__u64 domain_id; /* cgroup whose limit was hit; 0: none, or not known */
+	__u32 gfp;       /* valid if control is set */
+	__s32 order;
+	__u32 constraint; /* 0 none, 1 cpuset, 2 mempolicy, 3 memcg: enum oom_constraint, include/linux/oom.h */
+	__u32 levels_count;
+	struct hb_oom_level levels[HB_OOM_LEVELS]; /* the victim's own cgroup first */
+};
+
+/* What follows a kill: for a process that was named or marked. */
+enum hb_oom_after {
+	HB_OOM_COMMAND = 1, /* the command line, taken in the victim itself */
+	HB_OOM_EXITING = 2, /* its last thread exits: up to about 6.15 behind the next, for its memory is gone then */
+	HB_OOM_FREED = 3,   /* its memory is back; 5.10 does not tell */
+};
+
+#define HB_OOM_COMMAND_LEN 1024
+struct hb_ev_oom_after {
+	__u32 kind;   /* HB_EV_OOM_AFTER */
+	__u32 tgid;
+	__u64 time_ns;
+	__u64 start_ns; /* CLOCK_BOOTTIME, with tgid the process; 0 of FREED */
+	__u64 mm;       /* of FREED */
+	__u32 what;     /* enum hb_oom_after */
+	__u32 bytes;    /* of text */
+	char text[HB_OOM_COMMAND_LEN]; /* COMMAND: words, a 0 byte behind each; not sent of the others */
+};
+
+/* A process as a walk over all of them finds it (iterator over tasks), without holding its memory. */
+struct hb_oom_task {
+	__u32 tgid;
+	__s32 score_adj;
+	__u64 start_ns;  /* CLOCK_BOOTTIME */
+	__u64 cgroup;    /* id of its memory cgroup */
+	__u64 domain;    /* the cgroup asked for (hb_oom_domain): its own, or above it; 0: all were asked for */
+	__u64 pages[HB_OOM_COUNTERS];
+	__u64 pgtables_bytes;
+	__u32 has_mm;    /* 0: it has exited, or is the kernel's: the pages are 0 */
+	__u32 gen;
+	char comm[HB_COMM_LEN];
+};
+
+/*
  * Counters, in hb_counts, one value per CPU. The sentence of each is in model/loss.c. The *_LIVE
  * pairs tell how full a map is.
  */
@@ -417,7 +532,8 @@ enum hb_count {
 	HB_CNT_MAP_RING_FULL = 20, /* no loss: changes of mappings; they are read anew */
 	HB_CNT_FAULTS_FULL = 21, /* lost: hb_faults took no more; sampled pages */
 	HB_CNT_FAULTS_IN = 22,   /* rows put into hb_faults */
-	HB_CNT_STACKS_ENDED = 23, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_OOM_DROPPED = 23, /* dropped: records of OOM kills, and of what followed them */
+	HB_CNT_STACKS_ENDED = 24, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
 	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 

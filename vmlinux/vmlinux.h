@@ -111,6 +111,9 @@ struct mm_struct {
 	struct rw_semaphore mmap_lock;
 	unsigned long exec_vm; /* pages mapped executable and not writable */
 	unsigned long start_brk, brk;
+	unsigned long arg_start, arg_end;
+	unsigned long total_vm; /* pages */
+	atomic_long_t pgtables_bytes;
 	mm_context_t context;
 	struct uprobes_state uprobes_state;
 };
@@ -153,6 +156,169 @@ typedef struct {
 /* include/linux/sched/signal.h */
 struct signal_struct {
 	atomic_t live; /* threads that have not begun to exit */
+	int nr_threads;
+	short oom_score_adj;
+	struct mm_struct *oom_mm;
+};
+
+/* include/linux/types.h */
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+/* include/linux/xarray.h, include/linux/idr.h */
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
+struct xarray {
+	void *xa_head;
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+/* include/linux/pid_namespace.h, include/linux/pid.h */
+struct pid_namespace {
+	struct idr idr;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4];
+	struct upid numbers[1];
+};
+
+/* include/linux/uidgid.h, include/linux/cred.h */
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+};
+
+/* include/linux/kernfs.h */
+struct kernfs_node {
+	const char *name;
+	u64 id;
+};
+
+/* include/linux/cgroup-defs.h */
+enum cgroup_subsys_id {
+	memory_cgrp_id = 0, /* whatever it is in the running kernel */
+};
+
+struct cgroup_root;
+struct cgroup {
+	struct kernfs_node *kn;
+	struct cgroup_root *root;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	unsigned int flags;
+	struct cgroup_subsys_state *parent;
+};
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[1];
+	struct cgroup *dfl_cgrp;
+};
+
+/* include/linux/page_counter.h */
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long failcnt;
+	unsigned long watermark;
+	unsigned long max;
+	bool track_failcnt;
+};
+
+/* include/linux/memcontrol.h */
+enum memcg_memory_event {
+	MEMCG_MAX = 0, /* likewise */
+};
+
+struct mem_cgroup {
+	struct cgroup_subsys_state css;
+	struct page_counter memory;
+	struct page_counter memsw; /* v2: the same place is called swap, and counts that */
+	atomic_long_t memory_events[1];
+	bool oom_group;
+	bool oom_lock;
+	int under_oom;
+};
+
+/* include/linux/oom.h */
+enum oom_constraint {
+	CONSTRAINT_NONE,
+};
+
+struct oom_control {
+	void *zonelist;
+	struct mem_cgroup *memcg;
+	unsigned int gfp_mask;
+	int order;
+	unsigned long totalpages;
+	struct task_struct *chosen;
+	long chosen_points;
+	enum oom_constraint constraint;
+};
+
+/* include/trace/events/oom.h */
+struct trace_event_raw_mark_victim {
+	u32 uid;
+};
+
+/* include/linux/percpu_counter.h */
+struct percpu_counter {
+	s64 count;
+	s32 *counters;
+};
+
+/* include/linux/mm_types_task.h, until 6.2 */
+struct mm_rss_stat {
+	atomic_long_t count[4];
+};
+
+struct task_rss_stat {
+	int count[4];
+};
+
+/* mm_struct's counters of pages, before and since 6.2; and what a thread had not yet added to them */
+struct mm_struct___shared {
+	struct mm_rss_stat rss_stat;
+};
+
+struct mm_struct___percpu {
+	struct percpu_counter rss_stat[4];
+};
+
+struct task_struct___cached {
+	struct task_rss_stat rss_stat;
+};
+
+/* include/linux/bpf.h: a map of values per CPU */
+struct bpf_array {
+	void *pptrs[1];
+};
+
+/* include/linux/bpf.h, kernel/bpf/task_iter.c: what a program of an iterator is given */
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
 };
 
 /* include/linux/signal_types.h, include/uapi/asm-generic/signal.h */
@@ -178,12 +344,22 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 	struct task_struct *group_leader;
+	unsigned int flags; /* PF_* */
+	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
+	struct cred *cred;
+	struct css_set *cgroups;
 	int pagefault_disabled;
 	sigset_t blocked;
 	unsigned long sas_ss_sp; /* sigaltstack */
 	unsigned long sas_ss_size;
 	u64 start_boottime;
 	char comm[16];
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task; /* NULL: that was all */
 };
 
 #pragma clang attribute pop

@@ -79,6 +79,9 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_FAULTS_FULL] = { "pages_full", LOSS_LOST,
 		"sampled pages not counted: the table of pages was full; raise --max-faults" },
 	[HB_CNT_FAULTS_IN] = { "pages_in", LOSS_FILL, "sampled pages put into their table" },
+	[HB_CNT_OOM_DROPPED] = { "oom_events", LOSS_DROPPED,
+		"OOM kills, or what followed them, not heard of: their ring was full; the reader needs more CPU "
+		"time" },
 	[LOSS_MAP_EVENTS] = { "mapping_events", LOSS_DROPPED,
 		"new mappings not heard of: the ring of mappings was full; frames there stay "
 		"without a name" },

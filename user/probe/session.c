@@ -84,6 +84,7 @@ static int choose_programs(struct session *session)
 	bpf_map__set_autocreate(bpf->maps.hb_deep, session->storage);
 	bpf_map__set_autocreate(bpf->maps.hb_vm_calls, session->storage);
 	pagehooks_choose(bpf->obj, session->page_rung, session->huge_rung);
+	oomhooks_choose(bpf->obj, session->options.oom, session->oom_rung);
 	return vmhooks_choose(bpf->obj, session->vm_rung);
 }
 
@@ -145,6 +146,7 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf->rodata->hb_no_storage = !session->storage;
 	bpf->rodata->hb_unwind = !session->pointers_why;
 	bpf->rodata->hb_frames_max = options->max_frames;
+	bpf->rodata->hb_cpus = (uint32_t)libbpf_num_possible_cpus();
 	bpf_map__set_max_entries(bpf->maps.hb_live, session->rung == RUNG_END ? 1 : options->max_blocks);
 	bpf_map__set_max_entries(bpf->maps.hb_sites, session->rung == RUNG_END ? 1 : options->max_sites);
 	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
@@ -160,7 +162,6 @@ static void set_knobs(struct session *session, const struct session_options *opt
 		bpf_map__set_max_entries(bpf->maps.hb_pages, chunks * 256);
 	if (!session->storage)
 		allocate_ahead(bpf);
-	session->options = *options;
 }
 
 #define OF_FUNCTIONS (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT) /* sources that probe functions */
@@ -255,6 +256,30 @@ static int choose_page_rung(struct session *session, const struct session_option
 	return -EOPNOTSUPP;
 }
 
+/* How OOM kills are explained, if they are to be seen. */
+static int choose_oom_rung(struct session *session, const struct session_options *options, char *why, size_t size)
+{
+	struct feature rungs[OOM_RUNG_END];
+
+	session->oom_rung = OOM_RUNG_END;
+	if (!options->oom)
+		return 0;
+	if (!oomhooks_works()) {
+		snprintf(why, size, "OOM kills cannot be seen here: this kernel has no tracepoint mark_victim");
+		return -EOPNOTSUPP;
+	}
+	oomhooks_probe(rungs);
+	for (int i = OOM_RUNG_END - 1; i >= 0; i--) {
+		if (rungs[i].works && (options->oom_rung == OOM_RUNG_END || options->oom_rung == (enum oom_rung)i))
+			session->oom_rung = (enum oom_rung)i;
+	}
+	if (options->oom_rung == OOM_RUNG_END || options->oom_rung == session->oom_rung)
+		return 0;
+	snprintf(why, size, "OOM kills cannot be explained by %s here (%s)", oomhooks_name(options->oom_rung),
+		 rungs[options->oom_rung].why);
+	return -EOPNOTSUPP;
+}
+
 /* The programs, with the unwinder or without it: the same maps and programs by name. */
 static struct heldby_bpf *open_programs(bool pointers_only)
 {
@@ -317,6 +342,26 @@ static int attach_hooks(struct session *session, char *why, size_t size)
 	return 0;
 }
 
+static int received_oom(void *ctx, void *data, size_t bytes)
+{
+	struct session *session = ctx;
+
+	session->each_oom(session->each_oom_ctx, data, bytes);
+	return 0;
+}
+
+/* What is needed at a kill is there from the start: when it comes there is no memory. */
+static int open_oom(struct session *session)
+{
+	if (!session->options.oom)
+		return 0;
+	session->oom_ring = ring_buffer__new(bpf_map__fd(session->bpf->maps.hb_oom_ring), received_oom, session, NULL);
+	if (!session->oom_ring)
+		return -errno;
+	session->oom_walk = oomhooks_walk_new(session->bpf->obj, session->options.max_processes);
+	return session->oom_walk ? 0 : -errno;
+}
+
 static int open_rings(struct session *session)
 {
 	session->ring = ring_buffer__new(bpf_map__fd(session->bpf->maps.hb_ring), received, session, NULL);
@@ -340,12 +385,15 @@ int session_open(struct session **out, const struct session_options *options, ch
 		err = -EOPNOTSUPP;
 		goto fail;
 	}
+	session->options = *options;
 	session->sources = options->sources;
 	err = choose_rung(session, options, why, size);
 	if (!err)
 		err = choose_vm_rung(session, options, why, size);
 	if (!err)
 		err = choose_page_rung(session, options, why, size);
+	if (!err)
+		err = choose_oom_rung(session, options, why, size);
 	if (err)
 		goto fail;
 	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
@@ -376,6 +424,11 @@ int session_open(struct session **out, const struct session_options *options, ch
 		goto fail;
 	}
 	err = open_rings(session);
+	if (!err)
+		err = open_oom(session);
+	if (!err && options->oom)
+		err = oomhooks_attach(session->bpf->obj, session->oom_rung, session->oom_hooks,
+				      &session->oom_hooks_count);
 	if (err)
 		goto fail;
 	*out = session;
@@ -395,6 +448,10 @@ void session_close(struct session *session)
 		close(session->vm_hooks[i]);
 	for (size_t i = 0; i < session->page_hooks_count; i++)
 		bpf_link__destroy(session->page_hooks[i]);
+	for (size_t i = 0; i < session->oom_hooks_count; i++)
+		bpf_link__destroy(session->oom_hooks[i]);
+	oomhooks_walk_free(session->oom_walk);
+	ring_buffer__free(session->oom_ring);
 	ring_buffer__free(session->ring);
 	heldby_bpf__destroy(session->bpf);
 	free(session);
@@ -435,6 +492,11 @@ enum page_rung session_page_rung(const struct session *session)
 enum huge_rung session_huge_rung(const struct session *session)
 {
 	return session->huge_rung;
+}
+
+enum oom_rung session_oom_rung(const struct session *session)
+{
+	return session->oom_rung;
 }
 
 uint64_t session_seed(const struct session *session)
@@ -478,4 +540,25 @@ int session_events(struct session *session, void (*each)(void *ctx, const void *
 	session->each = each;
 	session->each_ctx = ctx;
 	return ring_buffer__consume(session->ring);
+}
+
+int session_oom_fd(const struct session *session)
+{
+	return session->oom_ring ? ring_buffer__epoll_fd(session->oom_ring) : -1;
+}
+
+int session_oom_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx)
+{
+	session->each_oom = each;
+	session->each_oom_ctx = ctx;
+	return session->oom_ring ? ring_buffer__consume(session->oom_ring) : 0;
+}
+
+int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_oom_task **tasks, size_t *count)
+{
+	*count = 0;
+	if (!session->oom_walk)
+		return -EOPNOTSUPP;
+	session->bpf->bss->hb_oom_domain = domain;
+	return oomhooks_walk(session->oom_walk, tasks, count);
 }

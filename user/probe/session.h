@@ -16,6 +16,7 @@
 #include "../model/loss.h"
 #include "allocators.h"
 #include "features.h"
+#include "oomhooks.h"
 #include "pagehooks.h"
 #include "vmhooks.h"
 
@@ -34,6 +35,8 @@ struct session_options {
 	enum rung rung;      /* RUNG_END: the best */
 	enum vm_rung vm_rung; /* VM_RUNG_END: the best */
 	enum page_rung page_rung; /* PAGES_RUNG_END: the best; huge pages are seen by the same, if they can */
+	bool oom;            /* OOM kills are seen */
+	enum oom_rung oom_rung; /* OOM_RUNG_END: the best */
 };
 
 struct session;
@@ -58,6 +61,8 @@ bool session_everything(const struct session *session);
 /* Where page faults are seen; PAGES_RUNG_END: they are not. And those of huge pages. */
 enum page_rung session_page_rung(const struct session *session);
 enum huge_rung session_huge_rung(const struct session *session);
+/* How an OOM kill's own description is found; OOM_RUNG_END: it is not. */
+enum oom_rung session_oom_rung(const struct session *session);
 bool session_sleepable(const struct session *session);
 /* Why stacks are walked by frame pointers only; NULL: by unwind rows. */
 const char *session_pointers_why(const struct session *session);
@@ -81,6 +86,15 @@ void session_untrace(struct session *session, uint32_t tgid);
 /* Descriptor that polls readable when events wait, and their delivery in order: a struct hb_ev_*. */
 int session_event_fd(const struct session *session);
 int session_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx);
+
+/* The same for OOM kills, where they are seen: struct hb_ev_oom, and the beginning of a struct hb_ev_oom_after. */
+int session_oom_fd(const struct session *session);
+int session_oom_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx);
+/*
+ * The processes of the cgroup @domain (id) and below, or (0) all; as oomhooks_walk() gives them. -EOPNOTSUPP: OOM
+ * kills are not seen.
+ */
+int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_oom_task **tasks, size_t *count);
 
 /* Every site, in a malloc'ed array (totals only, nothing walked). 0 or negative errno. */
 int session_sites(struct session *session, struct board_site **sites, size_t *count);

@@ -16,6 +16,11 @@ struct session {
 	size_t page_hooks_count;
 	enum page_rung page_rung; /* PAGES_RUNG_END: page faults are not looked at */
 	enum huge_rung huge_rung;
+	struct bpf_link *oom_hooks[OOMHOOKS_MAX];
+	size_t oom_hooks_count;
+	enum oom_rung oom_rung; /* OOM_RUNG_END: no oom_control is found */
+	struct oomhooks_walk *oom_walk; /* NULL, as the next: OOM kills are not seen */
+	struct ring_buffer *oom_ring;
 	uint64_t seed;
 	struct ring_buffer *ring;
 	struct session_options options;
@@ -29,6 +34,8 @@ struct session {
 	} purged; /* rows removed by session_purge() */
 	void (*each)(void *ctx, const void *event, size_t bytes);
 	void *each_ctx;
+	void (*each_oom)(void *ctx, const void *event, size_t bytes);
+	void *each_oom_ctx;
 };
 
 #endif
