@@ -7,6 +7,7 @@
 static const struct command commands[] = {
 	{ "run", "trace a command from its first instruction to its end", cmd_run },
 	{ "top", "who holds the memory of running processes, live", cmd_top },
+	{ "oom", "wait for OOM kills, and tell who held the memory", cmd_oom },
 	{ "doctor", "what this kernel and these processes allow", cmd_doctor },
 	{ "symbolize", "names for the frames of saved JSON documents", cmd_symbolize },
 };

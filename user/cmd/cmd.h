@@ -20,6 +20,7 @@ void command_list(void);
 
 int cmd_top(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_oom(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_symbolize(int argc, char **argv);
 

@@ -16,14 +16,17 @@
 #define RUN       (1u << OPTIONS_RUN)
 #define DOCTOR    (1u << OPTIONS_DOCTOR)
 #define SYMBOLIZE (1u << OPTIONS_SYMBOLIZE)
+#define OOM       (1u << OPTIONS_OOM)
 #define TRACE     (TOP | RUN)
-#define ALL       (TRACE | DOCTOR | SYMBOLIZE)
+#define LISTEN    (TRACE | OOM)
+#define ALL       (LISTEN | DOCTOR | SYMBOLIZE)
 
 enum option_id {
 	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
 	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
 	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG, OPT_MMAP_RUNG, OPT_PAGES_RUNG,
-	OPT_DEBUG_DIR, OPT_MAX_FAULTS,
+	OPT_DEBUG_DIR, OPT_MAX_FAULTS, OPT_REPORTS, OPT_MAX_REPORTS, OPT_MAX_REPORT_BYTES, OPT_COUNT, OPT_HOST_ROOT,
+	OPT_OOM_RUNG, OPT_NO_JOURNAL,
 };
 
 struct option_row {
@@ -42,41 +45,50 @@ static const struct option_row rows[] = {
 	{ "malloc", OPT_MALLOC, "exact", TRACE, "trace every call (the only way in this version)" },
 	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
 	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
-	{ "top", OPT_TOP, "N", TRACE, "rows shown, 0 for all (default: 20)" },
+	{ "top", OPT_TOP, "N", LISTEN, "rows shown, 0 for all (default: 20)" },
 	{ "min-size", OPT_MIN_SIZE, "BYTES", TRACE, "leave out smaller blocks" },
 	{ "older", OPT_OLDER, "SECONDS", TRACE, "leave out younger blocks" },
-	{ "json", OPT_JSON, NULL, TRACE, "one JSON document per line instead of text" },
+	{ "json", OPT_JSON, NULL, LISTEN, "one JSON document per line instead of text" },
 	{ "output", 'o', "FORMAT:FILE", TRACE, "also write text, json or folded to FILE (- is stdout)" },
+	{ "reports", OPT_REPORTS, "DIR", OOM, "also write each postmortem to DIR, as .json and .folded" },
+	{ "max-reports", OPT_MAX_REPORTS, "N", OOM, "kept there, the oldest go (default: 1000)" },
+	{ "max-report-bytes", OPT_MAX_REPORT_BYTES, "BYTES", OOM, "of all of them together (default: 256M)" },
+	{ "count", OPT_COUNT, "N", OOM, "end after so many kills" },
+	{ "no-journal", OPT_NO_JOURNAL, NULL, OOM, "no entries in the journal" },
+	{ "host-root", OPT_HOST_ROOT, "DIR", OOM,
+	  "where the node's / is mounted: the containers' names are read there (default: /)" },
+	{ "oom-rung", OPT_OOM_RUNG, "NAME", OOM,
+	  "find the kernel's description of a kill by kprobe, fentry or stack (default: the best that works)" },
 	{ "max-blocks", OPT_MAX_BLOCKS, "N", TRACE,
 	  "live blocks at once (default: 4194304; 16 bytes each, and 100 when used)" },
 	{ "max-sites", OPT_MAX_SITES, "N", TRACE, "sites at once (default: 65536)" },
-	{ "max-stacks", OPT_MAX_STACKS, "N", TRACE, "stacks at once (default: 32768; 1 KiB each when used)" },
-	{ "max-processes", OPT_MAX_PROCESSES, "N", TRACE, "traced processes at once (default: 16384)" },
-	{ "max-events", OPT_MAX_EVENTS, "N", TRACE,
+	{ "max-stacks", OPT_MAX_STACKS, "N", LISTEN, "stacks at once (default: 32768; 1 KiB each when used)" },
+	{ "max-processes", OPT_MAX_PROCESSES, "N", LISTEN, "traced processes at once (default: 16384)" },
+	{ "max-events", OPT_MAX_EVENTS, "N", LISTEN,
 	  "forks, execs and exits waiting to be read (default: 8192; 80 bytes each)" },
-	{ "max-frames", OPT_MAX_FRAMES, "N", TRACE, "frames kept of a stack, up to 510 (default: 127)" },
-	{ "max-faults", OPT_MAX_FAULTS, "N", TRACE,
+	{ "max-frames", OPT_MAX_FRAMES, "N", LISTEN, "frames kept of a stack, up to 510 (default: 127)" },
+	{ "max-faults", OPT_MAX_FAULTS, "N", LISTEN,
 	  "sampled pages at once (default: 262144; 100 bytes each when used)" },
-	{ "unwind", OPT_UNWIND, "HOW", TRACE | DOCTOR,
+	{ "unwind", OPT_UNWIND, "HOW", LISTEN | DOCTOR,
 	  "eh_frame, or frame-pointers alone (default: eh_frame where the kernel can)" },
-	{ "unwind-memory", OPT_UNWIND_MEMORY, "BYTES", TRACE,
+	{ "unwind-memory", OPT_UNWIND_MEMORY, "BYTES", LISTEN,
 	  "for the unwind rows of all files (default: 16M); the least used go when it is full" },
 	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR,
 	  "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
 	{ "mmap-rung", OPT_MMAP_RUNG, "NAME", TRACE,
 	  "watch mappings by tracepoint, kprobe or fentry (default: the best that works)" },
-	{ "pages-rung", OPT_PAGES_RUNG, "NAME", TRACE,
+	{ "pages-rung", OPT_PAGES_RUNG, "NAME", LISTEN,
 	  "look at page faults by raw_tracepoint or kprobe (default: the best that works)" },
 	{ "debug-dir", OPT_DEBUG_DIR, "DIR", SYMBOLIZE,
 	  "look for debug files there first, as DIR/.build-id/ab/cdef.debug; may be given more than once" },
-	{ "no-color", OPT_NO_COLOR, NULL, TRACE | DOCTOR, "plain text" },
+	{ "no-color", OPT_NO_COLOR, NULL, LISTEN | DOCTOR, "plain text" },
 	{ "verbose", 'v', NULL, ALL, "say more; twice: all" },
 	{ "quiet", 'q', NULL, ALL, "say less" },
 	{ "help", 'h', NULL, ALL, "this text" },
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const char *const command_names[] = { "top", "run", "doctor", "symbolize" };
+static const char *const command_names[] = { "top", "run", "doctor", "symbolize", "oom" };
 static const char *const usages[] = {
 	"heldby top [-p PID[,PID...]] [OPTIONS] [INTERVAL [COUNT]]\n"
 	"Who holds the memory of running processes, every INTERVAL seconds (default 5). Without -p: of all processes\n"
@@ -89,6 +101,8 @@ static const char *const usages[] = {
 	"Copy the JSON documents of FILE, or of stdin, to stdout, and give names to frames that lack them: of the\n"
 	"files that they lie in, wherever those or their debug files are now. A file counts if its build-id is the\n"
 	"saved one. DEBUGINFOD_URLS names servers to ask for what is not here.",
+	"heldby oom [OPTIONS]\n"
+	"Wait for OOM kills, and tell of each: who was killed, whose limit it was, and what held the memory.",
 };
 
 void options_help(enum options_for command)
@@ -223,6 +237,7 @@ static int parse_option(struct options *options, enum options_for command, int i
 	static const char *const unwinders[] = { "eh_frame", "frame-pointers", NULL };
 	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
 	static const char *const vm_rungs[] = { "tracepoint", "kprobe", "fentry", NULL };
+	static const char *const oom_rungs[] = { "kprobe", "fentry", "stack", NULL };
 	static const char *const page_rungs[] = { "raw_tracepoint", "kprobe", NULL };
 	uint64_t number = 0;
 	int word = 0, err = 0;
@@ -306,6 +321,29 @@ static int parse_option(struct options *options, enum options_for command, int i
 	case OPT_PAGES_RUNG:
 		err = parse_word(&word, page_rungs, command, "pages-rung", text, "raw_tracepoint or kprobe is wanted");
 		options->page_rung = word;
+		break;
+	case OPT_REPORTS:
+		options->reports = text;
+		break;
+	case OPT_MAX_REPORTS:
+		err = parse_rows(&options->max_reports, command, "max-reports", text);
+		break;
+	case OPT_MAX_REPORT_BYTES:
+		if (parse_bytes(text, &options->max_report_bytes))
+			err = usage(command, "max-report-bytes", text, "bytes are wanted, as 64M");
+		break;
+	case OPT_COUNT:
+		err = parse_number(&options->count, command, "count", text);
+		break;
+	case OPT_NO_JOURNAL:
+		options->no_journal = true;
+		break;
+	case OPT_HOST_ROOT:
+		options->host_root = text;
+		break;
+	case OPT_OOM_RUNG:
+		err = parse_word(&word, oom_rungs, command, "oom-rung", text, "kprobe, fentry or stack is wanted");
+		options->oom_rung = word;
 		break;
 	case OPT_DEBUG_DIR:
 		err = parse_debug_dir(options, command, text);
@@ -397,6 +435,10 @@ static enum options_result parse_words(struct options *options, enum options_for
 			return bad_usage(command, "one word too many:", words[1]);
 		options->file = count && strcmp(words[0], "-") ? words[0] : NULL;
 		return OPTIONS_GO;
+	case OPTIONS_OOM:
+		options->everything = options->oom = true;
+		options->optional_sources = options->sources = 1u << HB_SRC_PAGES;
+		break;
 	case OPTIONS_DOCTOR:
 		break;
 	}
@@ -423,6 +465,10 @@ static void set_defaults(struct options *options)
 		.rung = RUNG_END,
 		.vm_rung = VM_RUNG_END,
 		.page_rung = PAGES_RUNG_END,
+		.oom_rung = OOM_RUNG_END,
+		.host_root = "/",
+		.max_reports = 1000,
+		.max_report_bytes = 256u << 20,
 	};
 }
 

@@ -10,6 +10,7 @@
 
 #include "../model/board.h"
 #include "../probe/features.h"
+#include "../probe/oomhooks.h"
 #include "../probe/pagehooks.h"
 #include "../probe/vmhooks.h"
 #include "../symbol/resolve.h"
@@ -40,14 +41,21 @@ struct options {
 	uint32_t max_blocks, max_sites, max_stacks, max_processes, max_events;
 	uint32_t max_frames; /* of a stack */
 	uint32_t max_faults; /* sampled pages */
-	bool everything;     /* top without a target: the whole host */
+	bool everything;     /* top without a target, oom: the whole host */
+	bool oom;            /* OOM kills are listened for */
 	bool pointers_only;  /* --unwind frame-pointers */
 	uint64_t unwind_bytes; /* for unwind rows */
 	enum rung rung;      /* --rung, RUNG_END: the best */
 	enum vm_rung vm_rung; /* --mmap-rung, VM_RUNG_END: the best */
 	enum page_rung page_rung; /* --pages-rung, PAGES_RUNG_END: the best */
+	enum oom_rung oom_rung; /* --oom-rung, OOM_RUNG_END: the best */
 	double interval_s;
-	uint64_t count;      /* reports; 0: until ended */
+	uint64_t count;      /* reports, or kills; 0: until ended */
+	const char *reports; /* oom: a folder, or NULL */
+	uint32_t max_reports;
+	uint64_t max_report_bytes;
+	bool no_journal;
+	const char *host_root;
 	const char *debug_dirs[RESOLVE_DIRS_MAX];
 	size_t debug_dirs_count;
 	const char *file;    /* symbolize: NULL is stdin */
@@ -55,7 +63,7 @@ struct options {
 };
 
 /* Which of the options a command takes. */
-enum options_for { OPTIONS_TOP, OPTIONS_RUN, OPTIONS_DOCTOR, OPTIONS_SYMBOLIZE };
+enum options_for { OPTIONS_TOP, OPTIONS_RUN, OPTIONS_DOCTOR, OPTIONS_SYMBOLIZE, OPTIONS_OOM };
 
 enum options_result {
 	OPTIONS_GO,    /* go on */

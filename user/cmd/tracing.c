@@ -104,6 +104,8 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		.rung = options->rung,
 		.vm_rung = options->vm_rung,
 		.page_rung = options->page_rung,
+		.oom = options->oom,
+		.oom_rung = options->oom_rung,
 	};
 	char why[256];
 	int err;

@@ -76,6 +76,43 @@ bool oomhooks_works(void)
 	return works;
 }
 
+/* "___GFP_DMA_BIT" for "__GFP_DMA" */
+static bool names_bit(const char *enumerator, const char *bit)
+{
+	size_t length = strlen(bit);
+
+	return enumerator[0] == '_' && !strncmp(enumerator + 1, bit, length) &&
+	       !strcmp(enumerator + 1 + length, "_BIT");
+}
+
+bool oomhooks_gfp_bits(uint32_t bit_of[GFP_NAMED_BITS])
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool found = false;
+
+	for (unsigned int i = 0; i < GFP_NAMED_BITS; i++)
+		bit_of[i] = 32;
+	for (uint32_t id = 1; btf && !found && id < btf__type_cnt(btf); id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
+
+		if (!btf_is_enum(type))
+			continue;
+		for (uint16_t j = 0; j < btf_vlen(type); j++) {
+			const char *name = btf__name_by_offset(btf, btf_enum(type)[j].name_off);
+
+			if (strncmp(name, "___GFP_", 7))
+				break; /* not that one */
+			found = true;
+			for (unsigned int i = 0; i < GFP_NAMED_BITS; i++) {
+				if (names_bit(name, gfp_bit_name(i)))
+					bit_of[i] = (uint32_t)btf_enum(type)[j].val;
+			}
+		}
+	}
+	btf__free(btf);
+	return found;
+}
+
 static void refuse(struct feature *feature, const char *what, int err)
 {
 	feature->works = false;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "../../bpf/record.h"
+#include "../model/gfp.h"
 #include "features.h"
 
 struct bpf_object;
@@ -25,6 +26,12 @@ enum oom_rung {
 
 /* The rungs, best first, each tried once on out_of_memory with a program that does nothing. */
 void oomhooks_probe(struct feature rungs[OOM_RUNG_END]);
+
+/*
+ * Where this kernel has the bits of a gfp mask that model/gfp.h names, from its types; they moved in 6.10. false:
+ * it does not tell, and they are where they were before. A bit that it lacks is 32.
+ */
+bool oomhooks_gfp_bits(uint32_t bit_of[GFP_NAMED_BITS]);
 
 /* Whether kills can be seen here at all; the tracepoint is as old as what we need else. */
 bool oomhooks_works(void);

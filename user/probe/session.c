@@ -249,7 +249,7 @@ static int choose_page_rung(struct session *session, const struct session_option
 	if (session->page_rung != PAGES_RUNG_END)
 		return 0;
 	session->sources &= ~(1u << HB_SRC_PAGES);
-	if (session->sources && (options->optional_sources & 1u << HB_SRC_PAGES))
+	if ((session->sources || options->oom) && (options->optional_sources & 1u << HB_SRC_PAGES))
 		return 0;
 	snprintf(why, size, "page faults cannot be looked at here (%s); leave pages out of --sources, or see "
 		 "'heldby doctor'", pages[options->page_rung == PAGES_RUNG_END ? 0 : options->page_rung].why);

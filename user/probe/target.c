@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "../remote/jitfiles.h"
 #include "../remote/maps.h"
@@ -253,6 +254,7 @@ static void ended(struct target *target, struct process *process)
 	if (process->exited)
 		return;
 	process->exited = true;
+	process->ended_ns = clock_mono_ns();
 	target->unread += process->refused; /* it is too late now */
 	detach_own(process);
 	if (process->gen) {

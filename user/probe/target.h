@@ -77,6 +77,20 @@ const struct board *target_board(const struct target *target);
  */
 int target_processes(struct target *target, struct process_info **processes, size_t *count);
 
+/*
+ * What the process image @gen holds, by the records of its page faults alone: those of pages that were found to be
+ * gone at the last reading are not among them, and of no process anything is read. Where they add up to more than
+ * @resident_bytes of anonymous and shared memory they are scaled down to it.
+ */
+struct target_held {
+	struct board_row *rows; /* malloc'ed: free() it. By bytes; without frames */
+	size_t count;
+	uint64_t bytes;         /* of all rows */
+	bool scaled;
+};
+/* 0, -ENOENT (the image is not known, or pages are not looked at), or another negative errno. */
+int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, struct target_held *held);
+
 /* How the board asks for frames and containers. Frames live until the next target_read(). */
 struct board_names target_names(struct target *target);
 

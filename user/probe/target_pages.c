@@ -18,6 +18,7 @@
 #include "target_private.h"
 
 #define FORKS_MAX 16 /* generations up which pages are inherited */
+#define ENDED_KEEP_NS 3000000000u /* so long the records of what has ended are kept */
 #define FRESH_NS  1000000000u /* a record so young may be of a page that is not there yet */
 
 /* One reading of the kernel's records. */
@@ -74,7 +75,13 @@ static void mark_needed(struct target *target)
 	}
 }
 
-/* Take away the records of images that have ended and that nobody inherited from. */
+/* It has ended, for long enough that nobody asks what it held, and nobody inherited from it. */
+static bool is_over(const struct reading *reading, const struct process *process)
+{
+	return process->exited && !process->needed && reading->began_ns > process->ended_ns + ENDED_KEEP_NS;
+}
+
+/* Take away the records of images that are over. */
 static void sweep(struct reading *reading)
 {
 	const struct process *process = NULL;
@@ -86,10 +93,10 @@ static void sweep(struct reading *reading)
 		if (key->gen != gen) {
 			gen = key->gen;
 			process = target_process(reading->target, gen);
-			if (!process || (process->exited && !process->needed))
+			if (!process || is_over(reading, process))
 				session_forget_rate(reading->target->session, gen);
 		}
-		if (!process || (process->exited && !process->needed))
+		if (!process || is_over(reading, process))
 			session_drop_fault(reading->target->session, key);
 	}
 }
@@ -293,7 +300,6 @@ static void set_rate(const struct reading *reading, const struct process *proces
 	struct hb_rate rate = { .shift = process->page_shift };
 	struct session_fault *own;
 	size_t own_count = records_of(reading, process->gen, &own);
-	bool drop = reading->crowded || own_count > HB_RATE_RECORDS / 2;
 
 	for (size_t i = 0; i < own_count; i++) {
 		if (own[i].key.order || hb_page_kept(own[i].key.page, reading->seed, process->page_shift))
@@ -301,7 +307,8 @@ static void set_rate(const struct reading *reading, const struct process *proces
 		else
 			session_drop_fault(session, &own[i].key);
 	}
-	for (size_t i = 0; drop && i < count; i++) {
+	/* What is there no more is forgotten: when the process is killed the records say what it holds. */
+	for (size_t i = 0; i < count; i++) {
 		const struct page_record *record = &records[i];
 		struct hb_fault_key key = { .page = record->page, .gen = record->gen, .order = record->order };
 
@@ -347,14 +354,22 @@ static int read_process(const struct reading *reading, struct process *process)
 	return err;
 }
 
+/* How densely each image is sampled. */
+static void read_shifts(struct target *target)
+{
+	struct process *process;
+
+	for (process = target->newest; process; process = process->older)
+		process->page_shift = (uint8_t)session_shift(target->session, process->gen);
+}
+
 static void read_all(struct reading *reading)
 {
 	struct target *target = reading->target;
 	struct process *process;
 	int err;
 
-	for (process = target->newest; process; process = process->older)
-		process->page_shift = (uint8_t)session_shift(target->session, process->gen);
+	read_shifts(target);
 	for (process = target->newest; process; process = process->older) {
 		if (process->exited || !process->gen)
 			continue;
@@ -421,6 +436,72 @@ int target_pages_sites(struct target *target, struct board_site **sites, size_t 
 			};
 		}
 	}
+	return 0;
+}
+
+/* As if all of it were there: nobody may look at a process that is being killed. */
+static int sites_unseen(const struct reading *reading, const struct process *process, struct page_site **sites,
+			size_t *count)
+{
+	__cleanup(freep) struct page_record *records = NULL;
+	size_t n;
+	int err = collect(reading, process, &records, &n);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < n; i++)
+		records[i].resident = (uint16_t)(1u << records[i].order);
+	merge_alike(reading->target, records, n);
+	return pages_estimate(records, n, reading->page_bytes, sites, count);
+}
+
+static int by_bytes(const void *left, const void *right)
+{
+	const struct page_site *a = left, *b = right;
+
+	return (a->bytes < b->bytes) - (a->bytes > b->bytes);
+}
+
+int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, struct target_held *held)
+{
+	struct reading reading = { .target = target, .began_ns = clock_mono_ns() };
+	__cleanup(freep) struct page_site *sites = NULL;
+	struct process *process = target_process(target, gen);
+	uint64_t sum = 0;
+	int err;
+
+	*held = (struct target_held){ 0 };
+	if (!process || session_page_rung(target->session) == PAGES_RUNG_END)
+		return -ENOENT;
+	reading.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	reading.seed = session_seed(target->session);
+	err = session_faults(target->session, &reading.faults, &reading.count);
+	if (err)
+		return err;
+	qsort(reading.faults, reading.count, sizeof(*reading.faults), by_gen);
+	read_shifts(target);
+	err = sites_unseen(&reading, process, &sites, &held->count);
+	free(reading.faults);
+	held->rows = err ? NULL : calloc(held->count + 1, sizeof(*held->rows));
+	if (!held->rows) {
+		held->count = 0;
+		return err ? err : -ENOMEM;
+	}
+	qsort(sites, held->count, sizeof(*sites), by_bytes);
+	for (size_t i = 0; i < held->count; i++)
+		sum += sites[i].bytes;
+	held->scaled = sum > resident_bytes;
+	for (size_t i = 0; i < held->count; i++) {
+		double share = held->scaled ? (double)resident_bytes / (double)sum : 1;
+		double error = (double)sites[i].error_bytes * share;
+
+		held->rows[i] = (struct board_row){
+			.rank = (unsigned int)i + 1, .gen = gen, .source = HB_SRC_PAGES, .stack = sites[i].stack,
+			.outstanding_bytes = (uint64_t)((double)sites[i].bytes * share),
+			.outstanding_count = sites[i].sampled_count, .error_square = error * error,
+		};
+	}
+	held->bytes = held->scaled ? resident_bytes : sum;
 	return 0;
 }
 

@@ -58,6 +58,7 @@ struct process {
 	const char **allocators; /* names for process_info */
 	uint32_t parent_gen;   /* whom it was forked from, and has had no exec since; 0: nobody that we know */
 	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
+	uint64_t ended_ns;     /* when we heard of its end, CLOCK_MONOTONIC */
 	uint8_t page_shift;    /* its pages are sampled one in 1 << page_shift */
 	bool needed;           /* its page records, by those forked from it */
 	bool undescribed;      /* what /proc says of it was not looked at yet */

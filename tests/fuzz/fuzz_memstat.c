@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Any bytes as memory.stat of both versions, and as meminfo. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../user/remote/memstat.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1);
+	struct memstat first, second;
+	struct memstat_host host;
+
+	if (!text)
+		abort();
+	memcpy(text, data, size);
+	text[size] = '\0';
+	memset(&first, 0xff, sizeof(first));
+	second = first;
+	memstat_parse(&first, true, text);
+	if (first.usage_bytes != MEMSTAT_UNKNOWN || first.kernel_bytes != MEMSTAT_UNKNOWN ||
+	    first.sock_bytes != MEMSTAT_UNKNOWN)
+		abort();
+	memstat_parse(&second, false, text);
+	if (second.usage_bytes != MEMSTAT_UNKNOWN)
+		abort();
+	/* What is known once stays. */
+	first = second;
+	memstat_parse(&second, false, text);
+	if (memcmp(&first, &second, sizeof(first)))
+		abort();
+	memstat_parse_host(&host, text);
+	if ((host.total_bytes != MEMSTAT_UNKNOWN && host.total_bytes % 1024) ||
+	    (host.swap_free_bytes != MEMSTAT_UNKNOWN && host.swap_free_bytes % 1024))
+		abort();
+	free(text);
+	return 0;
+}

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "incident.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../model/gfp.h"
+#include "../remote/procfs.h"
+
+#define PATH_BYTES   4096
+#define FRAMES_MAX   512 /* of the trigger: the kernel's and its own */
+#define TEN_MINUTES_NS 600000000000u
+
+struct incident {
+	struct capture *capture;
+	struct target_held held;
+	struct postmortem pm;
+	char comm[HB_COMM_LEN + 1], by_comm[HB_COMM_LEN + 1];
+	char task_comms[CAPTURE_TASKS_MAX][HB_COMM_LEN + 1];
+	struct postmortem_task tasks[CAPTURE_TASKS_MAX];
+	struct postmortem_sample history[CAPTURE_SAMPLES_MAX];
+	char cmdline[HB_OOM_COMMAND_LEN + 1];
+	char *paths[HB_OOM_LEVELS];
+	char gfp[GFP_TEXT_BYTES];
+	struct container_info container, domain_container;
+	struct frame frames[FRAMES_MAX];
+	const char *loss_names[2];
+	uint64_t loss_counts[2];
+};
+
+int incidents_init(struct incidents *incidents, struct target *target, const char *host_root, size_t holders_max)
+{
+	struct utsname system;
+
+	*incidents = (struct incidents){ .target = target, .holders_max = holders_max };
+	incidents->containers = container_names_new(host_root, 0);
+	if (!incidents->containers)
+		log_warning("%s: %s; containers have ids and no names", host_root, strerror(errno));
+	if (kallsyms_load(&incidents->kernel, KALLSYMS_PATH, KALLSYMS_NOTES))
+		log_debug("%s", incidents->kernel.why);
+	incidents->has_gfp_bits = oomhooks_gfp_bits(incidents->gfp_bits);
+	gethostname(incidents->host, sizeof(incidents->host) - 1);
+	if (!uname(&system))
+		snprintf(incidents->release, sizeof(incidents->release), "%s", system.release);
+	if (incidents->containers)
+		container_names_scan(incidents->containers);
+	return 0;
+}
+
+void incidents_release(struct incidents *incidents)
+{
+	container_names_free(incidents->containers);
+	kallsyms_release(&incidents->kernel);
+}
+
+void incidents_look_around(struct incidents *incidents)
+{
+	__cleanup(freep) struct process_info *processes = NULL;
+	uint64_t now_ns = clock_mono_ns();
+	size_t count;
+
+	if (!incidents->containers || target_processes(incidents->target, &processes, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (processes[i].cgroup)
+			container_names_find(incidents->containers, processes[i].cgroup, now_ns);
+	}
+}
+
+static uint64_t known(uint64_t pages, uint64_t page_bytes)
+{
+	return pages == HB_OOM_UNKNOWN || pages > UINT64_MAX / page_bytes ? POSTMORTEM_UNKNOWN : pages * page_bytes;
+}
+
+/* @from is not terminated. */
+static void copy_comm(char out[HB_COMM_LEN + 1], const char from[HB_COMM_LEN])
+{
+	memcpy(out, from, HB_COMM_LEN);
+	out[HB_COMM_LEN] = '\0';
+}
+
+/* The container of @path into @info, which is returned; NULL: none. */
+static const struct container_info *container_of(struct incidents *incidents, const char *path,
+						 struct container_info *info)
+{
+	const struct container_info *found;
+
+	if (!incidents->containers || !path)
+		return NULL;
+	found = container_names_find(incidents->containers, path, clock_mono_ns());
+	if (!found)
+		return NULL;
+	*info = *found;
+	return info;
+}
+
+/* Words instead of 0 bytes. */
+static void tell_command(struct incident *incident)
+{
+	const struct capture *capture = incident->capture;
+	size_t bytes = capture->command_bytes;
+
+	while (bytes && !capture->command[bytes - 1])
+		bytes--;
+	if (!bytes)
+		return;
+	for (size_t i = 0; i < bytes; i++)
+		incident->cmdline[i] = capture->command[i] ? capture->command[i] : ' ';
+	incident->cmdline[bytes] = '\0';
+	incident->pm.victim.cmdline = incident->cmdline;
+}
+
+static void tell_victim(struct incident *incident, struct incidents *incidents, uint64_t page_bytes)
+{
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+	struct postmortem *pm = &incident->pm;
+
+	copy_comm(incident->comm, kill->comm);
+	pm->victim.pid = kill->tgid;
+	pm->victim.thread = kill->tid;
+	pm->victim.comm = incident->comm;
+	pm->victim.page_bytes = page_bytes;
+	pm->victim.marks_count = incident->capture->marks;
+	pm->victim.already_dying = kill->flags & HB_OOM_DYING;
+	if (kill->chosen_points != HB_OOM_UNKNOWN)
+		pm->victim.badness_pages = kill->chosen_points;
+	if (incident->capture->freed_ns > kill->time_ns)
+		pm->victim.freed_ns = incident->capture->freed_ns - kill->time_ns;
+	if (!(kill->flags & HB_OOM_TASK_READ))
+		return;
+	tell_command(incident);
+	pm->victim.uid = kill->uid;
+	pm->victim.cgroup = incident->paths[0];
+	pm->victim.container = container_of(incidents, incident->paths[0], &incident->container);
+	pm->victim.oom_score_adj = kill->score_adj;
+	pm->victim.lifetime_ns = kill->boot_ns > kill->start_ns ? kill->boot_ns - kill->start_ns : 0;
+	pm->victim.start_unix_ns = proc_boottime_to_unix_ns(kill->start_ns);
+	pm->victim.container_pid = kill->inner_pid == kill->tgid ? 0 : kill->inner_pid;
+	pm->victim.threads_count = kill->threads;
+	pm->victim.total_vm_bytes = known(kill->total_vm_pages, page_bytes);
+	pm->victim.anon_rss_bytes = known(kill->pages[HB_OOM_ANON], page_bytes);
+	pm->victim.file_rss_bytes = known(kill->pages[HB_OOM_FILE], page_bytes);
+	pm->victim.shmem_rss_bytes = known(kill->pages[HB_OOM_SHMEM], page_bytes);
+	pm->victim.swap_bytes = known(kill->pages[HB_OOM_SWAP], page_bytes);
+	pm->victim.pgtables_bytes = kill->pgtables_bytes;
+}
+
+/* Up to the function that marks: what stands above is how we were told. */
+static size_t first_kernel_frame(const struct incidents *incidents, const struct hb_ev_oom *kill)
+{
+	for (size_t i = 0; i < kill->kframes_count; i++) {
+		struct kallsyms_symbol symbol;
+
+		if (kallsyms_find(&incidents->kernel, kill->kframes[i], &symbol) &&
+		    !strcmp(symbol.name, "mark_oom_victim"))
+			return i + 1;
+	}
+	return 0;
+}
+
+static void tell_frames(struct incident *incident, struct incidents *incidents)
+{
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+	struct board_names names = target_names(incidents->target);
+	const struct frame *own;
+	size_t count = 0, own_count = 0;
+
+	for (size_t i = first_kernel_frame(incidents, kill); i < kill->kframes_count && count < FRAMES_MAX; i++)
+		kallsyms_frame(&incidents->kernel, kill->kframes[i], false, &incident->frames[count++]);
+	if (kill->by_gen && kill->by_stack != HB_STACK_NONE)
+		own_count = names.frames(names.ctx, kill->by_gen, kill->by_stack, &own);
+	for (size_t i = 0; i < own_count && count < FRAMES_MAX; i++)
+		incident->frames[count++] = own[i];
+	incident->pm.trigger.frames = incident->frames;
+	incident->pm.trigger.frames_count = count;
+}
+
+/* The path of the cgroup @id, if it is one of the victim's. */
+static const char *path_of(const struct incident *incident, uint64_t id)
+{
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+
+	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
+		if (id && kill->levels[i].id == id)
+			return incident->paths[i];
+	}
+	return NULL;
+}
+
+static void tell_trigger(struct incident *incident, struct incidents *incidents)
+{
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+	struct postmortem *pm = &incident->pm;
+
+	copy_comm(incident->by_comm, kill->by_comm);
+	pm->trigger.kind = kill->flags & HB_OOM_SYSRQ ? OOM_TRIGGER_SYSRQ :
+			   kill->flags & HB_OOM_KTHREAD ? OOM_TRIGGER_KERNEL : OOM_TRIGGER_TASK;
+	pm->trigger.pid = kill->by_tgid;
+	pm->trigger.thread = kill->by_tid;
+	pm->trigger.comm = incident->by_comm;
+	pm->trigger.gfp_known = kill->control != 0;
+	if (kill->control) {
+		pm->trigger.gfp = kill->gfp;
+		pm->trigger.order = kill->order;
+		pm->trigger.gfp_mask = gfp_text(kill->gfp, incidents->has_gfp_bits ? incidents->gfp_bits : NULL,
+						incident->gfp, sizeof(incident->gfp));
+	}
+	pm->trigger.cgroup = path_of(incident, kill->by_cgroup);
+	pm->trigger.other_cgroup = kill->domain_id && pm->trigger.kind == OOM_TRIGGER_TASK && !pm->trigger.cgroup &&
+				   incident->capture->tasks_total && !incident->capture->trigger_inside;
+	tell_frames(incident, incidents);
+}
+
+static enum oom_domain domain_kind(const struct hb_ev_oom *kill)
+{
+	if (kill->domain_id)
+		return OOM_MEMCG;
+	if (!kill->control)
+		return kill->how == HB_OOM_HOW_NONE ? OOM_DOMAIN_UNKNOWN : OOM_GLOBAL;
+	switch (kill->constraint) {
+	case 1:
+		return OOM_CPUSET;
+	case 2:
+		return OOM_MEMPOLICY;
+	case 3:
+		return OOM_MEMCG;
+	default:
+		return OOM_GLOBAL;
+	}
+}
+
+/* Which of a level's two counters ran out: the one with less room. Memory and swap together are v1's. */
+static void tell_limit(struct incident *incident, const struct hb_oom_level *level, uint64_t page_bytes)
+{
+	struct postmortem *pm = &incident->pm;
+	const bool v1 = incident->capture->kill.flags & HB_OOM_V1;
+	uint64_t room = level->max_pages == HB_OOM_UNKNOWN ? UINT64_MAX : level->max_pages - level->usage_pages;
+	bool with_swap = v1 && level->memsw_max_pages != HB_OOM_UNKNOWN &&
+			 level->memsw_max_pages - level->memsw_usage_pages < room;
+
+	if (level->max_pages != HB_OOM_UNKNOWN && level->usage_pages > level->max_pages)
+		with_swap = false;
+	pm->domain.counter = with_swap ? "memory+swap" : "memory";
+	pm->domain.limit_bytes = known(with_swap ? level->memsw_max_pages : level->max_pages, page_bytes);
+	pm->domain.usage_bytes = known(with_swap ? level->memsw_usage_pages : level->usage_pages, page_bytes);
+}
+
+static void tell_stat(struct incident *incident)
+{
+	const struct capture *capture = incident->capture;
+	struct postmortem *pm = &incident->pm;
+
+	if (capture->has_stat) {
+		pm->domain.has_stat = true;
+		pm->domain.stat_anon = capture->stat.anon_bytes;
+		pm->domain.stat_file = capture->stat.file_bytes;
+		pm->domain.stat_shmem = capture->stat.shmem_bytes;
+		pm->domain.stat_kernel_stack = capture->stat.kernel_stack_bytes;
+		pm->domain.stat_slab = capture->stat.slab_bytes;
+		pm->domain.stat_pagetables = capture->stat.pagetables_bytes;
+		pm->domain.stat_sock = capture->stat.sock_bytes;
+	}
+	if (!capture->has_host)
+		return;
+	pm->domain.swap_total_bytes = capture->host.swap_total_bytes;
+	pm->domain.swap_free_bytes = capture->host.swap_free_bytes;
+	if (pm->domain.kind == OOM_MEMCG)
+		return;
+	pm->domain.free_bytes = capture->host.free_bytes;
+	pm->domain.usage_bytes = capture->host.total_bytes - capture->host.free_bytes;
+}
+
+static void tell_domain(struct incident *incident, struct incidents *incidents, uint64_t page_bytes)
+{
+	static const char *const how[] = { NULL, "kprobe", "fentry", "stack", "oom_lock", "limit" };
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+	struct postmortem *pm = &incident->pm;
+
+	pm->domain.kind = domain_kind(kill);
+	pm->domain.how = kill->how < sizeof(how) / sizeof(how[0]) ? how[kill->how] : NULL;
+	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
+		const struct hb_oom_level *level = &kill->levels[i];
+
+		pm->domain.levels[pm->domain.levels_count++] = (struct postmortem_level){
+			.cgroup = incident->paths[i] ? incident->paths[i] : "",
+			.limit_bytes = known(level->max_pages, page_bytes),
+			.usage_bytes = known(level->usage_pages, page_bytes),
+			.peak_bytes = known(level->peak_pages, page_bytes),
+		};
+		if (!kill->domain_id || level->id != kill->domain_id)
+			continue;
+		pm->domain.cgroup = incident->paths[i];
+		pm->domain.container = container_of(incidents, incident->paths[i], &incident->domain_container);
+		tell_limit(incident, level, page_bytes);
+	}
+	tell_stat(incident);
+}
+
+/* The victim's row is as it was at the mark; the others' as they were right after. */
+static void tell_tasks(struct incident *incident, uint64_t page_bytes)
+{
+	const struct capture *capture = incident->capture;
+	struct postmortem *pm = &incident->pm;
+	bool seen = false;
+
+	for (size_t i = 0; i < capture->tasks_count; i++) {
+		const struct hb_oom_task *from = &capture->tasks[i];
+		struct postmortem_task *task = &incident->tasks[pm->tasks_count++];
+
+		copy_comm(incident->task_comms[i], from->comm);
+		*task = (struct postmortem_task){
+			.pid = from->tgid, .comm = incident->task_comms[i], .oom_score_adj = from->score_adj,
+			.victim = from->tgid == pm->victim.pid,
+			.anon_rss_bytes = known(from->pages[HB_OOM_ANON], page_bytes),
+			.file_rss_bytes = known(from->pages[HB_OOM_FILE], page_bytes),
+			.shmem_rss_bytes = known(from->pages[HB_OOM_SHMEM], page_bytes),
+			.swap_bytes = known(from->pages[HB_OOM_SWAP], page_bytes),
+			.pgtables_bytes = from->pgtables_bytes,
+		};
+		if (!task->victim)
+			continue;
+		seen = true;
+		task->anon_rss_bytes = pm->victim.anon_rss_bytes;
+		task->file_rss_bytes = pm->victim.file_rss_bytes;
+		task->shmem_rss_bytes = pm->victim.shmem_rss_bytes;
+		task->swap_bytes = pm->victim.swap_bytes;
+		task->pgtables_bytes = pm->victim.pgtables_bytes;
+	}
+	pm->tasks = incident->tasks;
+	pm->tasks_total = capture->tasks_total;
+	if (seen || pm->tasks_count == CAPTURE_TASKS_MAX)
+		return;
+	incident->tasks[pm->tasks_count++] = (struct postmortem_task){
+		.pid = pm->victim.pid, .comm = incident->comm, .oom_score_adj = pm->victim.oom_score_adj,
+		.victim = true, .anon_rss_bytes = pm->victim.anon_rss_bytes,
+		.file_rss_bytes = pm->victim.file_rss_bytes, .shmem_rss_bytes = pm->victim.shmem_rss_bytes,
+		.swap_bytes = pm->victim.swap_bytes, .pgtables_bytes = pm->victim.pgtables_bytes,
+	};
+	pm->tasks_total++;
+}
+
+static int by_held(const void *left, const void *right)
+{
+	uint64_t a = postmortem_task_rss(left), b = postmortem_task_rss(right);
+
+	return (a < b) - (a > b);
+}
+
+static void tell_history(struct incident *incident)
+{
+	const struct capture *capture = incident->capture;
+	const struct hb_ev_oom *kill = &capture->kill;
+	const bool own = kill->domain_id && kill->levels_count && kill->levels[0].id == kill->domain_id;
+	size_t next = 0;
+
+	for (size_t i = 0; i < capture->rss_count; i++) {
+		struct postmortem_sample *sample = &incident->history[i];
+
+		*sample = (struct postmortem_sample){
+			.age_s = capture->rss[i].age_s, .rss_bytes = capture->rss[i].bytes,
+			.cgroup_bytes = POSTMORTEM_UNKNOWN,
+		};
+		/* Both were looked at in the same moments; either may have begun later. */
+		while (own && next < capture->cgroup_count && capture->cgroup[next].age_s > sample->age_s)
+			next++;
+		if (own && next < capture->cgroup_count && capture->cgroup[next].age_s == sample->age_s)
+			sample->cgroup_bytes = capture->cgroup[next].bytes;
+	}
+	incident->pm.history = incident->history;
+	incident->pm.history_count = capture->rss_count;
+}
+
+/* Whether a cgroup of the victim, up to the one whose limit was hit, is to be killed as a whole. */
+static bool dies_as_group(const struct hb_ev_oom *kill)
+{
+	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
+		if (kill->levels[i].oom_group)
+			return true;
+		if (kill->domain_id && kill->levels[i].id == kill->domain_id)
+			break;
+	}
+	return false;
+}
+
+/* Kills of the same cgroup within ten minutes, and of the same incident; and remember this one. */
+static void tell_before(struct incident *incident, struct incidents *incidents)
+{
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+	struct postmortem *pm = &incident->pm;
+	const uint64_t own = kill->levels_count ? kill->levels[0].id : 0;
+	const bool together = kill->control && dies_as_group(kill);
+
+	pm->group_count = 1;
+	for (size_t i = 0; i < INCIDENT_KILLS && i < incidents->kills; i++) {
+		const struct kill_before *before = &incidents->before[i];
+
+		if (together && before->control == kill->control && kill->time_ns - before->time_ns < 1000000000u) {
+			pm->group = !pm->group || before->sequence < pm->group ? before->sequence : pm->group;
+			pm->group_count++;
+		} else if (own && before->cgroup == own && kill->time_ns - before->time_ns < TEN_MINUTES_NS) {
+			if (!pm->kills_before || before->lived_s < pm->kills_before_lived_s[0])
+				pm->kills_before_lived_s[0] = before->lived_s;
+			if (before->lived_s > pm->kills_before_lived_s[1])
+				pm->kills_before_lived_s[1] = before->lived_s;
+			pm->kills_before++;
+		}
+	}
+	incidents->before[incidents->kills++ % INCIDENT_KILLS] = (struct kill_before){
+		.time_ns = kill->time_ns, .cgroup = own, .control = kill->control, .sequence = kill->sequence,
+		.lived_s = (double)(kill->boot_ns - kill->start_ns) / 1e9,
+	};
+}
+
+static void tell_holders(struct incident *incident, const struct incidents *incidents)
+{
+	struct board_names names = target_names(incidents->target);
+	struct target_held *held = &incident->held;
+	struct postmortem *pm = &incident->pm;
+
+	if (!held->rows)
+		return;
+	pm->holders = held->rows;
+	pm->holders_count = incidents->holders_max && held->count > incidents->holders_max ? incidents->holders_max :
+											     held->count;
+	pm->holders_scaled = held->scaled;
+	pm->holders_explained_bytes = held->bytes;
+	for (size_t i = 0; i < pm->holders_count; i++)
+		held->rows[i].frames_count = names.frames(names.ctx, held->rows[i].gen, held->rows[i].stack,
+							  &held->rows[i].frames);
+}
+
+struct incident *incident_new(struct incidents *incidents, struct capture *capture)
+{
+	const struct hb_ev_oom *kill = &capture->kill;
+	struct incident *incident = calloc(1, sizeof(*incident));
+	uint64_t resident;
+
+	if (!incident)
+		return NULL;
+	incident->capture = capture;
+	target_events(incidents->target); /* it may have begun a moment ago */
+	resident = (kill->pages[HB_OOM_ANON] + kill->pages[HB_OOM_SHMEM]) * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (kill->gen && target_held(incidents->target, kill->gen, resident, &incident->held))
+		log_debug("kill %llu: what process %u held is not known", (unsigned long long)kill->sequence,
+			  kill->tgid);
+	return incident;
+}
+
+struct capture *incident_capture(const struct incident *incident)
+{
+	return incident->capture;
+}
+
+static void make_paths(struct incident *incident)
+{
+	const struct hb_ev_oom *kill = &incident->capture->kill;
+	char path[PATH_BYTES];
+
+	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++)
+		incident->paths[i] = strdup(capture_path(kill, i, path, sizeof(path)));
+}
+
+const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents, uint64_t dropped)
+{
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct postmortem *pm = &incident->pm;
+
+	postmortem_init(pm);
+	pm->time_unix_ns = incident->capture->time_unix_ns;
+	pm->host = incidents->host;
+	pm->kernel = incidents->release;
+	pm->sequence = incident->capture->kill.sequence;
+	make_paths(incident);
+	tell_victim(incident, incidents, page_bytes);
+	tell_trigger(incident, incidents);
+	tell_domain(incident, incidents, page_bytes);
+	tell_tasks(incident, page_bytes);
+	qsort(incident->tasks, pm->tasks_count, sizeof(*incident->tasks), by_held);
+	tell_holders(incident, incidents);
+	tell_history(incident);
+	tell_before(incident, incidents);
+	if (dropped) {
+		incident->loss_names[0] = "dropped_kills";
+		incident->loss_counts[0] = dropped;
+		pm->losses_count = 1;
+	}
+	pm->loss_names = incident->loss_names;
+	pm->loss_counts = incident->loss_counts;
+	return pm;
+}
+
+void incident_free(struct incident *incident)
+{
+	if (!incident)
+		return;
+	for (size_t i = 0; i < HB_OOM_LEVELS; i++)
+		free(incident->paths[i]);
+	free(incident->held.rows);
+	free(incident);
+}

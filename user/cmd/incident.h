@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One OOM kill on its way from what was captured to a document: what it held, its names, its words. */
+#ifndef HB_CMD_INCIDENT_H
+#define HB_CMD_INCIDENT_H
+
+#include "../model/postmortem.h"
+#include "../model/gfp.h"
+#include "../probe/oomhooks.h"
+#include "../probe/target.h"
+#include "../remote/container_names.h"
+#include "../symbol/kallsyms.h"
+#include "oom_capture.h"
+
+#define INCIDENT_KILLS 256 /* that are remembered, for "kill number 5 of this cgroup" */
+
+/* What all incidents share. */
+struct incidents {
+	struct target *target;
+	struct container_names *containers; /* or NULL */
+	struct kallsyms kernel;
+	uint32_t gfp_bits[GFP_NAMED_BITS];
+	bool has_gfp_bits;
+	size_t holders_max; /* rows of holders, 0: all */
+	char host[65], release[65];
+	struct kill_before { uint64_t time_ns, cgroup, control, sequence; double lived_s; } before[INCIDENT_KILLS];
+	size_t kills;
+};
+
+/* 0 or -ENOMEM. @host_root: where the node's / is mounted. incidents_release() in any case. */
+int incidents_init(struct incidents *incidents, struct target *target, const char *host_root, size_t holders_max);
+void incidents_release(struct incidents *incidents);
+
+/* Look at the containers of everybody, so that their names are known when they are needed. */
+void incidents_look_around(struct incidents *incidents);
+
+struct incident;
+
+/* At once: what the victim held is asked for before anybody takes it away. NULL: memory is short. */
+struct incident *incident_new(struct incidents *incidents, struct capture *capture);
+struct capture *incident_capture(const struct incident *incident);
+
+/*
+ * When all was heard of: the document. Borrowed from @incident, and its frames until the next target_read().
+ * @dropped: kills that were not told of so far.
+ */
+const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents, uint64_t dropped);
+void incident_free(struct incident *incident);
+
+#endif

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+/* heldby oom: waits for OOM kills; one postmortem each. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+#include "../base/clock.h"
+#include "../base/log.h"
+#include "../view/postmortem.h"
+#include "cmd.h"
+#include "incident.h"
+#include "reports.h"
+#include "tracing.h"
+
+#define LOOK_NS     10000000000u /* between two looks at everybody's pages and containers */
+#define PATIENCE_MS 200
+#define PENDING_MS  20           /* while a kill waits for what follows it */
+#define PENDING_MAX CAPTURES_MAX
+
+struct listening {
+	struct tracing *tracing;
+	struct captures *captures;
+	struct incidents incidents;
+	struct reports reports;
+	struct incident *pending[PENDING_MAX]; /* in the order of their kills */
+	size_t pending_count;
+	uint64_t told_count;
+	bool journal_told; /* that there is no journal, or that it refused */
+};
+
+/* The last to be killed, and with what it needs in memory: as far as we may. */
+static void stay(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "-999", 4) != 4)
+		log_debug("oom_score_adj cannot be lowered: heldby may be killed as others are");
+	if (fd >= 0)
+		close(fd);
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		log_debug("memory cannot be locked: %s", strerror(errno));
+}
+
+static uint64_t dropped(const struct listening *listening)
+{
+	struct losses losses;
+
+	target_losses(listening->tracing->target, &losses);
+	return captures_dropped(listening->captures) + losses.counts[HB_CNT_OOM_DROPPED];
+}
+
+/* The document, in a malloc'ed string with its newline. NULL if memory is short. */
+static char *make_json(const struct postmortem *pm, size_t *bytes)
+{
+	char *text = NULL;
+	FILE *stream = open_memstream(&text, bytes);
+	int err = stream ? postmortem_json(stream, pm, NULL) : -ENOMEM;
+
+	if (stream && fclose(stream))
+		err = -ENOMEM;
+	if (!err)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static int to_stdout(const struct options *options, const struct postmortem *pm, const char *json, size_t bytes)
+{
+	struct view_style style = { .verbose = options->verbose > 0 };
+	struct winsize size;
+	int err = 0;
+
+	if (isatty(STDOUT_FILENO)) {
+		style.color = !options->no_color && !getenv("NO_COLOR");
+		style.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? 80 : size.ws_col;
+	}
+	if (options->json)
+		fwrite(json, 1, bytes, stdout);
+	else
+		err = postmortem_text(stdout, pm, &style);
+	if (!err && !fflush(stdout) && !ferror(stdout))
+		return EXIT_OK;
+	if (errno != EPIPE) /* a reader that has gone has seen enough */
+		log_error("stdout: %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
+static int tell(struct listening *listening, struct incident *incident)
+{
+	const struct options *options = listening->tracing->options;
+	const struct postmortem *pm = incident_tell(incident, &listening->incidents, dropped(listening));
+	size_t bytes = 0;
+	__cleanup(freep) char *json = make_json(pm, &bytes);
+	int err;
+
+	if (!json) {
+		log_error("kill %llu of process %u: not enough memory for its postmortem",
+			  (unsigned long long)pm->sequence, pm->victim.pid);
+		return EXIT_OK; /* the next may be told of */
+	}
+	if (listening->reports.folder >= 0) {
+		err = reports_keep(&listening->reports, pm, json, bytes);
+		if (err)
+			log_warning("%s: %s; the postmortem of process %u is not kept", options->reports,
+				    strerror(-err), pm->victim.pid);
+	}
+	if (!options->no_journal && !listening->journal_told) {
+		err = reports_journal(pm, json);
+		listening->journal_told = err != 0;
+		if (err)
+			log_debug("no entries in the journal: %s", strerror(-err));
+	}
+	listening->told_count++;
+	return to_stdout(options, pm, json, bytes);
+}
+
+/* Take in new kills at once, and tell of those that all is known of. @last: of all. */
+static int handle(struct listening *listening, bool last)
+{
+	struct capture *capture;
+	size_t done = 0;
+	int status = EXIT_OK;
+
+	while (listening->pending_count < PENDING_MAX && (capture = captures_next(listening->captures))) {
+		struct incident *incident = incident_new(&listening->incidents, capture);
+
+		if (incident)
+			listening->pending[listening->pending_count++] = incident;
+		else
+			captures_release(listening->captures, capture);
+	}
+	while (!status && done < listening->pending_count) {
+		struct incident *incident = listening->pending[done];
+
+		capture = incident_capture(incident);
+		if (!last && !captures_settled(listening->captures, capture, clock_mono_ns()))
+			break;
+		status = tell(listening, incident);
+		captures_release(listening->captures, capture);
+		incident_free(incident);
+		done++;
+	}
+	listening->pending_count -= done;
+	memmove(listening->pending, listening->pending + done,
+		listening->pending_count * sizeof(listening->pending[0]));
+	return status;
+}
+
+static void look(struct listening *listening)
+{
+	const struct target_reading reading = { .walk = false };
+	int err = target_read(listening->tracing->target, &reading);
+
+	if (err)
+		log_debug("the tables could not be read: %s", strerror(-err));
+	incidents_look_around(&listening->incidents);
+}
+
+/* Until told to stop, or enough was told. */
+static int listen(struct listening *listening)
+{
+	struct tracing *tracing = listening->tracing;
+	const uint64_t wanted = tracing->options->count;
+	struct pollfd polled[4] = { { .fd = tracing->signals }, { .fd = captures_fd(listening->captures) } };
+	uint64_t next_ns = clock_mono_ns() + LOOK_NS;
+	int fds[2], status = EXIT_OK;
+	bool stop = false;
+
+	target_fds(tracing->target, fds);
+	polled[2].fd = fds[0];
+	polled[3].fd = fds[1];
+	for (size_t i = 0; i < 4; i++)
+		polled[i].events = POLLIN;
+	while (!status && !stop && (!wanted || listening->told_count < wanted)) {
+		struct signalfd_siginfo info;
+
+		poll(polled, 4, listening->pending_count ? PENDING_MS : PATIENCE_MS);
+		target_events(tracing->target);
+		while (read(tracing->signals, &info, sizeof(info)) == sizeof(info))
+			stop |= info.ssi_signo != SIGCHLD;
+		status = handle(listening, stop);
+		if (!listening->pending_count && clock_mono_ns() >= next_ns) {
+			look(listening);
+			next_ns = clock_mono_ns() + LOOK_NS;
+		}
+	}
+	return status;
+}
+
+static int open_all(struct listening *listening)
+{
+	const struct options *options = listening->tracing->options;
+	int err;
+
+	if (options->reports) {
+		err = reports_open(&listening->reports, options->reports, options->max_reports,
+				   options->max_report_bytes);
+		if (err) {
+			log_error("%s: %s", options->reports, strerror(-err));
+			return EXIT_FAILED;
+		}
+	}
+	if (target_everything(listening->tracing->target)) {
+		log_error("/proc cannot be read");
+		return EXIT_FAILED;
+	}
+	err = incidents_init(&listening->incidents, listening->tracing->target, options->host_root, options->top);
+	if (!err)
+		listening->captures = captures_new(listening->tracing->session);
+	if (err || !listening->captures) {
+		log_error("not enough memory");
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+static int wait_for_kills(struct tracing *tracing)
+{
+	__cleanup(freep) struct listening *listening = calloc(1, sizeof(*listening));
+	int status;
+
+	if (!listening)
+		return EXIT_FAILED;
+	listening->tracing = tracing;
+	listening->reports.folder = -1;
+	status = open_all(listening);
+	if (!status) {
+		look(listening);
+		stay();
+		tracing_ready(tracing);
+		status = listen(listening);
+	}
+	for (size_t i = 0; i < listening->pending_count; i++)
+		incident_free(listening->pending[i]);
+	captures_free(listening->captures);
+	incidents_release(&listening->incidents);
+	reports_close(&listening->reports);
+	return status;
+}
+
+static int oom(const struct options *options)
+{
+	return tracing_run(options, false, wait_for_kills);
+}
+
+int cmd_oom(int argc, char **argv)
+{
+	return options_run(OPTIONS_OOM, argc, argv, oom);
+}

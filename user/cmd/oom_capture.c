@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oom_capture.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+
+#define SAMPLE_NS  1000000000u /* between two looks at everybody */
+#define SERIES_MAX 2048        /* processes and cgroups whose past is kept */
+#define PATH_BYTES 4096
+#define LAST_KILLS 64 /* whose threads may be marked for some time yet */
+
+struct captures {
+	struct session *session;
+	struct history *history;
+	struct cgroup_mounts mounts;
+	uint64_t page_bytes;
+	pthread_t thread;
+	pthread_mutex_t lock; /* of what follows */
+	struct capture *all;  /* CAPTURES_MAX */
+	uint64_t dropped;
+	atomic_bool stop;
+	int told;   /* eventfd: for those who listen */
+	int wakes;  /* eventfd: for the thread */
+	/* The thread's own: bytes by cgroup, in the making; and whose kills were the last. */
+	struct cgroup_sum { uint64_t id, bytes; } *sums;
+	size_t sums_max;
+	struct last { uint64_t start_ns; uint32_t tgid; } last[LAST_KILLS];
+	size_t kills;
+};
+
+static uint64_t task_bytes(const struct hb_oom_task *task, uint64_t page_bytes)
+{
+	return (task->pages[HB_OOM_FILE] + task->pages[HB_OOM_ANON] + task->pages[HB_OOM_SHMEM]) * page_bytes;
+}
+
+static void tell(const struct captures *captures)
+{
+	const uint64_t one = 1;
+
+	(void)!write(captures->told, &one, sizeof(one));
+}
+
+char *capture_path(const struct hb_ev_oom *kill, size_t index, char *path, size_t size)
+{
+	size_t used = 0;
+
+	path[0] = '\0';
+	for (size_t i = kill->levels_count; i-- > index;) {
+		char name[HB_OOM_NAME_LEN + 1];
+		int wrote;
+
+		memcpy(name, kill->levels[i].name, HB_OOM_NAME_LEN);
+		name[HB_OOM_NAME_LEN] = '\0';
+		if (!name[0])
+			continue;
+		wrote = snprintf(path + used, size - used, "/%s", name);
+		if (wrote < 0 || (size_t)wrote >= size - used)
+			break;
+		used += (size_t)wrote;
+	}
+	if (!used)
+		snprintf(path, size, "/");
+	return path;
+}
+
+/* --- on the thread: what everybody holds ------------------------------------------------------- */
+
+static int by_id(const void *left, const void *right)
+{
+	const struct cgroup_sum *a = left, *b = right;
+
+	return (a->id > b->id) - (a->id < b->id);
+}
+
+static void add_cgroups(struct captures *captures, size_t count)
+{
+	struct cgroup_sum *sums = captures->sums;
+
+	qsort(sums, count, sizeof(*sums), by_id);
+	for (size_t i = 0, next; i < count; i = next) {
+		uint64_t bytes = 0;
+
+		for (next = i; next < count && sums[next].id == sums[i].id; next++)
+			bytes += sums[next].bytes;
+		history_add(captures->history, HISTORY_CGROUP, sums[i].id, 0, bytes);
+	}
+}
+
+static void sample(struct captures *captures)
+{
+	const struct hb_oom_task *tasks;
+	size_t count, n = 0;
+
+	if (session_oom_tasks(captures->session, 0, &tasks, &count) == -EOPNOTSUPP)
+		return;
+	history_begin(captures->history, clock_mono_ns());
+	for (size_t i = 0; i < count; i++) {
+		uint64_t bytes = task_bytes(&tasks[i], captures->page_bytes);
+
+		if (!tasks[i].has_mm)
+			continue;
+		history_add(captures->history, HISTORY_PROCESS, tasks[i].tgid, tasks[i].start_ns, bytes);
+		if (n < captures->sums_max)
+			captures->sums[n++] = (struct cgroup_sum){ tasks[i].cgroup, bytes };
+	}
+	add_cgroups(captures, n);
+	history_end(captures->history);
+}
+
+/* --- on the thread: a kill --------------------------------------------------------------------- */
+
+/* Keep those that hold most, in order; @tasks has all. */
+static void keep_tasks(struct capture *capture, const struct hb_oom_task *tasks, size_t count, uint64_t page_bytes)
+{
+	capture->tasks_count = 0;
+	capture->tasks_total = count;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = capture->tasks_count;
+
+		capture->trigger_inside |= tasks[i].tgid == capture->kill.by_tgid;
+		while (at && task_bytes(&capture->tasks[at - 1], page_bytes) < task_bytes(&tasks[i], page_bytes))
+			at--;
+		if (at == CAPTURE_TASKS_MAX)
+			continue;
+		if (capture->tasks_count < CAPTURE_TASKS_MAX)
+			capture->tasks_count++;
+		memmove(&capture->tasks[at + 1], &capture->tasks[at],
+			(capture->tasks_count - at - 1) * sizeof(capture->tasks[0]));
+		capture->tasks[at] = tasks[i];
+	}
+}
+
+static void ask(struct captures *captures, struct capture *capture)
+{
+	const struct hb_ev_oom *kill = &capture->kill;
+	const struct hb_oom_task *tasks;
+	char path[PATH_BYTES];
+	size_t count;
+	int err = session_oom_tasks(captures->session, kill->domain_id, &tasks, &count);
+
+	if (!err || err == -E2BIG)
+		keep_tasks(capture, tasks, count, captures->page_bytes);
+	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
+		if (kill->domain_id && kill->levels[i].id == kill->domain_id)
+			capture->has_stat = !memstat_cgroup(&captures->mounts, kill->flags & HB_OOM_V1,
+							    capture_path(kill, i, path, sizeof(path)), &capture->stat);
+	}
+	capture->has_host = !memstat_host(&capture->host);
+	capture->time_unix_ns = clock_unix_ns() - (int64_t)(clock_mono_ns() - kill->time_ns);
+	capture->rss_count = history_get(captures->history, HISTORY_PROCESS, kill->tgid, kill->start_ns, kill->time_ns,
+					 capture->rss, CAPTURE_SAMPLES_MAX);
+	if (kill->levels_count)
+		capture->cgroup_count = history_get(captures->history, HISTORY_CGROUP, kill->levels[0].id, 0,
+						    kill->time_ns, capture->cgroup, CAPTURE_SAMPLES_MAX);
+}
+
+static struct capture *find(struct captures *captures, uint32_t tgid, uint64_t start_ns, uint64_t mm)
+{
+	for (size_t i = 0; i < CAPTURES_MAX; i++) {
+		struct capture *capture = &captures->all[i];
+
+		if (capture->used && capture->kill.tgid == tgid &&
+		    (start_ns ? capture->kill.start_ns == start_ns : capture->kill.mm == mm))
+			return capture;
+	}
+	return NULL;
+}
+
+static struct capture *unused(struct captures *captures)
+{
+	for (size_t i = 0; i < CAPTURES_MAX; i++) {
+		if (!captures->all[i].used)
+			return &captures->all[i];
+	}
+	return NULL;
+}
+
+/* Threads of a victim that run into the limit once more, as they die, are marked as well. */
+static bool marked_before(struct captures *captures, const struct hb_ev_oom *kill)
+{
+	struct capture *capture = find(captures, kill->tgid, kill->start_ns, 0);
+
+	if (capture)
+		capture->marks++;
+	for (size_t i = 0; i < LAST_KILLS && !capture; i++) {
+		if (captures->last[i].tgid == kill->tgid && captures->last[i].start_ns == kill->start_ns)
+			return true; /* it was told of already */
+	}
+	return capture;
+}
+
+static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
+{
+	struct capture *capture;
+
+	pthread_mutex_lock(&captures->lock);
+	if (kill->start_ns && marked_before(captures, kill)) {
+		pthread_mutex_unlock(&captures->lock);
+		return;
+	}
+	captures->last[captures->kills++ % LAST_KILLS] = (struct last){ kill->start_ns, kill->tgid };
+	capture = unused(captures);
+	captures->dropped += !capture;
+	pthread_mutex_unlock(&captures->lock);
+	if (!capture)
+		return;
+	memset(capture, 0, offsetof(struct capture, command));
+	capture->kill = *kill;
+	capture->marks = 1;
+	ask(captures, capture);
+	pthread_mutex_lock(&captures->lock);
+	capture->handed_over = false;
+	capture->used = true;
+	pthread_mutex_unlock(&captures->lock);
+	tell(captures);
+}
+
+static void on_after(struct captures *captures, const struct hb_ev_oom_after *after, size_t bytes)
+{
+	struct capture *capture;
+
+	pthread_mutex_lock(&captures->lock);
+	capture = find(captures, after->tgid, after->start_ns, after->mm);
+	if (capture && after->what == HB_OOM_FREED)
+		capture->freed_ns = after->time_ns;
+	if (capture && after->what == HB_OOM_COMMAND && bytes >= sizeof(*after) && after->bytes <= HB_OOM_COMMAND_LEN) {
+		capture->command_bytes = after->bytes;
+		memcpy(capture->command, after->text, after->bytes);
+	}
+	pthread_mutex_unlock(&captures->lock);
+	if (capture && after->what == HB_OOM_FREED)
+		tell(captures);
+}
+
+static void on_event(void *ctx, const void *event, size_t bytes)
+{
+	uint32_t kind;
+
+	if (bytes < sizeof(kind))
+		return;
+	memcpy(&kind, event, sizeof(kind));
+	if (kind == HB_EV_OOM && bytes >= sizeof(struct hb_ev_oom))
+		on_kill(ctx, event);
+	else if (kind == HB_EV_OOM_AFTER && bytes >= offsetof(struct hb_ev_oom_after, text))
+		on_after(ctx, event, bytes);
+}
+
+static void *listen(void *arg)
+{
+	struct captures *captures = arg;
+	struct pollfd polled[2] = { { .fd = session_oom_fd(captures->session), .events = POLLIN },
+				    { .fd = captures->wakes, .events = POLLIN } };
+	uint64_t next_ns = clock_mono_ns();
+
+	while (!captures->stop) {
+		uint64_t now_ns = clock_mono_ns();
+
+		if (now_ns >= next_ns) {
+			sample(captures);
+			next_ns = now_ns + SAMPLE_NS;
+		}
+		poll(polled, 2, (int)((next_ns - now_ns) / 1000000) + 1);
+		session_oom_events(captures->session, on_event, captures);
+	}
+	return NULL;
+}
+
+/* --- for the others ---------------------------------------------------------------------------- */
+
+static int start(struct captures *captures)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all); /* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&captures->thread, NULL, listen, captures);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
+struct captures *captures_new(struct session *session)
+{
+	struct captures *captures = calloc(1, sizeof(*captures));
+
+	if (!captures)
+		return NULL;
+	captures->session = session;
+	captures->mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;
+	cgroup_mounts_find(&captures->mounts, "/proc/self/mountinfo", true); /* without: no memory.stat */
+	captures->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	captures->sums_max = 1u << 16;
+	captures->history = history_new(SERIES_MAX);
+	captures->all = calloc(CAPTURES_MAX, sizeof(*captures->all));
+	captures->sums = calloc(captures->sums_max, sizeof(*captures->sums));
+	captures->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	captures->wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&captures->lock, NULL);
+	if (captures->history && captures->all && captures->sums && captures->told >= 0 && captures->wakes >= 0 &&
+	    !start(captures))
+		return captures;
+	captures->stop = true; /* there is no thread */
+	captures_free(captures);
+	return NULL;
+}
+
+void captures_free(struct captures *captures)
+{
+	const uint64_t one = 1;
+
+	if (!captures)
+		return;
+	if (!captures->stop) {
+		captures->stop = true;
+		(void)!write(captures->wakes, &one, sizeof(one));
+		pthread_join(captures->thread, NULL);
+	}
+	if (captures->told >= 0)
+		close(captures->told);
+	if (captures->wakes >= 0)
+		close(captures->wakes);
+	pthread_mutex_destroy(&captures->lock);
+	cgroup_mounts_release(&captures->mounts);
+	history_free(captures->history);
+	free(captures->sums);
+	free(captures->all);
+	free(captures);
+}
+
+int captures_fd(const struct captures *captures)
+{
+	return captures->told;
+}
+
+struct capture *captures_next(struct captures *captures)
+{
+	struct capture *first = NULL;
+	uint64_t told;
+
+	(void)!read(captures->told, &told, sizeof(told));
+	pthread_mutex_lock(&captures->lock);
+	for (size_t i = 0; i < CAPTURES_MAX; i++) {
+		struct capture *capture = &captures->all[i];
+
+		if (capture->used && !capture->handed_over &&
+		    (!first || capture->kill.sequence < first->kill.sequence))
+			first = capture;
+	}
+	if (first)
+		first->handed_over = true;
+	pthread_mutex_unlock(&captures->lock);
+	return first;
+}
+
+bool captures_settled(struct captures *captures, const struct capture *capture, uint64_t now_ns)
+{
+	bool settled;
+
+	pthread_mutex_lock(&captures->lock);
+	settled = (capture->freed_ns && capture->command_bytes) ||
+		  now_ns - capture->kill.time_ns >= CAPTURE_SETTLES_NS;
+	pthread_mutex_unlock(&captures->lock);
+	return settled;
+}
+
+void captures_release(struct captures *captures, struct capture *capture)
+{
+	pthread_mutex_lock(&captures->lock);
+	capture->used = false;
+	pthread_mutex_unlock(&captures->lock);
+}
+
+uint64_t captures_dropped(struct captures *captures)
+{
+	uint64_t dropped;
+
+	pthread_mutex_lock(&captures->lock);
+	dropped = captures->dropped;
+	pthread_mutex_unlock(&captures->lock);
+	return dropped;
+}

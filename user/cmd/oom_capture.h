@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is to be taken at the moment of an OOM kill: on a thread of its own, which does nothing that waits or asks
+ * for memory, for the host has none then, and the processes and cgroups that it asks about are about to go. It
+ * also keeps what each process and cgroup held before.
+ */
+#ifndef HB_CMD_OOM_CAPTURE_H
+#define HB_CMD_OOM_CAPTURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../model/history.h"
+#include "../probe/session.h"
+#include "../remote/memstat.h"
+
+#define CAPTURES_MAX 512 /* kills that wait to be told of, 20 KB each; more are counted as dropped */
+#define CAPTURE_TASKS_MAX 64
+#define CAPTURE_SAMPLES_MAX 120
+#define CAPTURE_SETTLES_NS 500000000u /* so long what follows a kill is waited for */
+
+struct capture {
+	struct hb_ev_oom kill;
+	int64_t time_unix_ns;
+	struct hb_oom_task tasks[CAPTURE_TASKS_MAX]; /* of the domain, those that hold most */
+	size_t tasks_count, tasks_total;
+	bool trigger_inside; /* who ran into the limit is one of them */
+	bool has_stat, has_host;
+	struct memstat stat;      /* of the domain's cgroup */
+	struct memstat_host host;
+	struct history_sample rss[CAPTURE_SAMPLES_MAX];    /* of the victim */
+	struct history_sample cgroup[CAPTURE_SAMPLES_MAX]; /* of all in its own cgroup */
+	size_t rss_count, cgroup_count;
+	/* What followed, as far as it was heard of. */
+	unsigned int marks;
+	uint64_t freed_ns; /* CLOCK_MONOTONIC; 0: not heard of */
+	uint32_t command_bytes;
+	char command[HB_OOM_COMMAND_LEN]; /* a 0 byte behind each word */
+	bool used, handed_over;
+};
+
+struct captures;
+
+/* Listen from now on. NULL: no memory, or no thread. */
+struct captures *captures_new(struct session *session);
+void captures_free(struct captures *captures);
+
+/* Polls readable when captures_next() has one, or something settled. */
+int captures_fd(const struct captures *captures);
+
+/* The next kill that was not handed over yet, at once; NULL: none. To be given back with captures_release(). */
+struct capture *captures_next(struct captures *captures);
+
+/* Whether all that follows @capture's kill was heard of, or enough time passed. */
+bool captures_settled(struct captures *captures, const struct capture *capture, uint64_t now_ns);
+void captures_release(struct captures *captures, struct capture *capture);
+
+/* Kills that were not told of, for all CAPTURES_MAX were in use; those that the ring dropped are not among them. */
+uint64_t captures_dropped(struct captures *captures);
+
+/* The path of level @index of a kill's cgroups into @path, from the root on. Returns it. */
+char *capture_path(const struct hb_ev_oom *kill, size_t index, char *path, size_t size);
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memstat.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/cleanup.h"
+
+#define NUMBER_BYTES  32
+#define STAT_BYTES    (16u << 10) /* of memory.stat: some seventy lines */
+#define MEMINFO_BYTES 4096
+#define TRIES         16          /* EAGAIN: somebody renames just now */
+
+struct field {
+	const char *name;
+	size_t offset;
+};
+
+#define FIELD(name, field) { name, offsetof(struct memstat, field) }
+#define HOST(name, field)  { name, offsetof(struct memstat_host, field) }
+
+/* "name number", bytes: Documentation/admin-guide/cgroup-v1/memory.rst, cgroup-v2.rst */
+static const struct field fields_v1[] = {
+	FIELD("total_rss", anon_bytes), FIELD("total_cache", file_bytes), FIELD("total_shmem", shmem_bytes), { 0 },
+};
+static const struct field fields_v2[] = {
+	FIELD("anon", anon_bytes), FIELD("file", file_bytes), FIELD("shmem", shmem_bytes),
+	FIELD("kernel", kernel_bytes), FIELD("kernel_stack", kernel_stack_bytes), FIELD("slab", slab_bytes),
+	FIELD("pagetables", pagetables_bytes), FIELD("sock", sock_bytes), { 0 },
+};
+/* "name:  number kB" */
+static const struct field fields_host[] = {
+	HOST("MemTotal:", total_bytes), HOST("MemFree:", free_bytes), HOST("MemAvailable:", available_bytes),
+	HOST("SwapTotal:", swap_total_bytes), HOST("SwapFree:", swap_free_bytes), { 0 },
+};
+
+/* --- text -------------------------------------------------------------------------------------- */
+
+/* What stands between @text and the newline at @end: digits and then @unit. Without them, or too large: UNKNOWN. */
+static uint64_t number(const char *text, const char *end, const char *unit, uint64_t unit_bytes)
+{
+	const size_t unit_length = strlen(unit);
+	uint64_t value = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+			return MEMSTAT_UNKNOWN;
+	}
+	if (at == text || (size_t)(end - at) != unit_length || memcmp(at, unit, unit_length) ||
+	    __builtin_mul_overflow(value, unit_bytes, &value))
+		return MEMSTAT_UNKNOWN;
+	return value;
+}
+
+/* The field that the line from @line to @end begins with, and a blank behind it; NULL: none. */
+static const struct field *field_of(const struct field *fields, const char *line, const char *end)
+{
+	for (; fields->name; fields++) {
+		size_t length = strlen(fields->name);
+
+		if ((size_t)(end - line) > length && !memcmp(line, fields->name, length) && line[length] == ' ')
+			return fields;
+	}
+	return NULL;
+}
+
+static void parse(void *out, const struct field *fields, const char *text, const char *unit, uint64_t unit_bytes)
+{
+	const char *end;
+
+	for (; (end = strchr(text, '\n')); text = end + 1) {
+		const struct field *field = field_of(fields, text, end);
+		const char *digits;
+		uint64_t *value;
+
+		if (!field)
+			continue;
+		value = (uint64_t *)((char *)out + field->offset);
+		digits = text + strlen(field->name);
+		digits += strspn(digits, " ");
+		if (*value == MEMSTAT_UNKNOWN)
+			*value = number(digits, end, unit, unit_bytes);
+	}
+}
+
+void memstat_parse(struct memstat *stat, bool v1, const char *text)
+{
+	parse(stat, v1 ? fields_v1 : fields_v2, text, "", 1);
+}
+
+void memstat_parse_host(struct memstat_host *host, const char *text)
+{
+	memset(host, 0xff, sizeof(*host)); /* UNKNOWN */
+	parse(host, fields_host, text, " kB", 1024);
+}
+
+/* --- files ------------------------------------------------------------------------------------- */
+
+/* A regular file, at most @size - 1 bytes of it, and a NUL. 0 or negative errno. */
+static int read_text(int dir, const char *name, char *text, size_t size)
+{
+	__cleanup(fd_closep) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	size_t length = 0;
+	struct stat stat;
+
+	if (fd < 0 || fstat(fd, &stat))
+		return -errno;
+	if (!S_ISREG(stat.st_mode))
+		return -EINVAL;
+	while (length < size - 1) {
+		ssize_t got = read(fd, text + length, size - 1 - length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			break;
+		length += (size_t)got;
+	}
+	text[length] = '\0';
+	return 0;
+}
+
+static uint64_t read_number(int dir, const char *name)
+{
+	char text[NUMBER_BYTES];
+	const char *end;
+
+	if (read_text(dir, name, text, sizeof(text)))
+		return MEMSTAT_UNKNOWN;
+	end = strchr(text, '\n');
+	return end ? number(text, end, "", 1) : MEMSTAT_UNKNOWN;
+}
+
+/* @path without what of it is above the mount; NULL if it is not beneath it. */
+static const char *beneath(const struct cgroup_mount *mount, const char *path)
+{
+	size_t length = strlen(mount->root);
+
+	if (!strcmp(mount->root, "/"))
+		return path;
+	return !strncmp(path, mount->root, length) && (!path[length] || path[length] == '/') ? path + length : NULL;
+}
+
+/* The directory of @path, an O_PATH descriptor, or negative errno. What would lead out of the mount is -EXDEV. */
+static int open_cgroup(const struct cgroup_mount *mount, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	int fd, tries = TRIES;
+
+	path = mount->dir >= 0 && path[0] == '/' ? beneath(mount, path) : NULL;
+	if (!path)
+		return -ENOENT;
+	path += strspn(path, "/");
+	do {
+		fd = (int)syscall(SYS_openat2, mount->dir, *path ? path : ".", &how, sizeof(how));
+	} while (fd < 0 && errno == EAGAIN && --tries);
+	return fd < 0 ? -errno : fd;
+}
+
+int memstat_cgroup(const struct cgroup_mounts *mounts, bool v1, const char *path, struct memstat *out)
+{
+	__cleanup(fd_closep) int dir = open_cgroup(&mounts->of[v1 ? CGROUP_V1 : CGROUP_V2], path);
+	char text[STAT_BYTES];
+	int err;
+
+	memset(out, 0xff, sizeof(*out)); /* UNKNOWN */
+	if (dir < 0)
+		return dir;
+	/* How much is in use changes soonest. */
+	out->usage_bytes = read_number(dir, v1 ? "memory.usage_in_bytes" : "memory.current");
+	err = read_text(dir, "memory.stat", text, sizeof(text));
+	if (!err)
+		memstat_parse(out, v1, text);
+	if (v1)
+		out->kernel_bytes = read_number(dir, "memory.kmem.usage_in_bytes");
+	return err;
+}
+
+int memstat_host(struct memstat_host *out)
+{
+	char text[MEMINFO_BYTES] = "";
+	int err = read_text(AT_FDCWD, "/proc/meminfo", text, sizeof(text));
+
+	memstat_parse_host(out, err ? "" : text);
+	return err;
+}

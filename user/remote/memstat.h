@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the memory controller says of a cgroup and the kernel of the host. Read while there is no memory left, of
+ * whoever is being killed: nothing is allocated, and none of these files holds a process's address space.
+ */
+#ifndef HB_REMOTE_MEMSTAT_H
+#define HB_REMOTE_MEMSTAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cgroup.h"
+
+#define MEMSTAT_UNKNOWN UINT64_MAX
+
+/*
+ * A cgroup and all beneath it. Bytes, each may be MEMSTAT_UNKNOWN: of v1 kernel_stack, slab, pagetables and sock
+ * always are.
+ */
+struct memstat {
+	uint64_t usage_bytes; /* v2's root has none */
+	uint64_t anon_bytes;
+	uint64_t file_bytes;  /* with shmem_bytes, as v2's "file"; of v1 total_cache, which means the same */
+	uint64_t shmem_bytes; /* tmpfs and shared memory */
+	uint64_t kernel_bytes; /* v2 since 5.18; v1: memory.kmem.usage_in_bytes */
+	uint64_t kernel_stack_bytes, slab_bytes, pagetables_bytes, sock_bytes; /* parts of the kernel's, but sock */
+};
+
+/* Bytes, each may be MEMSTAT_UNKNOWN. */
+struct memstat_host {
+	uint64_t total_bytes, free_bytes, available_bytes;
+	uint64_t swap_total_bytes, swap_free_bytes;
+};
+
+/*
+ * The cgroup @path ("/a/b", as /proc/PID/cgroup has it) of the mounts that were found before. 0 if memory.stat
+ * could be read; else negative errno (-ENOENT: gone, not mounted, no such controller), and only usage_bytes and
+ * v1's kernel_bytes may be known. Costs 15 to 30 us.
+ */
+int memstat_cgroup(const struct cgroup_mounts *mounts, bool v1, const char *path, struct memstat *out);
+
+/* From /proc/meminfo. 0 or negative errno; then nothing is known. */
+int memstat_host(struct memstat_host *out);
+
+/*
+ * The text of memory.stat or of meminfo. Only whole lines count, for the text may have been cut; of two of the
+ * same name the first. memstat_parse() fills what is UNKNOWN in @stat and leaves the rest alone.
+ */
+void memstat_parse(struct memstat *stat, bool v1, const char *text);
+void memstat_parse_host(struct memstat_host *host, const char *text);
+
+#endif
