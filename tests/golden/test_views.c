@@ -81,9 +81,11 @@ static struct frame deep_frames[20];
 static const char *const java_allocators[] = { "glibc 2.36", "jemalloc 5.3.0" };
 static const char *const other_allocators[] = { "glibc 2.36" };
 
+static const struct container_info in_container = { .id = CONTAINER, .name = "app", .pod = "web-0" };
+
 static const struct process_info processes[] = {
 	{ .gen = 7, .pid = 4711, .start_unix_ns = 1795295000000000000, .comm = "java",
-	  .cgroup = "/kubepods/pod1/" CONTAINER, .container_id = CONTAINER,
+	  .cgroup = "/kubepods/pod1/" CONTAINER, .container = &in_container,
 	  .allocators = java_allocators, .allocators_count = 2, .runtime = "jvm 17.0.15+6",
 	  .rss_bytes = 2147483648,
 	  .outstanding_bytes = 1610616832, .outstanding_count = 12346,

@@ -100,18 +100,18 @@ static void what_died_is_always_said(void **state)
 static void a_container_is_named_by_what_is_known_of_it(void **state)
 {
 	struct container_info container = { .id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" };
-	char out[POSTMORTEM_CONTAINER_BYTES];
+	char out[CONTAINER_TITLE_BYTES];
 
 	(void)state;
-	assert_string_equal(postmortem_container_name(&container, out), "0123456789ab");
+	assert_string_equal(container_title(&container, out), "0123456789ab");
 	strcpy(container.id, "my-own-machine-3");
-	assert_string_equal(postmortem_container_name(&container, out), "my-own-machine-3");
+	assert_string_equal(container_title(&container, out), "my-own-machine-3");
 	strcpy(container.name, "db");
-	assert_string_equal(postmortem_container_name(&container, out), "db");
+	assert_string_equal(container_title(&container, out), "db");
 	strcpy(container.pod, "store-0");
-	assert_string_equal(postmortem_container_name(&container, out), "store-0/db");
+	assert_string_equal(container_title(&container, out), "store-0/db");
 	*container.name = '\0';
-	assert_string_equal(postmortem_container_name(&container, out), "store-0");
+	assert_string_equal(container_title(&container, out), "store-0");
 }
 
 static void the_own_limit_is_told_from_that_of_an_ancestor(void **state)

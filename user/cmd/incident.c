@@ -8,8 +8,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "../base/cleanup.h"
-#include "../base/clock.h"
 #include "../base/log.h"
 #include "../model/gfp.h"
 #include "../remote/procfs.h"
@@ -35,43 +33,22 @@ struct incident {
 	uint64_t loss_counts[2];
 };
 
-int incidents_init(struct incidents *incidents, struct target *target, const char *host_root, size_t holders_max)
+void incidents_init(struct incidents *incidents, struct target *target, size_t holders_max)
 {
 	struct utsname system;
 
 	*incidents = (struct incidents){ .target = target, .holders_max = holders_max };
-	incidents->containers = container_names_new(host_root, 0);
-	if (!incidents->containers)
-		log_warning("%s: %s; containers have ids and no names", host_root, strerror(errno));
 	if (kallsyms_load(&incidents->kernel, KALLSYMS_PATH, KALLSYMS_NOTES))
 		log_debug("%s", incidents->kernel.why);
 	incidents->has_gfp_bits = oomhooks_gfp_bits(incidents->gfp_bits);
 	gethostname(incidents->host, sizeof(incidents->host) - 1);
 	if (!uname(&system))
 		snprintf(incidents->release, sizeof(incidents->release), "%s", system.release);
-	if (incidents->containers)
-		container_names_scan(incidents->containers);
-	return 0;
 }
 
 void incidents_release(struct incidents *incidents)
 {
-	container_names_free(incidents->containers);
 	kallsyms_release(&incidents->kernel);
-}
-
-void incidents_look_around(struct incidents *incidents)
-{
-	__cleanup(freep) struct process_info *processes = NULL;
-	uint64_t now_ns = clock_mono_ns();
-	size_t count;
-
-	if (!incidents->containers || target_processes(incidents->target, &processes, &count))
-		return;
-	for (size_t i = 0; i < count; i++) {
-		if (processes[i].cgroup)
-			container_names_find(incidents->containers, processes[i].cgroup, now_ns);
-	}
 }
 
 static uint64_t known(uint64_t pages, uint64_t page_bytes)
@@ -90,11 +67,8 @@ static void copy_comm(char out[HB_COMM_LEN + 1], const char from[HB_COMM_LEN])
 static const struct container_info *container_of(struct incidents *incidents, const char *path,
 						 struct container_info *info)
 {
-	const struct container_info *found;
+	const struct container_info *found = path ? target_container(incidents->target, path) : NULL;
 
-	if (!incidents->containers || !path)
-		return NULL;
-	found = container_names_find(incidents->containers, path, clock_mono_ns());
 	if (!found)
 		return NULL;
 	*info = *found;
@@ -274,7 +248,8 @@ static void tell_stat(struct incident *incident)
 	if (pm->domain.kind == OOM_MEMCG)
 		return;
 	pm->domain.free_bytes = capture->host.free_bytes;
-	pm->domain.usage_bytes = capture->host.total_bytes - capture->host.free_bytes;
+	if (capture->host.total_bytes != MEMSTAT_UNKNOWN && capture->host.free_bytes <= capture->host.total_bytes)
+		pm->domain.usage_bytes = capture->host.total_bytes - capture->host.free_bytes;
 }
 
 static void tell_domain(struct incident *incident, struct incidents *incidents, uint64_t page_bytes)

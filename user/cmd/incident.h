@@ -7,7 +7,6 @@
 #include "../model/gfp.h"
 #include "../probe/oomhooks.h"
 #include "../probe/target.h"
-#include "../remote/container_names.h"
 #include "../symbol/kallsyms.h"
 #include "oom_capture.h"
 
@@ -16,7 +15,6 @@
 /* What all incidents share. */
 struct incidents {
 	struct target *target;
-	struct container_names *containers; /* or NULL */
 	struct kallsyms kernel;
 	uint32_t gfp_bits[GFP_NAMED_BITS];
 	bool has_gfp_bits;
@@ -26,12 +24,9 @@ struct incidents {
 	size_t kills;
 };
 
-/* 0 or -ENOMEM. @host_root: where the node's / is mounted. incidents_release() in any case. */
-int incidents_init(struct incidents *incidents, struct target *target, const char *host_root, size_t holders_max);
+/* incidents_release() afterwards. */
+void incidents_init(struct incidents *incidents, struct target *target, size_t holders_max);
 void incidents_release(struct incidents *incidents);
-
-/* Look at the containers of everybody, so that their names are known when they are needed. */
-void incidents_look_around(struct incidents *incidents);
 
 struct incident;
 

@@ -157,11 +157,15 @@ static int handle(struct listening *listening, bool last)
 static void look(struct listening *listening)
 {
 	const struct target_reading reading = { .walk = false };
-	int err = target_read(listening->tracing->target, &reading);
+	__cleanup(freep) struct process_info *processes = NULL;
+	struct target *target = listening->tracing->target;
+	size_t count;
+	int err = target_read(target, &reading);
 
+	if (!err)
+		err = target_processes(target, &processes, &count); /* who is new is described, with its container */
 	if (err)
 		log_debug("the tables could not be read: %s", strerror(-err));
-	incidents_look_around(&listening->incidents);
 }
 
 /* Until told to stop, or enough was told. */
@@ -212,10 +216,9 @@ static int open_all(struct listening *listening)
 		log_error("/proc cannot be read");
 		return EXIT_FAILED;
 	}
-	err = incidents_init(&listening->incidents, listening->tracing->target, options->host_root, options->top);
-	if (!err)
-		listening->captures = captures_new(listening->tracing->session);
-	if (err || !listening->captures) {
+	incidents_init(&listening->incidents, listening->tracing->target, options->top);
+	listening->captures = captures_new(listening->tracing->session);
+	if (!listening->captures) {
 		log_error("not enough memory");
 		return EXIT_FAILED;
 	}

@@ -55,7 +55,7 @@ static const struct option_row rows[] = {
 	{ "max-report-bytes", OPT_MAX_REPORT_BYTES, "BYTES", OOM, "of all of them together (default: 256M)" },
 	{ "count", OPT_COUNT, "N", OOM, "end after so many kills" },
 	{ "no-journal", OPT_NO_JOURNAL, NULL, OOM, "no entries in the journal" },
-	{ "host-root", OPT_HOST_ROOT, "DIR", OOM,
+	{ "host-root", OPT_HOST_ROOT, "DIR", LISTEN,
 	  "where the node's / is mounted: the containers' names are read there (default: /)" },
 	{ "oom-rung", OPT_OOM_RUNG, "NAME", OOM,
 	  "find the kernel's description of a kill by kprobe, fentry or stack (default: the best that works)" },

@@ -130,7 +130,8 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 	say_unseen(options->sources & ~session_sources(tracing->session));
 	log_debug("malloc: attached by %s%s", session_rung_name(tracing->session),
 		  session_sleepable(tracing->session) ? ", sleepable" : "");
-	err = target_new(&tracing->target, tracing->session, session_sources(tracing->session), follow);
+	err = target_new(&tracing->target, tracing->session, session_sources(tracing->session), follow,
+			 options->host_root);
 	if (err) {
 		log_error("mappings cannot be watched: %s; run as root, or see 'heldby doctor'", strerror(-err));
 		return EXIT_FAILED;

@@ -16,4 +16,8 @@ struct container_info {
 	char image[256];    /* as it was asked for */
 };
 
+/* "web/app", "app", "0123456789ab": pod and name, or what is known of them. Returns @out. */
+#define CONTAINER_TITLE_BYTES 512
+char *container_title(const struct container_info *container, char out[CONTAINER_TITLE_BYTES]);
+
 #endif

@@ -101,19 +101,6 @@ bool postmortem_counts_row(const struct postmortem *pm, const struct board_row *
 	return (row->source == HB_SRC_PAGES) == pages;
 }
 
-char *postmortem_container_name(const struct container_info *container, char out[POSTMORTEM_CONTAINER_BYTES])
-{
-	const char *name = container->name, *pod = container->pod;
-
-	if (*name || *pod)
-		snprintf(out, POSTMORTEM_CONTAINER_BYTES, "%s%s%s", pod, *name && *pod ? "/" : "", name);
-	else if (strlen(container->id) == 64)
-		snprintf(out, POSTMORTEM_CONTAINER_BYTES, "%.12s", container->id); /* as docker shows it */
-	else
-		snprintf(out, POSTMORTEM_CONTAINER_BYTES, "%s", container->id);
-	return out;
-}
-
 char *postmortem_site_name(const struct board_row *row, char *out, size_t size)
 {
 	size_t i;

@@ -170,10 +170,6 @@ bool postmortem_limit_is_own(const struct postmortem *pm);
  */
 bool postmortem_counts_row(const struct postmortem *pm, const struct board_row *row);
 
-/* "web/app", "app", "0123456789ab": pod and name, or what is known of them. @out holds 512 bytes; returned. */
-#define POSTMORTEM_CONTAINER_BYTES 512
-char *postmortem_container_name(const struct container_info *container, char out[POSTMORTEM_CONTAINER_BYTES]);
-
 /*
  * The innermost frame of @row that has a name, any bytes, cut to @size; else "libfoo.so+0x12", else "unknown
  * stack". Returns @out.

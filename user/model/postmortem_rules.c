@@ -8,13 +8,13 @@
 
 static void say_who(const struct postmortem *pm, struct sentence *s)
 {
-	char name[POSTMORTEM_CONTAINER_BYTES];
+	char name[CONTAINER_TITLE_BYTES];
 
 	say_comm(s, pm->victim.comm);
 	say(s, " (pid %u", pm->victim.pid);
 	if (pm->victim.container) {
 		say(s, ", container ");
-		say_path(s, postmortem_container_name(pm->victim.container, name));
+		say_path(s, container_title(pm->victim.container, name));
 	}
 	say(s, ")");
 }

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "container.h"
+
 struct process_info {
 	uint32_t gen;         /* its generation, the key to its sites */
 	uint32_t pid;         /* tgid, initial pid namespace */
@@ -17,7 +19,7 @@ struct process_info {
 	int64_t start_unix_ns; /* wall clock; 0: unknown */
 	const char *comm;     /* any bytes, never NULL */
 	const char *cgroup;   /* memory cgroup's path, or NULL */
-	const char *container_id; /* 64 hex digits, or NULL */
+	const struct container_info *container; /* or NULL */
 	const char *const *allocators; /* "glibc 2.36", ... */
 	size_t allocators_count;
 	const char *runtime;  /* "jvm 17.0.15+6", or NULL */

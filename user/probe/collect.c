@@ -257,7 +257,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	const char **names;
 
 	if (process->undescribed)
-		target_describe(process);
+		target_describe(target, process);
 	memset(info, 0, sizeof(*info));
 	info->gen = process->gen;
 	info->pid = process->pid;
@@ -265,7 +265,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	info->start_unix_ns = process->start_unix_ns;
 	info->comm = process->comm;
 	info->cgroup = process->cgroup;
-	info->container_id = process->container[0] ? process->container : NULL;
+	info->container = process->container;
 	info->exited = process->exited;
 	if (!process->exited && !proc_open(&proc, process->pid))
 		info->rss_bytes = proc_rss_bytes(&proc);
@@ -376,5 +376,6 @@ void target_free(struct target *target)
 	queue_free(target->queue);
 	board_free(target->board);
 	symcache_free(target->symbols);
+	container_names_free(target->containers);
 	free(target);
 }

@@ -317,7 +317,7 @@ static const char *name_container(void *ctx, uint32_t gen)
 
 	if (!process)
 		return NULL;
-	return process->container[0] ? process->container : process->cgroup;
+	return process->container ? process->container->id : process->cgroup;
 }
 
 bool target_names_wait(struct target *target, unsigned int timeout_ms)

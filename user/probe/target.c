@@ -58,6 +58,7 @@ static void process_free(struct process *process)
 	free(process->pages);
 	free(process->allocators);
 	free(process->cgroup);
+	free(process->container);
 	free(process);
 }
 
@@ -75,31 +76,6 @@ void target_forget(struct target *target, struct process *process)
 		HASH_DELETE(hh_pid, target->by_pid, process);
 	board_forget(target->board, process->gen);
 	process_free(process);
-}
-
-/* What /proc says of it, as far as it is still there. */
-void target_describe(struct process *process)
-{
-	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	char *cgroup;
-
-	process->undescribed = false;
-	if (proc_open(&proc, process->pid))
-		return;
-	if (!process->start_unix_ns)
-		process->start_unix_ns = proc_start_unix_ns(&proc);
-	if (!process->comm[0])
-		proc_comm(&proc, process->comm, sizeof(process->comm));
-	cgroup = proc_memory_cgroup(&proc);
-	/* A process that ends is moved to the root before it is gone: what it inherited is right. */
-	if (!cgroup || !proc_alive(&proc) || (process->cgroup && !strcmp(cgroup, "/"))) {
-		free(cgroup);
-		return;
-	}
-	free(process->cgroup);
-	process->cgroup = cgroup;
-	if (!cgroup_container_id(cgroup, process->container))
-		process->container[0] = '\0';
 }
 
 /* A new image of @pid, which is its current one from now on. NULL if memory is short. */
@@ -263,20 +239,12 @@ static void ended(struct target *target, struct process *process)
 	}
 }
 
-/* Until /proc tells; it may be gone before it does. */
-static void same_cgroup(struct process *to, const struct process *from)
-{
-	free(to->cgroup);
-	to->cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
-	memcpy(to->container, from->container, sizeof(to->container));
-}
-
 /* Of the whole host's processes most are gone before anybody asks for them. */
 static void new_image(struct target *target, struct process *process)
 {
 	process->undescribed = true;
 	if (!target->everything)
-		target_describe(process);
+		target_describe(target, process);
 }
 
 static void on_fork(struct target *target, const struct hb_ev_process *event)
@@ -290,7 +258,7 @@ static void on_fork(struct target *target, const struct hb_ev_process *event)
 	/* A vfork child is its parent until it execs: known by its pid, but no image of its own. */
 	child = process_new(target, event->tgid, event->shares ? 0 : event->gen);
 	if (child && parent)
-		same_cgroup(child, parent);
+		target_same_cgroup(child, parent);
 	if (!child || event->shares)
 		return;
 	target->alive++;
@@ -324,7 +292,7 @@ static void inherit(struct process *to, struct process *from)
 	from->probes_count = 0;
 	to->image = from->gen ? from->image + 1 : from->image;
 	to->start_unix_ns = from->start_unix_ns;
-	same_cgroup(to, from);
+	target_same_cgroup(to, from);
 }
 
 static int attach_mapping(void *ctx, const struct map_line *line);
@@ -488,7 +456,7 @@ int target_attach(struct target *target, pid_t pid)
 	if (!process)
 		return -ENOMEM;
 	process->running = true;
-	target_describe(process);
+	target_describe(target, process);
 	err = read_mappings(target, process);
 	if (!err && !process->now.map.count)
 		err = -ENOEXEC;
@@ -519,7 +487,7 @@ static int see(void *ctx, pid_t pid)
 
 	if (process || !(process = process_new(target, pid, HB_GEN_USER | ++target->next_gen)))
 		return 0;
-	target_describe(process);
+	target_describe(target, process);
 	if (read_mappings(target, process) == -EBUSY)
 		refused(target, process);
 	if (session_trace(target->session, pid, process->gen, HB_PROC_SEEN))
@@ -562,7 +530,8 @@ void target_stop(struct target *target)
 	modules_stop(target->modules);
 }
 
-int target_new(struct target **out, struct session *session, unsigned int sources, bool follow)
+int target_new(struct target **out, struct session *session, unsigned int sources, bool follow,
+	       const char *host_root)
 {
 	struct target *target = calloc(1, sizeof(*target));
 	int err = -ENOMEM;
@@ -584,6 +553,9 @@ int target_new(struct target **out, struct session *session, unsigned int source
 		if (!err)
 			target->modules = modules_new(session, target->symbols, target->tables, sources);
 	}
+	target->containers = container_names_new(host_root, 0);
+	if (!target->containers)
+		log_debug("%s: %s; containers have no names", host_root, strerror(errno));
 	if (target->modules)
 		err = mapwatch_open(&target->watch, session_everything(session));
 	if (err) {

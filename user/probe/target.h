@@ -25,9 +25,11 @@ struct target;
  * @follow: trace the children of traced processes too. That needs probes in every process that
  * maps the files concerned, for a child allocates before anybody could put probes into it alone;
  * without it only the given processes carry probes. @sources: a bit 1 << enum hb_source each.
+ * @host_root: where the node's / is mounted, for the names of containers.
  * 0 or negative errno.
  */
-int target_new(struct target **target, struct session *session, unsigned int sources, bool follow);
+int target_new(struct target **target, struct session *session, unsigned int sources, bool follow,
+	       const char *host_root);
 void target_free(struct target *target);
 
 /* Probe the files that @command (already found on PATH) will map at its start, before it does. */
@@ -76,6 +78,9 @@ const struct board *target_board(const struct target *target);
  * points at lives until the next target_events()). 0 or -ENOMEM.
  */
 int target_processes(struct target *target, struct process_info **processes, size_t *count);
+
+/* The container of a cgroup's path, borrowed until anything else is asked of @target; NULL: it is none's. */
+const struct container_info *target_container(struct target *target, const char *cgroup);
 
 /*
  * What the process image @gen holds, by the records of its page faults alone: those of pages that were found to be

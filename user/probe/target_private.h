@@ -11,6 +11,7 @@
 #include "../base/worker.h"
 #include "../model/pages.h"
 #include "../model/vma.h"
+#include "../remote/container_names.h"
 #include "jit.h"
 #include "mapwatch.h"
 #include "target.h"
@@ -36,7 +37,7 @@ struct process {
 	int64_t start_unix_ns;
 	char comm[HB_COMM_LEN];
 	char *cgroup;
-	char container[65]; /* "" if none */
+	struct container_info *container; /* NULL: it is in none */
 	struct image now;
 	struct image next; /* what an exec under way is building */
 	bool execing;
@@ -111,6 +112,7 @@ struct target {
 	struct mapwatch *watch;
 	struct symcache *symbols;
 	struct modules *modules;
+	struct container_names *containers; /* or NULL */
 	struct board *board;
 	bool follow;
 	bool everything; /* page faults of all processes, which carry no probes */
@@ -140,7 +142,9 @@ struct process *target_process(const struct target *target, uint32_t gen);
 void target_forget(struct target *target, struct process *process);
 
 /* Take in what /proc says of @process, as far as it is still there. */
-void target_describe(struct process *process);
+void target_describe(struct target *target, struct process *process);
+/* Until then: @to is where @from is. It may be gone before /proc tells. */
+void target_same_cgroup(struct process *to, const struct process *from);
 
 /* Look again at the processes of which something was refused. */
 void target_retry(struct target *target);

@@ -222,6 +222,13 @@ static int open_level(const struct cgroup_mount *mount, const char *path, size_t
 	return fd < 0 ? -errno : fd;
 }
 
+int cgroup_open(const struct cgroup_mount *mount, const char *path)
+{
+	const char *inside = beneath(mount, path);
+
+	return inside ? open_level(mount, inside, strlen(inside)) : -ENOENT;
+}
+
 /* All of a file, at most @size - 1 bytes, and a NUL. Whether there was any. */
 static bool read_text(int level, const char *name, char *text, size_t size)
 {

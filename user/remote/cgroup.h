@@ -39,6 +39,12 @@ void cgroup_mounts_release(struct cgroup_mounts *mounts);
  */
 char *cgroup_memory_path(char *text, enum cgroup_kind *kind);
 
+/*
+ * The directory of the cgroup @path beneath @mount, an O_PATH descriptor; without memory being allocated. -ENOENT:
+ * gone, or not beneath it; or another negative errno.
+ */
+int cgroup_open(const struct cgroup_mount *mount, const char *path);
+
 #define CGROUP_LEVELS_MAX 64 /* from the mount down; deeper ones are not looked at */
 #define CGROUP_NO_LIMIT   UINT64_MAX
 

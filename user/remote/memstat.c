@@ -141,38 +141,9 @@ static uint64_t read_number(int dir, const char *name)
 	return end ? number(text, end, "", 1) : MEMSTAT_UNKNOWN;
 }
 
-/* @path without what of it is above the mount; NULL if it is not beneath it. */
-static const char *beneath(const struct cgroup_mount *mount, const char *path)
-{
-	size_t length = strlen(mount->root);
-
-	if (!strcmp(mount->root, "/"))
-		return path;
-	return !strncmp(path, mount->root, length) && (!path[length] || path[length] == '/') ? path + length : NULL;
-}
-
-/* The directory of @path, an O_PATH descriptor, or negative errno. What would lead out of the mount is -EXDEV. */
-static int open_cgroup(const struct cgroup_mount *mount, const char *path)
-{
-	struct open_how how = {
-		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
-	};
-	int fd, tries = TRIES;
-
-	path = mount->dir >= 0 && path[0] == '/' ? beneath(mount, path) : NULL;
-	if (!path)
-		return -ENOENT;
-	path += strspn(path, "/");
-	do {
-		fd = (int)syscall(SYS_openat2, mount->dir, *path ? path : ".", &how, sizeof(how));
-	} while (fd < 0 && errno == EAGAIN && --tries);
-	return fd < 0 ? -errno : fd;
-}
-
 int memstat_cgroup(const struct cgroup_mounts *mounts, bool v1, const char *path, struct memstat *out)
 {
-	__cleanup(fd_closep) int dir = open_cgroup(&mounts->of[v1 ? CGROUP_V1 : CGROUP_V2], path);
+	__cleanup(fd_closep) int dir = cgroup_open(&mounts->of[v1 ? CGROUP_V1 : CGROUP_V2], path);
 	char text[STAT_BYTES];
 	int err;
 

@@ -35,7 +35,7 @@ struct memstat_host {
 /*
  * The cgroup @path ("/a/b", as /proc/PID/cgroup has it) of the mounts that were found before. 0 if memory.stat
  * could be read; else negative errno (-ENOENT: gone, not mounted, no such controller), and only usage_bytes and
- * v1's kernel_bytes may be known. Costs 15 to 30 us.
+ * v1's kernel_bytes may be known. Costs some 30 us.
  */
 int memstat_cgroup(const struct cgroup_mounts *mounts, bool v1, const char *path, struct memstat *out);
 

@@ -161,7 +161,7 @@ static void print_balance(struct human *h, const struct process_info *process)
 
 static void print_origin(struct human *h, unsigned int indent, const struct process_info *process)
 {
-	char text[32];
+	char text[32], title[CONTAINER_TITLE_BYTES];
 
 	if (process->start_unix_ns) {
 		clock_rfc3339(process->start_unix_ns, text);
@@ -172,9 +172,11 @@ static void print_origin(struct human *h, unsigned int indent, const struct proc
 		human_text(h, COLOR_NONE, process->cgroup, 0);
 		fputc('\n', h->out);
 	}
-	if (process->container_id) {
+	if (process->container) {
 		fprintf(h->out, "%*scontainer ", (int)indent, "");
-		human_text(h, COLOR_NONE, process->container_id, 0);
+		human_text(h, COLOR_NONE, container_title(process->container, title), 0);
+		fprintf(h->out, "  ");
+		human_text(h, COLOR_DIM, process->container->id, 0);
 		fputc('\n', h->out);
 	}
 }

@@ -110,14 +110,6 @@ static struct json_object *allocators_array(struct writer *w, const struct proce
 	return array;
 }
 
-static struct json_object *container_object(struct writer *w, const char *id)
-{
-	struct json_object *container = json_object_new_object();
-
-	json_put_text(&w->pen, container, "id", id);
-	return container;
-}
-
 static void put_process_sums(struct writer *w, struct json_object *object,
 			     const struct process_info *process)
 {
@@ -152,8 +144,8 @@ static void write_process(struct writer *w, const struct process_info *process)
 		put_time(w, object, "start_time", process->start_unix_ns);
 	json_put_text(&w->pen, object, "comm", process->comm);
 	json_put_text(&w->pen, object, "cgroup", process->cgroup);
-	if (process->container_id)
-		json_put(&w->pen, object, "container", container_object(w, process->container_id));
+	if (process->container)
+		json_put(&w->pen, object, "container", json_container(&w->pen, process->container));
 	if (process->rss_bytes)
 		json_put_number(&w->pen, object, "rss_bytes", process->rss_bytes);
 	put_mappings(w, object, process);

@@ -113,12 +113,12 @@ static void print_line(struct human *h, const char *name, const char *text)
 
 static void print_container(struct human *h, const struct container_info *container)
 {
-	char name[POSTMORTEM_CONTAINER_BYTES];
+	char name[CONTAINER_TITLE_BYTES];
 
 	if (!container)
 		return;
 	fputs("  container ", h->out);
-	human_text(h, COLOR_STRONG, postmortem_container_name(container, name), 0);
+	human_text(h, COLOR_STRONG, container_title(container, name), 0);
 	if (*container->namespace) {
 		fputs(", namespace ", h->out);
 		human_text(h, COLOR_NONE, container->namespace, 0);
