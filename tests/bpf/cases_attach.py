@@ -138,3 +138,19 @@ def tracer_killed(case):
         if got != expected:
             raise Failure(f"round {number}: the target ended with {got}, expected {expected}",
                           *read_text(target.err).splitlines())
+
+
+@test("top finds processes by their name, those that begin later as well")
+def by_name(case):
+    first = case.start([case.load("hot"), "2000000000"])
+    tracer = case.start([case.place.heldby, "top", "--comm", "hot", "--json", "0.2"])
+    case.until("heldby: ready", lambda: "heldby: ready" in read_text(tracer.err) or tracer.poll() is not None)
+    second = case.start([case.load("hot"), "2000000000"])
+    case.sleep(1)
+    rows = case.stop_top(tracer)[-1]["processes"]
+    for target in (first, second):
+        target.kill()
+        case.wait(target)
+    names, pids = {row["comm"] for row in rows}, {row["pid"] for row in rows}
+    if names != {"hot"} or not {first.pid, second.pid} <= pids:
+        raise Failure(f"processes {sorted(pids)} called {sorted(names)}, expected {first.pid} and {second.pid}")

@@ -49,7 +49,7 @@ static void put(int dir, const char *name, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct proc proc = { .pid = 1, .dir = folder(), .start_ticks = 1 };
-	char comm[16], id[65], *cgroup;
+	char comm[16];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		put(proc.dir, names[i], data, size);
@@ -57,9 +57,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	proc_rss_bytes(&proc);
 	if (!proc_comm(&proc, comm, sizeof(comm)) && !memchr(comm, '\0', sizeof(comm)))
 		abort();
-	cgroup = proc_memory_cgroup(&proc);
-	if (cgroup && cgroup_container_id(cgroup, id) && strlen(id) != 64)
-		abort();
-	free(cgroup);
+	free(proc_memory_cgroup(&proc));
 	return 0;
 }

@@ -223,34 +223,6 @@ static void the_memory_controllers_cgroup_comes_before_the_unified_one(void **st
 	expect_cgroup("", NULL);
 }
 
-static void expect_id(const char *cgroup, const char *id)
-{
-	char got[65] = "unset";
-
-	assert_int_equal(cgroup_container_id(cgroup, got), id != NULL);
-	if (id)
-		assert_string_equal(got, id);
-}
-
-static void a_container_id_is_the_last_run_of_64_hex_digits(void **state)
-{
-#define A "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define B "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
-	(void)state;
-	expect_id("/docker/" A, A);
-	expect_id("/system.slice/docker-" A ".scope", A);
-	expect_id("/kubepods.slice/cri-containerd:" A, A);
-	expect_id("/kubepods/pod12/" A "/" B, B);
-	expect_id("/docker/" A "/nested.scope", A);
-	expect_id("/docker/" A "0", NULL);
-	expect_id("/docker/0" A, NULL);
-	expect_id(A, NULL);
-	expect_id("/x_" A, NULL);
-	expect_id("/" A "-x", NULL);
-	expect_id("/", NULL);
-	expect_id("", NULL);
-}
-
 static void expect_text(int fd, const char *text)
 {
 	char got[64] = "";
@@ -441,7 +413,6 @@ int main(void)
 		cmocka_unit_test(a_process_that_ended_is_gone_for_its_handle),
 		cmocka_unit_test(a_missing_file_of_a_living_process_is_no_missing_process),
 		cmocka_unit_test(the_memory_controllers_cgroup_comes_before_the_unified_one),
-		cmocka_unit_test(a_container_id_is_the_last_run_of_64_hex_digits),
 		cmocka_unit_test(a_deleted_file_is_read_through_its_mapping),
 		cmocka_unit_test(a_mapped_device_is_not_opened),
 		cmocka_unit_test(a_path_is_looked_up_inside_the_root_and_never_leaves_it),

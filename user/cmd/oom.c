@@ -101,6 +101,8 @@ static int tell(struct listening *listening, struct incident *incident)
 	__cleanup(freep) char *json = make_json(pm, &bytes);
 	int err;
 
+	if (!selection_matches(&options->selection, pm->victim.comm, pm->victim.cgroup, pm->victim.container))
+		return EXIT_OK;
 	if (!json) {
 		log_error("kill %llu of process %u: not enough memory for its postmortem",
 			  (unsigned long long)pm->sequence, pm->victim.pid);

@@ -26,7 +26,7 @@ enum option_id {
 	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
 	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG, OPT_MMAP_RUNG, OPT_PAGES_RUNG,
 	OPT_DEBUG_DIR, OPT_MAX_FAULTS, OPT_REPORTS, OPT_MAX_REPORTS, OPT_MAX_REPORT_BYTES, OPT_COUNT, OPT_HOST_ROOT,
-	OPT_OOM_RUNG, OPT_NO_JOURNAL,
+	OPT_OOM_RUNG, OPT_NO_JOURNAL, OPT_COMM, OPT_CGROUP, OPT_CONTAINER, OPT_POD, OPT_ALL,
 };
 
 struct option_row {
@@ -40,6 +40,11 @@ struct option_row {
 /* Every option, in the order of the help. */
 static const struct option_row rows[] = {
 	{ "pid", 'p', "PID[,PID...]", TOP | DOCTOR, "these processes" },
+	{ "comm", OPT_COMM, "NAME", TOP | OOM, "processes of that name" },
+	{ "cgroup", OPT_CGROUP, "PATH", TOP | OOM, "processes of that memory cgroup and those below it" },
+	{ "container", OPT_CONTAINER, "ID", TOP | OOM, "processes of that container: how its id begins, or its name" },
+	{ "pod", OPT_POD, "NAMESPACE/NAME", TOP | OOM, "processes of that pod; several of these narrow each other" },
+	{ "all", OPT_ALL, NULL, TOP | OOM, "every process" },
 	{ "sources", OPT_SOURCES, "LIST", TRACE,
 	  "of malloc,direct,mmap,pages (default: malloc,direct,mmap that this kernel can)" },
 	{ "malloc", OPT_MALLOC, "exact", TRACE, "trace every call (the only way in this version)" },
@@ -90,9 +95,9 @@ static const struct option_row rows[] = {
 
 static const char *const command_names[] = { "top", "run", "doctor", "symbolize", "oom" };
 static const char *const usages[] = {
-	"heldby top [-p PID[,PID...]] [OPTIONS] [INTERVAL [COUNT]]\n"
-	"Who holds the memory of running processes, every INTERVAL seconds (default 5). Without -p: of all processes\n"
-	"of the host, by the pages that are resident.",
+	"heldby top [-p PID[,PID...] | --comm NAME ...] [OPTIONS] [INTERVAL [COUNT]]\n"
+	"Who holds the memory of running processes, every INTERVAL seconds (default 5). Without a target: of all\n"
+	"processes of the host, by the pages that are resident.",
 	"heldby run [OPTIONS] -- CMD [ARG...]\n"
 	"Trace CMD and its children from their first instruction, and report what is still held at its end.",
 	"heldby doctor [-p PID[,PID...]]\n"
@@ -249,6 +254,23 @@ static int parse_option(struct options *options, enum options_for command, int i
 		if (parse_pids(text, &options->pids, &options->pids_count))
 			err = usage(command, "pid", text, "process ids are wanted, with commas between");
 		break;
+	case OPT_COMM:
+		options->selection.comm = text;
+		break;
+	case OPT_CGROUP:
+		options->selection.cgroup = text;
+		break;
+	case OPT_CONTAINER:
+		options->selection.container = text;
+		break;
+	case OPT_POD:
+		options->selection.pod = text;
+		if (!selection_is_pod(text))
+			err = usage(command, "pod", text, "NAMESPACE/NAME is wanted");
+		break;
+	case OPT_ALL:
+		options->selection.all = true;
+		break;
 	case OPT_SOURCES:
 		err = parse_sources(options, command, text);
 		break;
@@ -395,8 +417,8 @@ static enum options_result bad_usage(enum options_for command, const char *what,
 static bool set_everything(struct options *options)
 {
 	if (options->sources != 1u << HB_SRC_PAGES && !options->optional_sources) {
-		log_error("all processes at once are looked at by their pages alone (--sources pages); for malloc, "
-			  "direct and mmap give processes with -p PID[,PID...]");
+		log_error("without a target all processes are looked at, by their pages alone (--sources pages); for "
+			  "malloc, direct and mmap give processes with -p PID[,PID...], --comm, --container, ...");
 		return false;
 	}
 	options->everything = true;
@@ -407,7 +429,11 @@ static bool set_everything(struct options *options)
 
 static enum options_result parse_top_words(struct options *options, int count, char **words)
 {
-	if (!options->pids_count && !set_everything(options))
+	if (options->pids_count && selection_given(&options->selection)) {
+		log_error("give processes by -p, or by what they are (--comm, --cgroup, --container, --pod, --all)");
+		return OPTIONS_USAGE;
+	}
+	if (!options->pids_count && !selection_given(&options->selection) && !set_everything(options))
 		return OPTIONS_USAGE;
 	if (count > 2)
 		return bad_usage(OPTIONS_TOP, "one word too many:", words[2]);

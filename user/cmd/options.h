@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "../model/board.h"
+#include "../model/selection.h"
 #include "../probe/features.h"
 #include "../probe/oomhooks.h"
 #include "../probe/pagehooks.h"
@@ -26,6 +27,7 @@ struct output_option {
 struct options {
 	pid_t *pids;
 	size_t pids_count;
+	struct selection selection;
 	unsigned int sources; /* bit 1 << enum hb_source each */
 	unsigned int optional_sources; /* of them, those nobody asked for: left out where the kernel cannot */
 	enum board_sort sort;

@@ -13,6 +13,7 @@
 
 #include "../model/board.h"
 #include "../model/process.h"
+#include "../model/selection.h"
 #include "../symbol/addrmap.h"
 #include "modules.h"
 #include "session.h"
@@ -43,6 +44,9 @@ int target_expect(struct target *target, pid_t pid);
  * its process's first), -ENOEXEC (it maps no code: a kernel thread), or what reading or probing it gave.
  */
 int target_attach(struct target *target, pid_t pid);
+
+/* Whether the process @pid is meant by @selection. Costs two small readings of /proc. */
+bool target_is(struct target *target, pid_t pid, const struct selection *selection);
 
 /* Look at the page faults of every process of the host, those to come included. 0 or negative errno. */
 int target_everything(struct target *target);

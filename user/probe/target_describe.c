@@ -51,3 +51,15 @@ void target_same_cgroup(struct process *to, const struct process *from)
 	to->cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
 	set_container(to, from->container);
 }
+
+bool target_is(struct target *target, pid_t pid, const struct selection *selection)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	__cleanup(freep) char *cgroup = NULL;
+	char comm[HB_COMM_LEN];
+
+	if (proc_open(&proc, pid) || proc_comm(&proc, comm, sizeof(comm)))
+		return false;
+	cgroup = proc_memory_cgroup(&proc);
+	return selection_matches(selection, comm, cgroup, cgroup ? target_container(target, cgroup) : NULL);
+}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "procfs.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +23,6 @@
 
 #define STAT_BYTES   4096 /* of stat and statm: some fifty numbers and a name of 64 */
 #define CGROUP_BYTES (64u << 10)
-#define ID_DIGITS    64
 #define STATUS_BYTES 8192
 /* PF_EXITING, PF_DUMPCORE and PF_SIGNALED, include/linux/sched.h */
 #define ENDING_FLAGS (0x4u | 0x200u | 0x400u)
@@ -300,27 +298,6 @@ char *proc_memory_cgroup(const struct proc *proc)
 		return NULL;
 	path = cgroup_memory_path(text, &kind);
 	return path ? strdup(path) : NULL;
-}
-
-bool cgroup_container_id(const char *cgroup, char id[65])
-{
-	const char *at = cgroup;
-	bool found = false;
-
-	while (*at) {
-		size_t run = 0;
-
-		while (isxdigit((unsigned char)at[run]))
-			run++;
-		if (run == ID_DIGITS && at > cgroup && strchr("/-:", at[-1]) &&
-		    (!at[run] || at[run] == '/' || at[run] == '.')) {
-			memcpy(id, at, run);
-			id[run] = '\0';
-			found = true;
-		}
-		at += run ? run : 1;
-	}
-	return found;
 }
 
 /* Whether it is a file that the kernel makes up as it is read: that may wait, or take it from somebody else. */

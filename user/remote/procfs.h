@@ -70,9 +70,6 @@ uint64_t proc_mapped_bytes(const struct proc *proc);
  * malloc'ed, or NULL.
  */
 char *proc_memory_cgroup(const struct proc *proc);
-/* The last run of exactly 64 hex digits of a cgroup path, preceded by one of "/-:" and followed
- * by the end, '/' or '.': a container's id. @id holds 65 bytes. false: none. */
-bool cgroup_container_id(const char *cgroup, char id[65]);
 
 /*
  * Open the file that is mapped at [start, end) of the process: through map_files, which finds
