@@ -79,29 +79,7 @@ static void doctor_names(void)
 	kallsyms_release(&ks);
 }
 
-static void doctor_vm_rungs(void)
-{
-	static const char *const notes[] = {
-		"tracepoints of eight system calls", "kprobes and kretprobes on them", "fentry and fexit on them",
-	};
-	struct feature rungs[VM_RUNG_END];
-	enum vm_rung order[VM_RUNG_END];
-	bool taken = false;
-
-	vmhooks_probe(rungs);
-	vmhooks_order(order);
-	printf("\nHook mmap: what changes a process's mappings, best rung first\n");
-	for (int i = 0; i < VM_RUNG_END; i++) {
-		const struct feature *feature = &rungs[order[i]];
-		char detail[320];
-
-		snprintf(detail, sizeof(detail), "%s%s", notes[order[i]], feature->works && !taken ? "  <- taken" : "");
-		taken |= feature->works;
-		doctor_feature(feature, detail,
-			       i + 1 < VM_RUNG_END ? "the next rung is tried" : "mappings cannot be watched");
-	}
-}
-
+/* Best first; the first that works is taken. @without: what follows where none does. */
 static void doctor_ladder(const struct feature *rungs, int count, const char *const *notes, const char *without)
 {
 	bool taken = false;
@@ -110,9 +88,29 @@ static void doctor_ladder(const struct feature *rungs, int count, const char *co
 		char detail[320];
 
 		snprintf(detail, sizeof(detail), "%s%s", notes[i], rungs[i].works && !taken ? "  <- taken" : "");
+		doctor_feature(&rungs[i], detail, taken ? "it is not needed" :
+						  i + 1 < count ? "the next rung is tried" : without);
 		taken |= rungs[i].works;
-		doctor_feature(&rungs[i], detail, i + 1 < count ? "the next rung is tried" : without);
 	}
+}
+
+static void doctor_vm_rungs(void)
+{
+	static const char *const notes[] = {
+		"tracepoints of eight system calls", "kprobes and kretprobes on them", "fentry and fexit on them",
+	};
+	struct feature rungs[VM_RUNG_END], ordered[VM_RUNG_END];
+	const char *ordered_notes[VM_RUNG_END];
+	enum vm_rung order[VM_RUNG_END];
+
+	vmhooks_probe(rungs);
+	vmhooks_order(order);
+	for (int i = 0; i < VM_RUNG_END; i++) {
+		ordered[i] = rungs[order[i]];
+		ordered_notes[i] = notes[order[i]];
+	}
+	printf("\nHook mmap: what changes a process's mappings, best rung first\n");
+	doctor_ladder(ordered, VM_RUNG_END, ordered_notes, "mappings cannot be watched");
 }
 
 static void doctor_pages(void)
@@ -132,6 +130,22 @@ static void doctor_pages(void)
 		say(true, "huge pages", "none are given out here");
 }
 
+static void doctor_oom(void)
+{
+	static const char *const notes[] = { "the argument of out_of_memory", "the same, by fentry and fexit",
+					     "searched for on the kernel's stack" };
+	struct feature rungs[OOM_RUNG_END];
+
+	printf("\nHook oom: OOM kills, and the kernel's own description of each, best rung first\n");
+	if (!oomhooks_works()) {
+		say(false, "mark_victim", "this kernel has no such tracepoint: OOM kills cannot be seen");
+		return;
+	}
+	say(true, "mark_victim", "every kill is seen");
+	oomhooks_probe(rungs);
+	doctor_ladder(rungs, OOM_RUNG_END, notes, "whose limit was hit is concluded from the cgroups");
+}
+
 static void doctor_program(void *ctx, const char *name, uint32_t verified)
 {
 	(void)ctx;
@@ -146,6 +160,7 @@ static bool doctor_load(const struct features *features, enum rung rung, bool po
 		.max_faults = 1024,
 		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .pointers_only = pointers_only,
 		.rung = rung, .vm_rung = VM_RUNG_END, .page_rung = PAGES_RUNG_END,
+		.oom = oomhooks_works(), .oom_rung = OOM_RUNG_END,
 		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
 		.optional_sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
 	};
@@ -249,6 +264,7 @@ static int examine(const struct options *options)
 	doctor_rungs(&features);
 	doctor_vm_rungs();
 	doctor_pages();
+	doctor_oom();
 	works = doctor_load(&features, options->rung, options->pointers_only, options->verbose > 0);
 	printf("\nProcesses\n");
 	for (size_t i = 0; i < options->pids_count; i++)

@@ -17,6 +17,7 @@
 #define SAMPLE_NS  1000000000u /* between two looks at everybody */
 #define SERIES_MAX 2048        /* processes and cgroups whose past is kept */
 #define PATH_BYTES 4096
+#define EARLY_COMMANDS 32
 #define LAST_KILLS 64 /* whose threads may be marked for some time yet */
 
 struct captures {
@@ -36,6 +37,9 @@ struct captures {
 	size_t sums_max;
 	struct last { uint64_t start_ns; uint32_t tgid; } last[LAST_KILLS];
 	size_t kills;
+	/* Command lines whose kill was not heard of yet: the signal comes before the mark. */
+	struct hb_ev_oom_after early[EARLY_COMMANDS];
+	size_t commands;
 };
 
 static uint64_t task_bytes(const struct hb_oom_task *task, uint64_t page_bytes)
@@ -185,6 +189,22 @@ static struct capture *unused(struct captures *captures)
 	return NULL;
 }
 
+static void take_command(struct capture *capture, const struct hb_ev_oom_after *after)
+{
+	capture->command_bytes = after->bytes;
+	memcpy(capture->command, after->text, after->bytes);
+}
+
+static void take_early_command(struct captures *captures, struct capture *capture)
+{
+	for (size_t i = 0; i < EARLY_COMMANDS; i++) {
+		const struct hb_ev_oom_after *after = &captures->early[i];
+
+		if (after->tgid == capture->kill.tgid && after->start_ns == capture->kill.start_ns)
+			take_command(capture, after);
+	}
+}
+
 /* Threads of a victim that run into the limit once more, as they die, are marked as well. */
 static bool marked_before(struct captures *captures, const struct hb_ev_oom *kill)
 {
@@ -218,6 +238,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	capture->kill = *kill;
 	capture->marks = 1;
 	ask(captures, capture);
+	take_early_command(captures, capture);
 	pthread_mutex_lock(&captures->lock);
 	capture->handed_over = false;
 	capture->used = true;
@@ -227,16 +248,18 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 
 static void on_after(struct captures *captures, const struct hb_ev_oom_after *after, size_t bytes)
 {
+	const bool command = after->what == HB_OOM_COMMAND && bytes >= sizeof(*after) &&
+			     after->bytes <= HB_OOM_COMMAND_LEN;
 	struct capture *capture;
 
 	pthread_mutex_lock(&captures->lock);
 	capture = find(captures, after->tgid, after->start_ns, after->mm);
 	if (capture && after->what == HB_OOM_FREED)
 		capture->freed_ns = after->time_ns;
-	if (capture && after->what == HB_OOM_COMMAND && bytes >= sizeof(*after) && after->bytes <= HB_OOM_COMMAND_LEN) {
-		capture->command_bytes = after->bytes;
-		memcpy(capture->command, after->text, after->bytes);
-	}
+	if (capture && command)
+		take_command(capture, after);
+	else if (command)
+		captures->early[captures->commands++ % EARLY_COMMANDS] = *after;
 	pthread_mutex_unlock(&captures->lock);
 	if (capture && after->what == HB_OOM_FREED)
 		tell(captures);

@@ -3,10 +3,12 @@
 #include "postmortem_rules.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "report.h"
 
 #define SITES_SAID    3
+#define ROWS_CALLED   32 /* of the largest rows: what else there is is small */
 #define STEADY_PART   20 /* within a twentieth of what it held at the end is steady */
 #define STEADY_LEAST_S 10
 #define BURST_S       5
@@ -34,18 +36,51 @@ static const struct board_row *next_row(const struct postmortem *pm, const struc
 	return next;
 }
 
-static void say_site(const struct board_row *row, uint64_t resident, struct sentence *s)
-{
-	const char *source = report_source_name(row->source);
+/* Rows that a sentence would call the same: stacks that differ further out, or inside JIT code. */
+struct called {
+	uint32_t source;
+	uint64_t bytes;
 	char name[NAME_COLUMNS + 2]; /* one more than is said, so that a cut is seen */
+};
 
-	say_name(s, postmortem_site_name(row, name, sizeof(name)));
+/* The largest rows, those of one name as one; largest first. Returns how many. */
+static size_t call_rows(const struct postmortem *pm, struct called calleds[ROWS_CALLED])
+{
+	const struct board_row *row = NULL;
+	size_t count = 0, at;
+
+	for (size_t i = 0; i < ROWS_CALLED && (row = next_row(pm, row)); i++) {
+		struct called one = { .source = row->source };
+
+		postmortem_site_name(row, one.name, sizeof(one.name));
+		for (at = 0; at < count; at++) {
+			if (calleds[at].source == one.source && !strcmp(calleds[at].name, one.name))
+				break;
+		}
+		if (at == count)
+			calleds[count++] = one;
+		if (__builtin_add_overflow(calleds[at].bytes, row->outstanding_bytes, &calleds[at].bytes))
+			calleds[at].bytes = UINT64_MAX;
+		for (; at && calleds[at - 1].bytes < calleds[at].bytes; at--) {
+			one = calleds[at];
+			calleds[at] = calleds[at - 1];
+			calleds[at - 1] = one;
+		}
+	}
+	return count;
+}
+
+static void say_site(const struct called *called, uint64_t resident, struct sentence *s)
+{
+	const char *source = report_source_name(called->source);
+
+	say_name(s, called->name);
 	say(s, " ");
-	say_bytes(s, row->outstanding_bytes);
+	say_bytes(s, called->bytes);
 	say(s, " (%s", source ? source : "");
 	if (is_known(resident) && resident) {
 		say(s, "%s", source ? ", " : "");
-		say_share(s, row->outstanding_bytes, resident);
+		say_share(s, called->bytes, resident);
 	}
 	say(s, ")");
 }
@@ -96,16 +131,15 @@ static bool held_by_sites(const struct postmortem *pm, struct sentence *s)
 {
 	uint64_t parts[] = { pm->victim.anon_rss_bytes, pm->victim.shmem_rss_bytes };
 	uint64_t resident = postmortem_sum(parts, 2), attributed = attributed_bytes(pm);
-	const struct board_row *row = next_row(pm, NULL);
-	unsigned int said;
+	struct called calleds[ROWS_CALLED];
+	size_t count = call_rows(pm, calleds);
 
-	if (!row)
+	if (!count)
 		return false;
 	say(s, "Held by ");
-	for (said = 0; row && said < SITES_SAID; said++) {
-		say(s, "%s", said ? ", " : "");
-		say_site(row, resident, s);
-		row = next_row(pm, row);
+	for (size_t i = 0; i < count && i < SITES_SAID; i++) {
+		say(s, "%s", i ? ", " : "");
+		say_site(&calleds[i], resident, s);
 	}
 	if (is_known(resident) && attributed < resident) {
 		say(s, "; ");
