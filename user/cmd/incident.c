@@ -402,8 +402,8 @@ static void tell_holders(struct incident *incident, const struct incidents *inci
 	if (!held->rows)
 		return;
 	pm->holders = held->rows;
-	pm->holders_count = incidents->holders_max && held->count > incidents->holders_max ? incidents->holders_max :
-											     held->count;
+	pm->holders_count = held->count;
+	pm->holders_shown = incidents->holders_max;
 	pm->holders_scaled = held->scaled;
 	pm->holders_explained_bytes = held->bytes;
 	for (size_t i = 0; i < pm->holders_count; i++)

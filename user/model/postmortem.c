@@ -80,6 +80,11 @@ uint64_t postmortem_victim_rss(const struct postmortem *pm)
 	return postmortem_sum(parts, 3);
 }
 
+size_t postmortem_holders_shown(const struct postmortem *pm)
+{
+	return pm->holders_shown && pm->holders_shown < pm->holders_count ? pm->holders_shown : pm->holders_count;
+}
+
 bool postmortem_limit_is_own(const struct postmortem *pm)
 {
 	const struct container_info *own = pm->victim.container, *hit = pm->domain.container;

@@ -115,6 +115,7 @@ struct postmortem {
 	/* What the victim held by stack, largest first, sources apart: malloc, direct, mmap, pages. */
 	const struct board_row *holders;
 	size_t holders_count;
+	size_t holders_shown;       /* of them in the text and the JSON; the verdict takes all. 0: all */
 	bool holders_approximate;   /* something was lost while they were counted */
 	bool holders_scaled;        /* pages: estimates added up to more than was resident, and were scaled down */
 	uint64_t holders_explained_bytes; /* of anonymous and shared memory, by pages; 0: no pages */
@@ -160,6 +161,9 @@ uint64_t postmortem_sum(const uint64_t *numbers, size_t count);
 /* Anonymous, file and shared memory together, as postmortem_sum() adds them. */
 uint64_t postmortem_task_rss(const struct postmortem_task *task);
 uint64_t postmortem_victim_rss(const struct postmortem *pm);
+
+/* How many of the holders are shown. */
+size_t postmortem_holders_shown(const struct postmortem *pm);
 
 /* Whether the limit that was hit is that of the victim's own cgroup, or of its container. */
 bool postmortem_limit_is_own(const struct postmortem *pm);

@@ -197,7 +197,7 @@ static struct json_object *holders_array(struct json_pen *pen, const struct post
 	struct json_object *array = json_object_new_array();
 	size_t i;
 
-	for (i = 0; i < pm->holders_count; i++)
+	for (i = 0; i < postmortem_holders_shown(pm); i++)
 		json_append(pen, array, json_site(pen, &pm->holders[i], &about));
 	return array;
 }

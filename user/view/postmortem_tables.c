@@ -240,12 +240,12 @@ void postmortem_holders(struct human *h, const struct postmortem *pm)
 		fputc('\n', h->out);
 		return;
 	}
-	for (i = 0; i < pm->holders_count; i++) {
+	for (i = 0; i < postmortem_holders_shown(pm); i++) {
 		holder.row = &pm->holders[i];
 		human_table_measure(h, &table, &holder);
 	}
 	human_table_head(h, &table);
-	for (i = 0; i < pm->holders_count; i++) {
+	for (i = 0; i < postmortem_holders_shown(pm); i++) {
 		const char *source = report_source_name(pm->holders[i].source);
 
 		if (i)
