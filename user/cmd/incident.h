@@ -10,7 +10,7 @@
 #include "../symbol/kallsyms.h"
 #include "oom_capture.h"
 
-#define INCIDENT_KILLS 256 /* that are remembered, for "kill number 5 of this cgroup" */
+#define INCIDENT_KILLS 16384 /* that are remembered, for "kill number 5 of this cgroup" */
 
 /* What all incidents share. */
 struct incidents {

@@ -120,13 +120,15 @@ static void purge(struct target *target, const struct board_site *sites, size_t 
 {
 	__cleanup(freep) uint32_t *gens = calloc(target->ended + 1, sizeof(*gens));
 	struct process *process;
+	const uint64_t now_ns = clock_mono_ns();
 	size_t n = 0;
 	int err;
 
 	if (!gens)
 		return;
 	for (process = target->newest; process && n < target->ended; process = process->older) {
-		if (process->exited && !process->purged && process->gen && !process->needed)
+		if (process->exited && !process->purged && process->gen && !process->needed &&
+		    (!target->everything || process_over(process, now_ns)))
 			gens[n++] = process->gen;
 	}
 	qsort(gens, n, sizeof(*gens), compare_gens);

@@ -18,7 +18,6 @@
 #include "target_private.h"
 
 #define FORKS_MAX 16 /* generations up which pages are inherited */
-#define ENDED_KEEP_NS 3000000000u /* so long the records of what has ended are kept */
 #define FRESH_NS  1000000000u /* a record so young may be of a page that is not there yet */
 
 /* One reading of the kernel's records. */
@@ -75,12 +74,6 @@ static void mark_needed(struct target *target)
 	}
 }
 
-/* It has ended, for long enough that nobody asks what it held, and nobody inherited from it. */
-static bool is_over(const struct reading *reading, const struct process *process)
-{
-	return process->exited && !process->needed && reading->began_ns > process->ended_ns + ENDED_KEEP_NS;
-}
-
 /* Take away the records of images that are over. */
 static void sweep(struct reading *reading)
 {
@@ -93,10 +86,10 @@ static void sweep(struct reading *reading)
 		if (key->gen != gen) {
 			gen = key->gen;
 			process = target_process(reading->target, gen);
-			if (!process || is_over(reading, process))
+			if (!process || process_over(process, reading->began_ns))
 				session_forget_rate(reading->target->session, gen);
 		}
-		if (!process || is_over(reading, process))
+		if (!process || process_over(process, reading->began_ns))
 			session_drop_fault(reading->target->session, key);
 	}
 }

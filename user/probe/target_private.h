@@ -85,6 +85,14 @@ struct kept_stack {
 	uint64_t frames[];
 };
 
+#define ENDED_KEEP_NS 3000000000u /* so long it may be asked what an image held that has ended */
+
+/* It has ended, for long enough, and nobody inherited pages from it. */
+static inline bool process_over(const struct process *process, uint64_t now_ns)
+{
+	return process->exited && !process->needed && now_ns > process->ended_ns + ENDED_KEEP_NS;
+}
+
 /* The first stack met of those that are one site. */
 struct alike {
 	uint64_t hash;
