@@ -239,6 +239,7 @@ static int wait_for_kills(struct tracing *tracing)
 	status = open_all(listening);
 	if (!status) {
 		look(listening);
+		log_debug("kills are explained by %s", oomhooks_name(session_oom_rung(tracing->session)));
 		stay();
 		tracing_ready(tracing);
 		status = listen(listening);

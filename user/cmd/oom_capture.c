@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "../remote/gate.h"
 
 #define SAMPLE_NS  1000000000u /* between two looks at everybody */
 #define SERIES_MAX 2048        /* processes and cgroups whose past is kept */
@@ -223,6 +224,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 {
 	struct capture *capture;
 
+	gate_mark((pid_t)kill->tgid); /* first of all: whoever reads it now stops */
 	pthread_mutex_lock(&captures->lock);
 	if (kill->start_ns && marked_before(captures, kill)) {
 		pthread_mutex_unlock(&captures->lock);
@@ -329,6 +331,7 @@ struct captures *captures_new(struct session *session)
 	captures->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	captures->wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&captures->lock, NULL);
+	gate_mark(0); /* while there is memory to make it */
 	if (captures->history && captures->all && captures->sums && captures->told >= 0 && captures->wakes >= 0 &&
 	    !start(captures))
 		return captures;

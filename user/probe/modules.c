@@ -337,14 +337,6 @@ struct module *modules_by_object(const struct modules *modules, uint32_t object)
 	return other ? other->module : NULL;
 }
 
-struct module *modules_by_file(const struct modules *modules, const struct elf_file *file)
-{
-	struct known_file *known;
-
-	HASH_FIND_PTR(modules->files, &file, known);
-	return known ? &known->module : NULL;
-}
-
 static struct session_probes *put(struct modules *modules, struct module *module, pid_t pid)
 {
 	struct session_probes *probes = NULL;

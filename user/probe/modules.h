@@ -66,9 +66,8 @@ int modules_opened(struct modules *modules, int fd, const char *path, int root, 
 int modules_asked(struct modules *modules, pid_t pid, uint64_t start, uint64_t end, uint64_t ino, uint32_t object,
 		  const char *path, struct module **module);
 
-/* The module whose number in the unwind tables is @object, or whose file is @file; NULL: none. */
+/* The module whose number in the unwind tables is @object; NULL: none. */
 struct module *modules_by_object(const struct modules *modules, uint32_t object);
-struct module *modules_by_file(const struct modules *modules, const struct elf_file *file);
 
 /* Whether the code at @offset of @file belongs to an allocator, or to a function that allocates. */
 bool modules_allocates_at(const struct modules *modules, const struct elf_file *file, uint64_t offset);

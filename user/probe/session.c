@@ -242,10 +242,12 @@ static int choose_page_rung(struct session *session, const struct session_option
 			session->page_rung = (enum page_rung)i;
 	}
 	for (int i = HUGE_RUNG_END - 1; i >= 0 && pagehooks_huge_wanted(); i--) {
-		if (huge[i].works && !(options->page_rung == PAGES_RAW_TRACEPOINT && huge[HUGE_RAW_TRACEPOINT].works &&
-				       i != HUGE_RAW_TRACEPOINT))
+		if (huge[i].works)
 			session->huge_rung = (enum huge_rung)i;
 	}
+	if (options->page_rung == PAGES_RAW_TRACEPOINT && huge[HUGE_RAW_TRACEPOINT].works &&
+	    session->huge_rung != HUGE_RUNG_END)
+		session->huge_rung = HUGE_RAW_TRACEPOINT; /* the same kind, as asked for */
 	if (session->page_rung != PAGES_RUNG_END)
 		return 0;
 	session->sources &= ~(1u << HB_SRC_PAGES);
@@ -457,11 +459,6 @@ void session_close(struct session *session)
 	free(session);
 }
 
-enum rung session_rung(const struct session *session)
-{
-	return session->rung;
-}
-
 const char *session_rung_name(const struct session *session)
 {
 	static const char *const names[] = { "uprobe.session", "uprobe.multi", "uprobe", "none" };
@@ -487,11 +484,6 @@ bool session_everything(const struct session *session)
 enum page_rung session_page_rung(const struct session *session)
 {
 	return session->page_rung;
-}
-
-enum huge_rung session_huge_rung(const struct session *session)
-{
-	return session->huge_rung;
 }
 
 enum oom_rung session_oom_rung(const struct session *session)

@@ -51,16 +51,14 @@ void session_close(struct session *session);
 /* The sources that it sees: those asked for, without optional ones that the kernel cannot. */
 unsigned int session_sources(const struct session *session);
 /* How functions are probed; RUNG_END: they are not. */
-enum rung session_rung(const struct session *session);
 const char *session_rung_name(const struct session *session);
 /* Where mappings are watched; VM_RUNG_END: they are not. */
 enum vm_rung session_vm_rung(const struct session *session);
 /* Whether every process of the host is looked at: nobody is woken for each of their events then. */
 bool session_everything(const struct session *session);
 
-/* Where page faults are seen; PAGES_RUNG_END: they are not. And those of huge pages. */
+/* Where page faults are seen; PAGES_RUNG_END: they are not. */
 enum page_rung session_page_rung(const struct session *session);
-enum huge_rung session_huge_rung(const struct session *session);
 /* How an OOM kill's own description is found; OOM_RUNG_END: it is not. */
 enum oom_rung session_oom_rung(const struct session *session);
 bool session_sleepable(const struct session *session);

@@ -554,7 +554,9 @@ int target_new(struct target **out, struct session *session, unsigned int source
 			target->modules = modules_new(session, target->symbols, target->tables, sources);
 	}
 	target->containers = container_names_new(host_root, 0);
-	if (!target->containers)
+	if (target->containers)
+		container_names_scan(target->containers);
+	else
 		log_debug("%s: %s; containers have no names", host_root, strerror(errno));
 	if (target->modules)
 		err = mapwatch_open(&target->watch, session_everything(session));
