@@ -49,14 +49,6 @@ static void stay(void)
 		log_debug("memory cannot be locked: %s", strerror(errno));
 }
 
-static uint64_t dropped(const struct listening *listening)
-{
-	struct losses losses;
-
-	target_losses(listening->tracing->target, &losses);
-	return captures_dropped(listening->captures) + losses.counts[HB_CNT_OOM_DROPPED];
-}
-
 /* The document, in a malloc'ed string with its newline. NULL if memory is short. */
 static char *make_json(const struct postmortem *pm, size_t *bytes)
 {
@@ -96,7 +88,7 @@ static int to_stdout(const struct options *options, const struct postmortem *pm,
 static int tell(struct listening *listening, struct incident *incident)
 {
 	const struct options *options = listening->tracing->options;
-	const struct postmortem *pm = incident_tell(incident, &listening->incidents, dropped(listening));
+	const struct postmortem *pm = incident_tell(incident, &listening->incidents, captures_dropped(listening->captures));
 	size_t bytes = 0;
 	__cleanup(freep) char *json = make_json(pm, &bytes);
 	int err;
@@ -124,6 +116,13 @@ static int tell(struct listening *listening, struct incident *incident)
 	return to_stdout(options, pm, json, bytes);
 }
 
+static bool enough(const struct listening *listening)
+{
+	const uint64_t wanted = listening->tracing->options->count;
+
+	return wanted && listening->told_count >= wanted;
+}
+
 /* Take in new kills at once, and tell of those that all is known of. @last: of all. */
 static int handle(struct listening *listening, bool last)
 {
@@ -139,7 +138,7 @@ static int handle(struct listening *listening, bool last)
 		else
 			captures_release(listening->captures, capture);
 	}
-	while (!status && done < listening->pending_count) {
+	while (!status && done < listening->pending_count && !enough(listening)) {
 		struct incident *incident = listening->pending[done];
 
 		capture = incident_capture(incident);
@@ -174,7 +173,6 @@ static void look(struct listening *listening)
 static int listen(struct listening *listening)
 {
 	struct tracing *tracing = listening->tracing;
-	const uint64_t wanted = tracing->options->count;
 	struct pollfd polled[4] = { { .fd = tracing->signals }, { .fd = captures_fd(listening->captures) } };
 	uint64_t next_ns = clock_mono_ns() + LOOK_NS;
 	int fds[2], status = EXIT_OK;
@@ -185,7 +183,7 @@ static int listen(struct listening *listening)
 	polled[3].fd = fds[1];
 	for (size_t i = 0; i < 4; i++)
 		polled[i].events = POLLIN;
-	while (!status && !stop && (!wanted || listening->told_count < wanted)) {
+	while (!status && !stop && !enough(listening)) {
 		struct signalfd_siginfo info;
 
 		poll(polled, 4, listening->pending_count ? PENDING_MS : PATIENCE_MS);

@@ -29,7 +29,8 @@ struct captures {
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
 	struct capture *all;  /* CAPTURES_MAX */
-	uint64_t dropped;
+	uint64_t dropped;     /* no room for them here */
+	uint64_t heard, last_sequence; /* marks; what is missing in between the ring had no room for */
 	atomic_bool stop;
 	int told;   /* eventfd: for those who listen */
 	int wakes;  /* eventfd: for the thread */
@@ -226,6 +227,8 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 
 	gate_mark((pid_t)kill->tgid); /* first of all: whoever reads it now stops */
 	pthread_mutex_lock(&captures->lock);
+	captures->heard++;
+	captures->last_sequence = kill->sequence;
 	if (kill->start_ns && marked_before(captures, kill)) {
 		pthread_mutex_unlock(&captures->lock);
 		return;
@@ -411,7 +414,7 @@ uint64_t captures_dropped(struct captures *captures)
 	uint64_t dropped;
 
 	pthread_mutex_lock(&captures->lock);
-	dropped = captures->dropped;
+	dropped = captures->dropped + captures->last_sequence - captures->heard;
 	pthread_mutex_unlock(&captures->lock);
 	return dropped;
 }

@@ -56,7 +56,7 @@ struct capture *captures_next(struct captures *captures);
 bool captures_settled(struct captures *captures, const struct capture *capture, uint64_t now_ns);
 void captures_release(struct captures *captures, struct capture *capture);
 
-/* Kills that were not told of, for all CAPTURES_MAX were in use; those that the ring dropped are not among them. */
+/* Kills that are not told of: all CAPTURES_MAX were in use, or the ring was full. */
 uint64_t captures_dropped(struct captures *captures);
 
 /* The path of level @index of a kill's cgroups into @path, from the root on. Returns it. */
