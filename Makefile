@@ -2,7 +2,7 @@
 # heldby: who holds the memory? `make help` lists the targets.
 
 BUILD   ?= build
-PREFIX  ?= /usr/local
+PREFIX  ?= /usr
 CC      ?= gcc
 CLANG   ?= clang-14
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
@@ -30,7 +30,7 @@ DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev
 	zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless xz-utils \
-	libc6-dbg dwz redis-server
+	libc6-dbg dwz redis-server runc containerd buildah libcap2-bin python3-yaml python3-grpcio
 # What check-vm boots kernels with, where they can be had.
 DEPS_VM    := qemu-system-x86 qemu-system-arm busybox-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
 
@@ -43,7 +43,7 @@ SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c 
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
 .PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget bench
-.PHONY: check-vm install clean
+.PHONY: check-vm check-e2e install image-root clean
 all: $(BUILD)/heldby
 
 help:
@@ -55,12 +55,14 @@ help:
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
 	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
+	@echo 'check-e2e    image, DaemonSet and unit, in containers of runc and containerd (root); ONLY=words'
 	@echo 'check-vm     tests of the kernel side under other kernels, in emulated machines; ONLY="6.1-x86_64 ..."'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
 	@echo 'bench        what tracing costs, by depth of the stack'
 	@echo 'budget       verified instructions per program, against tests/bpf/budget.csv'
-	@echo 'install      to $(PREFIX)'
+	@echo 'install      to $(DESTDIR)$(PREFIX): program, systemd unit, manual page'
+	@echo 'image-root   the files of a container image into DIR, see deploy/README.md'
 	@echo 'V=1          show commands'
 
 # --- the kernel side -------------------------------------------------------------------------
@@ -124,8 +126,19 @@ deps-build:
 deps-test:
 	$(call apt,$(DEPS_TEST))
 
+# The unit names the program where it will be.
 install: all
-	install -D -m 0755 $(BUILD)/heldby $(DESTDIR)$(PREFIX)/sbin/heldby
+	install -D -m 0755 $(BUILD)/heldby $(DESTDIR)$(PREFIX)/bin/heldby
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's,^ExecStart=/usr/bin/,ExecStart=$(PREFIX)/bin/,' deploy/heldby.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/heldby.service
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/heldby.service
+	$(if $(wildcard deploy/heldby.8),install -D -m 0644 deploy/heldby.8 $(DESTDIR)$(PREFIX)/share/man/man8/heldby.8)
+
+# The root of an image: the program, its libraries and their loader. What was in DIR goes.
+image-root: all
+	$(if $(DIR),,$(error image-root: DIR=FOLDER says where to))
+	$(Q)deploy/collect $(BUILD)/heldby $(DIR)
 
 clean:
 	rm -rf $(BUILD)

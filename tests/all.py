@@ -31,6 +31,7 @@ def suites():
     yield "fuzz", ["make", "-j2", "--no-print-directory", "fuzz-check"]
     yield "budget", [sys.executable, "tests/bpf/budget.py"]
     yield "bpf", ["make", "--no-print-directory", "check-bpf"]
+    yield "e2e", ["make", "--no-print-directory", "check-e2e"]
     yield "unwind", ["make", "--no-print-directory", "check-unwind", "SAMPLES=6000"]
 
 

@@ -127,6 +127,10 @@ check-vm: all
 	$(Q)$(PYTHON) tests/vm/vm.py --build $(BUILD) --libraries '$(filter %-dev,$(DEPS_BUILD))' \
 		$(if $(EXTRA),--extra '$(EXTRA)') $(ONLY)
 
+# What deploy/ holds, run as people run it.
+check-e2e: all
+	$(Q)$(PYTHON) tests/e2e/run.py --build $(BUILD) $(ONLY)
+
 budget: all
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bpf/budget.py $(if $(UPDATE),--update)
 
