@@ -14,7 +14,6 @@ from postmortems import Told, judge, judge_child
 from registry import test
 
 OURS = 256 * MIB       # as in daemonset.yaml
-LINKS = 1.2            # s: heldby reads the folder of links no sooner after it looked there for another container
 OWN = ("mount", "ipc", "uts")  # namespaces: the host's for the rest
 
 
@@ -117,7 +116,6 @@ def started(case, rights=None):
     told = Told(case, lambda: read_text(process.out).split("\n")[:-1], lambda: read_text(process.err),
                 lambda: process.poll() is not None)
     told.ready()
-    case.sleep(LINKS)
     return bundle, told
 
 

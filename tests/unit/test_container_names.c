@@ -213,6 +213,19 @@ static void links_are_read_once_a_second_at_most(void **state)
 }
 
 /* The path of container @number, named c@number. */
+static void whoever_cannot_wait_has_files_looked_at_again(void **state)
+{
+	struct container_names *names = new_node(0);
+
+	(void)state;
+	expect(container_names_find(names, "/" A, SECOND), "", "", "", "", "");
+	put_link("web-0_shop_app-" A ".log");
+	expect(container_names_find(names, "/" A, SECOND + 1), "", "", "", "", "");
+	container_names_retry(names);
+	expect(container_names_find(names, "/" A, SECOND + 2), "app", "web-0", "shop", "", "");
+	container_names_free(names);
+}
+
 static const char *numbered(unsigned int number)
 {
 	static char path[80];
@@ -379,6 +392,7 @@ int main(void)
 		cmocka_unit_test(a_pods_folder_names_the_pod_alone),
 		cmocka_unit_test(that_there_is_no_name_is_believed_for_longer_each_time),
 		cmocka_unit_test(links_are_read_once_a_second_at_most),
+		cmocka_unit_test(whoever_cannot_wait_has_files_looked_at_again),
 		cmocka_unit_test(the_least_recently_asked_for_is_forgotten_first),
 		cmocka_unit_test(a_single_place_serves_one_after_another),
 		cmocka_unit_test(made_up_ids_push_nothing_out),

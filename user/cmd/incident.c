@@ -67,7 +67,7 @@ static void copy_comm(char out[HB_COMM_LEN + 1], const char from[HB_COMM_LEN])
 static const struct container_info *container_of(struct incidents *incidents, const char *path,
 						 struct container_info *info)
 {
-	const struct container_info *found = path ? target_container(incidents->target, path) : NULL;
+	const struct container_info *found = path ? target_container(incidents->target, path, true) : NULL;
 
 	if (!found)
 		return NULL;

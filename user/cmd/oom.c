@@ -88,7 +88,8 @@ static int to_stdout(const struct options *options, const struct postmortem *pm,
 static int tell(struct listening *listening, struct incident *incident)
 {
 	const struct options *options = listening->tracing->options;
-	const struct postmortem *pm = incident_tell(incident, &listening->incidents, captures_dropped(listening->captures));
+	const struct postmortem *pm = incident_tell(incident, &listening->incidents,
+						    captures_dropped(listening->captures));
 	size_t bytes = 0;
 	__cleanup(freep) char *json = make_json(pm, &bytes);
 	int err;

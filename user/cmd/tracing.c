@@ -116,6 +116,10 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 			  "start it with the host's (hostPID: true, --pid=host)");
 		return EXIT_FAILED;
 	}
+	if (access(options->host_root, R_OK | X_OK)) {
+		log_error("--host-root %s: %s", options->host_root, strerror(errno));
+		return EXIT_FAILED;
+	}
 	raise_limits(tracing);
 	err = open_outputs(tracing);
 	if (!err)

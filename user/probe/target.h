@@ -83,8 +83,11 @@ const struct board *target_board(const struct target *target);
  */
 int target_processes(struct target *target, struct process_info **processes, size_t *count);
 
-/* The container of a cgroup's path, borrowed until anything else is asked of @target; NULL: it is none's. */
-const struct container_info *target_container(struct target *target, const char *cgroup);
+/*
+ * The container of a cgroup's path, borrowed until anything else is asked of @target; NULL: it is none's. @again:
+ * also if its name was looked for in vain a moment ago.
+ */
+const struct container_info *target_container(struct target *target, const char *cgroup, bool again);
 
 /*
  * What the process image @gen holds, by the records of its page faults alone: those of pages that were found to be

@@ -16,9 +16,17 @@ static void set_container(struct process *process, const struct container_info *
 		*process->container = *container;
 }
 
-const struct container_info *target_container(struct target *target, const char *cgroup)
+const struct container_info *target_container(struct target *target, const char *cgroup, bool again)
 {
-	return target->containers ? container_names_find(target->containers, cgroup, clock_mono_ns()) : NULL;
+	const struct container_info *container;
+
+	if (!target->containers)
+		return NULL;
+	container = container_names_find(target->containers, cgroup, clock_mono_ns());
+	if (!again || !container || container->name[0])
+		return container;
+	container_names_retry(target->containers);
+	return container_names_find(target->containers, cgroup, clock_mono_ns());
 }
 
 /* What /proc says of it, as far as it is still there. */
@@ -42,7 +50,7 @@ void target_describe(struct target *target, struct process *process)
 	}
 	free(process->cgroup);
 	process->cgroup = cgroup;
-	set_container(process, target_container(target, cgroup));
+	set_container(process, target_container(target, cgroup, false));
 }
 
 void target_same_cgroup(struct process *to, const struct process *from)
@@ -61,5 +69,5 @@ bool target_is(struct target *target, pid_t pid, const struct selection *selecti
 	if (proc_open(&proc, pid) || proc_comm(&proc, comm, sizeof(comm)))
 		return false;
 	cgroup = proc_memory_cgroup(&proc);
-	return selection_matches(selection, comm, cgroup, cgroup ? target_container(target, cgroup) : NULL);
+	return selection_matches(selection, comm, cgroup, cgroup ? target_container(target, cgroup, false) : NULL);
 }

@@ -436,6 +436,13 @@ static const struct container_info *look(struct container_names *names, const st
 	return &unknown->info;
 }
 
+void container_names_retry(struct container_names *names)
+{
+	names->scan_ns = 0;
+	for (size_t i = 0; i < UNKNOWN_MAX; i++)
+		names->unknown[i].retry_ns = 0;
+}
+
 /* A machine's name is its id, so there is nothing to remember. */
 static const struct container_info *machine(struct container_names *names, const struct container_id *id)
 {

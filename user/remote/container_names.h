@@ -37,6 +37,9 @@ void container_names_free(struct container_names *names);
  */
 const struct container_info *container_names_find(struct container_names *names, const char *path, uint64_t now_ns);
 
+/* What was looked for in vain is looked for again when it is next asked for: a kill cannot wait for a name. */
+void container_names_retry(struct container_names *names);
+
 /* Take in every link in /var/log/containers that is not known, as long as there is room: nothing goes for it. */
 void container_names_scan(struct container_names *names);
 
