@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "incident.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "../base/log.h"
 #include "../model/gfp.h"
+#include "../model/jvmargs.h"
 #include "../remote/procfs.h"
 
 #define PATH_BYTES   4096
@@ -81,6 +81,7 @@ static void tell_command(struct incident *incident)
 	const struct capture *capture = incident->capture;
 	size_t bytes = capture->command_bytes;
 
+	jvmargs_heap_max(capture->command, bytes, &incident->pm.java_heap_max_bytes);
 	while (bytes && !capture->command[bytes - 1])
 		bytes--;
 	if (!bytes)
