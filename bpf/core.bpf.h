@@ -339,17 +339,13 @@ __hidden struct hb_vm_call *vm_begin(u32 op, u64 args[6]);
 __hidden void vm_send(struct hb_vm_call *call);
 /* Of one that adds: with the stack that made it, and whether an allocator is at work for another call. */
 __hidden void vm_send_with_stack(struct hb_vm_call *call);
-#endif
 
-#ifndef HB_NATIVE
 /* faults.bpf.c */
 /* A place for what a program needs: only one that nothing of its kind interrupts may use each. */
 enum hb_fault_room { HB_ROOM_FAULT, HB_ROOM_HUGE, HB_ROOM_END };
 /* The current thread touches @address: HB_FAULT_* @flags. For pages of @order. */
 __hidden void faults_add(u64 address, u32 order, u32 flags, u32 room);
-#endif
 
-#ifndef HB_NATIVE
 #define HB_PF_EXITING 0x00000004u /* include/linux/sched.h */
 #define HB_PF_KTHREAD 0x00200000u
 #define HB_OOM_MEMCG  3 /* CONSTRAINT_MEMCG, include/linux/oom.h */
