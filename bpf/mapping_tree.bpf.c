@@ -27,18 +27,19 @@
  */
 static __always_inline u64 slot_of(const struct hb_walk *walk, u64 address, u64 pivots)
 {
+	const u64 *at = walk->pivots;
 	u64 slot = 0, on = 1;
 
 #pragma unroll
 	for (u64 i = 0; i < RANGE_PIVOTS; i++) {
-		u64 pivot = walk->pivots[i];
+		u64 pivot = *(const volatile u64 *)(at + i);
 		u64 below = ((pivot - address) & ~pivot) >> 63; /* both are below 2^63, or the pivot is the last */
 		u64 used = (pivot | -pivot) >> 63 | !i;
-		u64 there = (i - pivots) >> 63;
 
-		on &= below & used & there;
-		asm volatile("" : "+r"(on));
+		on &= below & used & ((i - pivots) >> 63);
 		slot += on;
+		/* One after the other: made ready all at once they would not fit the stack. */
+		asm volatile("" : "+r"(on), "+r"(at), "+r"(slot));
 	}
 	return slot;
 }
