@@ -22,6 +22,7 @@ import cases_limits
 import cases_mmap
 import cases_mmap_real
 import cases_pages
+import cases_oom
 import cases_oom_reading
 import cases_rungs
 import cases_namespaces
@@ -35,8 +36,8 @@ from harness import Failure, Place, Skip, Test
 from registry import TESTS
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
-           cases_mmap, cases_mmap_real, cases_pages, cases_oom_reading, cases_rungs,
-           cases_namespaces, cases_containers, cases_real, cases_unwind, cases_unwind_names)
+           cases_mmap, cases_mmap_real, cases_pages, cases_oom, cases_oom_reading,
+           cases_rungs, cases_namespaces, cases_containers, cases_real, cases_unwind, cases_unwind_names)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 

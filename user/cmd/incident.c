@@ -311,8 +311,10 @@ static void tell_tasks(struct incident *incident, uint64_t page_bytes)
 	}
 	pm->tasks = incident->tasks;
 	pm->tasks_total = capture->tasks_total;
-	if (seen || pm->tasks_count == CAPTURE_TASKS_MAX)
+	if (seen)
 		return;
+	if (pm->tasks_count == CAPTURE_TASKS_MAX)
+		pm->tasks_count--; /* the victim rather than the one that held least */
 	incident->tasks[pm->tasks_count++] = (struct postmortem_task){
 		.pid = pm->victim.pid, .comm = incident->comm, .oom_score_adj = pm->victim.oom_score_adj,
 		.victim = true, .anon_rss_bytes = pm->victim.anon_rss_bytes,

@@ -125,6 +125,12 @@ static void sample(struct captures *captures)
 
 /* --- on the thread: a kill --------------------------------------------------------------------- */
 
+/* The victim is kept in any case; what it held is known by its mark. */
+static uint64_t rank_of(const struct capture *capture, const struct hb_oom_task *task, uint64_t page_bytes)
+{
+	return task->tgid == capture->kill.tgid ? UINT64_MAX : task_bytes(task, page_bytes);
+}
+
 /* Keep those that hold most, in order; @tasks has all. */
 static void keep_tasks(struct capture *capture, const struct hb_oom_task *tasks, size_t count, uint64_t page_bytes)
 {
@@ -134,7 +140,8 @@ static void keep_tasks(struct capture *capture, const struct hb_oom_task *tasks,
 		size_t at = capture->tasks_count;
 
 		capture->trigger_inside |= tasks[i].tgid == capture->kill.by_tgid;
-		while (at && task_bytes(&capture->tasks[at - 1], page_bytes) < task_bytes(&tasks[i], page_bytes))
+		while (at && rank_of(capture, &capture->tasks[at - 1], page_bytes) <
+				     rank_of(capture, &tasks[i], page_bytes))
 			at--;
 		if (at == CAPTURE_TASKS_MAX)
 			continue;
@@ -396,8 +403,7 @@ bool captures_settled(struct captures *captures, const struct capture *capture, 
 	bool settled;
 
 	pthread_mutex_lock(&captures->lock);
-	settled = (capture->freed_ns && capture->command_bytes) ||
-		  now_ns - capture->kill.time_ns >= CAPTURE_SETTLES_NS;
+	settled = capture->freed_ns || now_ns - capture->kill.time_ns >= CAPTURE_SETTLES_NS;
 	pthread_mutex_unlock(&captures->lock);
 	return settled;
 }

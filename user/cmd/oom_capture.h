@@ -18,7 +18,7 @@
 #define CAPTURES_MAX 512 /* kills that wait to be told of, 20 KB each; more are counted as dropped */
 #define CAPTURE_TASKS_MAX 64
 #define CAPTURE_SAMPLES_MAX 120
-#define CAPTURE_SETTLES_NS 500000000u /* so long what follows a kill is waited for */
+#define CAPTURE_SETTLES_NS 2000000000u /* so long a victim's memory is waited for: all else is said before */
 
 struct capture {
 	struct hb_ev_oom kill;
@@ -52,7 +52,7 @@ int captures_fd(const struct captures *captures);
 /* The next kill that was not handed over yet, at once; NULL: none. To be given back with captures_release(). */
 struct capture *captures_next(struct captures *captures);
 
-/* Whether all that follows @capture's kill was heard of, or enough time passed. */
+/* Whether all that follows @capture's kill was heard of, its memory being back as the last, or enough time passed. */
 bool captures_settled(struct captures *captures, const struct capture *capture, uint64_t now_ns);
 void captures_release(struct captures *captures, struct capture *capture);
 
