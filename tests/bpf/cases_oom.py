@@ -561,6 +561,19 @@ def slowly(case):
     hold(wrong)
 
 
+@test("heldby oom that writes to a pipe nobody reads can be ended")
+@scene
+def unread(case):
+    watch = Watch(case, "--json", stdout=subprocess.PIPE)
+    fcntl.fcntl(watch.process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PAGE)
+    with Group(case, 16) as group:
+        in_a_row(case, group, 3)
+        case.sleep(3)
+        watch.process.send_signal(signal.SIGINT)
+        status, talk = case.wait(watch.process), read_text(watch.process.err)
+    hold([] if status == 1 and "nobody reads" in talk else [f"it left with {status}: {talk}"])
+
+
 @test("kills that nothing has room for are counted in the documents after them", seconds=120)
 def stalled(case):
     watch = Watch(case, "--json")

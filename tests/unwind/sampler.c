@@ -106,7 +106,7 @@ static int open_session(struct sampler *sampler)
 		err = -EOPNOTSUPP;
 	}
 	if (!err)
-		err = target_new(&sampler->target, sampler->session, 0, true);
+		err = target_new(&sampler->target, sampler->session, 0, true, "/");
 	return err;
 }
 

@@ -2,6 +2,7 @@
 /* heldby oom: waits for OOM kills; one postmortem each. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,12 +50,13 @@ static void stay(void)
 		log_debug("memory cannot be locked: %s", strerror(errno));
 }
 
-/* The document, in a malloc'ed string with its newline. NULL if memory is short. */
-static char *make_json(const struct postmortem *pm, size_t *bytes)
+/* A view's bytes, in a malloc'ed string. NULL if memory is short. */
+static char *make(int (*view)(FILE *out, const struct postmortem *pm, const struct view_style *style),
+		  const struct postmortem *pm, const struct view_style *style, size_t *bytes)
 {
 	char *text = NULL;
 	FILE *stream = open_memstream(&text, bytes);
-	int err = stream ? postmortem_json(stream, pm, NULL) : -ENOMEM;
+	int err = stream ? view(stream, pm, style) : -ENOMEM;
 
 	if (stream && fclose(stream))
 		err = -ENOMEM;
@@ -64,24 +66,48 @@ static char *make_json(const struct postmortem *pm, size_t *bytes)
 	return NULL;
 }
 
-static int to_stdout(const struct options *options, const struct postmortem *pm, const char *json, size_t bytes)
+/* A pipe that nobody reads must not keep us from being ended. 0, -EINTR (a signal waits), or negative errno. */
+static int put(const struct tracing *tracing, const char *text, size_t bytes)
 {
+	struct pollfd polled[2] = { { .fd = STDOUT_FILENO, .events = POLLOUT },
+				    { .fd = tracing->signals, .events = POLLIN } };
+
+	while (bytes) {
+		ssize_t wrote;
+
+		if (poll(polled, 2, -1) < 0)
+			continue;
+		if (!polled[0].revents)
+			return -EINTR;
+		/* A pipe that takes anything takes so much at once. */
+		wrote = write(STDOUT_FILENO, text, bytes < PIPE_BUF ? bytes : PIPE_BUF);
+		if (wrote < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		text += wrote > 0 ? wrote : 0;
+		bytes -= wrote > 0 ? (size_t)wrote : 0;
+	}
+	return 0;
+}
+
+static int to_stdout(const struct tracing *tracing, const struct postmortem *pm, const char *json, size_t bytes)
+{
+	const struct options *options = tracing->options;
 	struct view_style style = { .verbose = options->verbose > 0 };
+	__cleanup(freep) char *text = NULL;
 	struct winsize size;
-	int err = 0;
+	int err;
 
 	if (isatty(STDOUT_FILENO)) {
 		style.color = !options->no_color && !getenv("NO_COLOR");
 		style.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? 80 : size.ws_col;
 	}
-	if (options->json)
-		fwrite(json, 1, bytes, stdout);
-	else
-		err = postmortem_text(stdout, pm, &style);
-	if (!err && !fflush(stdout) && !ferror(stdout))
+	if (!options->json)
+		text = make(postmortem_text, pm, &style, &bytes);
+	err = options->json || text ? put(tracing, text ? text : json, bytes) : -ENOMEM;
+	if (!err)
 		return EXIT_OK;
-	if (errno != EPIPE) /* a reader that has gone has seen enough */
-		log_error("stdout: %s", strerror(errno));
+	if (err != -EPIPE) /* a reader that has gone has seen enough */
+		log_error("stdout: %s", err == -EINTR ? "told to end while nobody reads it" : strerror(-err));
 	return EXIT_FAILED;
 }
 
@@ -91,7 +117,7 @@ static int tell(struct listening *listening, struct incident *incident)
 	const struct postmortem *pm = incident_tell(incident, &listening->incidents,
 						    captures_dropped(listening->captures));
 	size_t bytes = 0;
-	__cleanup(freep) char *json = make_json(pm, &bytes);
+	__cleanup(freep) char *json = make(postmortem_json, pm, NULL, &bytes);
 	int err;
 
 	if (!selection_matches(&options->selection, pm->victim.comm, pm->victim.cgroup, pm->victim.container))
@@ -114,7 +140,7 @@ static int tell(struct listening *listening, struct incident *incident)
 			log_debug("no entries in the journal: %s", strerror(-err));
 	}
 	listening->told_count++;
-	return to_stdout(options, pm, json, bytes);
+	return to_stdout(listening->tracing, pm, json, bytes);
 }
 
 static bool enough(const struct listening *listening)
