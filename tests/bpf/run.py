@@ -9,7 +9,6 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
 
@@ -31,9 +30,9 @@ import cases_real
 import cases_unwind
 import cases_unwind_names
 import cases_unwind_room
+import suite
 from check import EXCUSED
-from harness import Failure, Place, Skip, Test
-from registry import TESTS
+from harness import Place, Test
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
            cases_mmap, cases_mmap_real, cases_pages, cases_oom, cases_oom_reading,
@@ -77,52 +76,25 @@ def run_one(place, function, seconds):
     """Returns (word, lines)."""
     case = Test(place, seconds)
     try:
-        function(case)
-        return "ok", []
-    except Skip as reason:
-        return "skip", [str(reason)]
-    except Failure as failure:
-        return "FAIL", [str(line) for line in failure.args]
-    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
-        where = error.__traceback__
-        while where.tb_next:
-            where = where.tb_next
-        return "FAIL", [f"{type(error).__name__}: {error} "
-                        f"({os.path.basename(where.tb_frame.f_code.co_filename)}:"
-                        f"{where.tb_lineno})"]
+        return suite.judged(case, function)
     finally:
         case.clean()
 
 
 def main():
     given = options()
-    chosen = [(number, *row) for number, row in enumerate(TESTS, 1)
-              if not given.words or any(word in row[0] for word in given.words)]
+    rows = suite.chosen(given.words)
     if given.list:
-        for number, sentence, _, _ in chosen:
-            print(number, sentence)
+        suite.show(rows)
         return 0
     if given.preempted:
         EXCUSED.append("skipped_probes")
     place = Place(os.path.abspath(given.heldby), os.path.abspath(given.loads), given.keep)
     reason = why_not(place)
-    counts = {"ok": 0, "FAIL": 0, "skip": 0}
     if not reason and not given.built and not build(place.loads):
         print("FAIL the load programs do not build")
         return 1
-    for number, sentence, function, seconds in chosen:
-        start = time.monotonic()
-        word, lines = ("skip", [reason]) if reason else run_one(place, function, seconds * given.patience)
-        counts[word] += 1
-        if word == "skip":
-            print(f"skip {number} {sentence}: {lines[0]}")
-        else:
-            print(f"{word} {number} {sentence} ({time.monotonic() - start:.1f} s)")
-            for line in lines:
-                print(f"     {line}")
-        sys.stdout.flush()
-    print(f"{counts['ok']} passed, {counts['FAIL']} failed, {counts['skip']} skipped")
-    return 1 if counts["FAIL"] else 0
+    return suite.run(rows, reason, lambda function, seconds: run_one(place, function, seconds * given.patience))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "procfs.h"
 
 #define NUMBER_BYTES 32
 #define STAT_BYTES   (16u << 10) /* of memory.stat: some sixty lines */
@@ -233,15 +234,8 @@ int cgroup_open(const struct cgroup_mount *mount, const char *path)
 static bool read_text(int level, const char *name, char *text, size_t size)
 {
 	__cleanup(fd_closep) int fd = openat(level, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	size_t length = 0;
-	ssize_t got;
 
-	if (fd < 0)
-		return false;
-	while ((got = read(fd, text + length, size - 1 - length)) > 0)
-		length += (size_t)got;
-	text[length] = '\0';
-	return length > 0;
+	return fd >= 0 && proc_read_text(fd, text, size) > 0;
 }
 
 /* A decimal number and no more. */

@@ -3,19 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "procfs.h"
 
 #define NUMBER_BYTES  32
 #define STAT_BYTES    (16u << 10) /* of memory.stat: some seventy lines */
 #define MEMINFO_BYTES 4096
-#define TRIES         16          /* EAGAIN: somebody renames just now */
 
 struct field {
 	const char *name;
@@ -108,26 +106,15 @@ void memstat_parse_host(struct memstat_host *host, const char *text)
 static int read_text(int dir, const char *name, char *text, size_t size)
 {
 	__cleanup(fd_closep) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	size_t length = 0;
 	struct stat stat;
+	ssize_t got;
 
 	if (fd < 0 || fstat(fd, &stat))
 		return -errno;
 	if (!S_ISREG(stat.st_mode))
 		return -EINVAL;
-	while (length < size - 1) {
-		ssize_t got = read(fd, text + length, size - 1 - length);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (!got)
-			break;
-		length += (size_t)got;
-	}
-	text[length] = '\0';
-	return 0;
+	got = proc_read_text(fd, text, size);
+	return got < 0 ? (int)got : 0;
 }
 
 static uint64_t read_number(int dir, const char *name)

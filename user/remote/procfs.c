@@ -29,8 +29,7 @@
 #define PROC_PID_INIT_INO 0xEFFFFFFCu /* include/linux/proc_ns.h */
 #define NS_PER_S     1000000000ull
 
-/* All of @fd, at most @size - 1 bytes, and a NUL. Their number or negative errno. */
-static ssize_t read_text(int fd, char *text, size_t size)
+ssize_t proc_read_text(int fd, char *text, size_t size)
 {
 	size_t length = 0;
 
@@ -56,7 +55,7 @@ ssize_t proc_read(const struct proc *proc, const char *name, char *text, size_t 
 	fd = openat(proc->dir, name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	return read_text(fd, text, size);
+	return proc_read_text(fd, text, size);
 }
 
 /* What of a process is gone is gone with it. */

@@ -35,6 +35,9 @@ void proc_close(struct proc *proc);
  */
 int proc_open_file(const struct proc *proc, const char *name);
 
+/* All of @fd, at most @size - 1 bytes, and a NUL into @text. Their number or negative errno. */
+ssize_t proc_read_text(int fd, char *text, size_t size);
+
 /* Read a file that holds no address space: at most @size - 1 bytes and a NUL. Their number or negative errno. */
 ssize_t proc_read(const struct proc *proc, const char *name, char *text, size_t size);
 
