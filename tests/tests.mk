@@ -7,7 +7,7 @@ TEST_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -g $(TEST_SAN) -I$(BUILD) -MM
 
 # What runs without the kernel: every folder but probe's attaching half and cmd.
 LIB_SRCS := $(wildcard user/base/*.c user/model/*.c user/remote/*.c user/symbol/*.c user/view/*.c \
-	user/probe/allocator*.c user/probe/runtimes.c user/probe/ret_*.c user/probe/placement.c \
+	user/probe/allocator*.c user/probe/runtimes.c user/probe/ret_*.c user/probe/placement*.c \
 	user/probe/unwind_pool.c)
 LIB_OBJS := $(LIB_SRCS:user/%.c=$(T)/lib/%.o)
 LIB_LIBS := -lelf -ldw -liberty -lZydis -ljson-c -llzma -lz -lcmocka -lpthread -ldl

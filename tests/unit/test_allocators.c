@@ -494,6 +494,22 @@ static void damaged_files_neither_crash_nor_hang(void **state)
 	}
 }
 
+static void malloc_and_free_are_probed_where_the_kernel_emulates(void **state)
+{
+	static const char *const names[] = { LIB "libc.so.6", LIB "libjemalloc.so.2", LIB "libtcmalloc_minimal.so.4" };
+	struct found found;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		found_open(&found, names[i]);
+		assert_true(found_point(&found, "malloc", PLACE_CALL)->cheap);
+		assert_true(found_point(&found, "free", PLACE_FREE)->cheap);
+		assert_true(found_point(&found, "realloc", PLACE_CALL)->text[0]);
+		found_close(&found);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,6 +538,7 @@ int main(void)
 		cmocka_unit_test(a_prefixed_jemalloc_stands_beside_the_programs_own_malloc),
 		cmocka_unit_test(operator_new_with_a_jump_table_is_left_out_and_told),
 		cmocka_unit_test(damaged_files_neither_crash_nor_hang),
+		cmocka_unit_test(malloc_and_free_are_probed_where_the_kernel_emulates),
 	};
 
 	return cmocka_run_group_tests(tests, files_setup, files_teardown);

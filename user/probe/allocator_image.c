@@ -190,29 +190,108 @@ bool image_imports(const struct image *image, const char *name)
 	return false;
 }
 
-bool image_function_starts(const struct image *image, uint64_t vaddr)
+static bool frame_start(const struct image *image, uint64_t index, uint64_t *start)
 {
-	const struct elf_symbol *symbol = elffile_function(image->file, vaddr);
+	struct eh_frame_row row;
+
+	if (elffile_read(image->file, image->frame_starts + index * sizeof(row), &row, sizeof(row)))
+		return false;
+	*start = image->frame_base + (uint64_t)(int64_t)row.start;
+	return true;
+}
+
+/* How many functions of the unwind table start at or before @vaddr. */
+static uint64_t frames_until(const struct image *image, uint64_t vaddr)
+{
 	uint64_t low = 0, high = image->frame_count;
 
-	if (symbol && symbol->vaddr == vaddr && symbol->size) /* without: a label, maybe */
-		return true;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2, start;
-		struct eh_frame_row row;
 
-		if (elffile_read(image->file, image->frame_starts + middle * sizeof(row), &row,
-				 sizeof(row)))
-			return false;
-		start = image->frame_base + (uint64_t)(int64_t)row.start;
-		if (start == vaddr)
-			return true;
-		if (start < vaddr)
+		if (!frame_start(image, middle, &start))
+			return 0;
+		if (start <= vaddr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return false;
+	return low;
+}
+
+/* How many symbols start at or before @vaddr. */
+static size_t symbols_until(const struct elf_file *file, uint64_t vaddr)
+{
+	size_t low = 0, high = file->symbols_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->symbols[middle].vaddr <= vaddr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool image_function_starts(const struct image *image, uint64_t vaddr)
+{
+	const struct elf_symbol *symbol = elffile_function(image->file, vaddr);
+	uint64_t until, start;
+
+	if (symbol && symbol->vaddr == vaddr && symbol->size) /* without: a label, maybe */
+		return true;
+	until = frames_until(image, vaddr);
+	return until && frame_start(image, until - 1, &start) && start == vaddr;
+}
+
+static const struct elf_segment *text_around(const struct elf_file *file, uint64_t vaddr)
+{
+	size_t i;
+
+	for (i = 0; i < file->segments_count; i++) {
+		const struct elf_segment *segment = &file->segments[i];
+
+		if (segment->flags & PF_X && vaddr >= segment->vaddr && vaddr - segment->vaddr < segment->filesz)
+			return segment;
+	}
+	return NULL;
+}
+
+uint64_t image_function_before(const struct image *image, uint64_t vaddr)
+{
+	const struct elf_segment *text = text_around(image->file, vaddr);
+	size_t symbols = symbols_until(image->file, vaddr);
+	uint64_t found, start, until;
+
+	if (!text)
+		return 0;
+	found = text->vaddr;
+	while (symbols && !image->file->symbols[symbols - 1].size && image->file->symbols[symbols - 1].vaddr > found)
+		symbols--;
+	if (symbols && image->file->symbols[symbols - 1].vaddr > found)
+		found = image->file->symbols[symbols - 1].vaddr;
+	until = frames_until(image, vaddr);
+	if (until && frame_start(image, until - 1, &start) && start > found && start <= vaddr)
+		found = start;
+	return found;
+}
+
+uint64_t image_function_after(const struct image *image, uint64_t vaddr)
+{
+	const struct elf_segment *text = text_around(image->file, vaddr);
+	size_t symbols = symbols_until(image->file, vaddr);
+	uint64_t found, start, until;
+
+	if (!text)
+		return vaddr;
+	found = text->vaddr + text->filesz;
+	if (symbols < image->file->symbols_count && image->file->symbols[symbols].vaddr < found)
+		found = image->file->symbols[symbols].vaddr;
+	until = frames_until(image, vaddr);
+	if (until < image->frame_count && frame_start(image, until, &start) && start > vaddr && start < found)
+		found = start;
+	return found;
 }
 
 struct resolvers {

@@ -67,6 +67,13 @@ int image_pointers(const struct image *image, int (*visit)(void *, uint64_t, uin
 bool image_function_starts(const struct image *image, uint64_t vaddr);
 
 /*
+ * The nearest known start of a function: the last at or before @vaddr, else where its text begins, or 0;
+ * and the first behind it, else where the text ends. Labels without a size count for the latter only.
+ */
+uint64_t image_function_before(const struct image *image, uint64_t vaddr);
+uint64_t image_function_after(const struct image *image, uint64_t vaddr);
+
+/*
  * Of the @count addresses, clear those that are resolvers (STT_GNU_IFUNC): what stands there
  * returns a function, and is none of the name itself.
  */

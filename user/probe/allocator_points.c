@@ -3,7 +3,10 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "placement.h"
 
 #define COOKIE_PAGE  4096 /* of HB_COOKIE_BELOW and _ABOVE, whatever the kernel's own pages are */
 #define COOKIE_PAGES ((1ULL << 20) - 1)
@@ -61,6 +64,22 @@ int points_add(struct point_list *list, const struct elf_file *file, uint64_t va
 	list->points[list->count++] = (struct probe_point){
 		.offset = offset, .cookie = cookie, .place = place, .function = function,
 	};
+	return 0;
+}
+
+int points_add_entry(struct point_list *list, const struct elf_file *file, uint64_t entry,
+		     const struct placement *chosen, enum probe_place place, uint64_t cookie, const char *function)
+{
+	int err = points_add(list, file, chosen->vaddr, place, cookie, function);
+	struct probe_point *point;
+
+	if (err)
+		return err;
+	point = &list->points[list->count - 1];
+	point->entry = point->offset - (chosen->vaddr - entry); /* both are in one segment */
+	point->cheap = chosen->cheap;
+	point->why = chosen->why;
+	snprintf(point->text, sizeof(point->text), "%s", chosen->text);
 	return 0;
 }
 

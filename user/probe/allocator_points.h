@@ -31,6 +31,11 @@ uint64_t point_cookie(const struct elf_file *file, uint64_t vaddr, const struct 
 int points_add(struct point_list *list, const struct elf_file *file, uint64_t vaddr,
 	       enum probe_place place, uint64_t cookie, const char *function);
 
+/* The same for the entry probe of the function at @entry, whose place was chosen. */
+struct placement;
+int points_add_entry(struct point_list *list, const struct elf_file *file, uint64_t entry,
+		     const struct placement *chosen, enum probe_place place, uint64_t cookie, const char *function);
+
 /* Sort by offset and place; of several points at one (offset, place) the first added stays. */
 void points_finish(struct point_list *list);
 

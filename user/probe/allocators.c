@@ -26,6 +26,7 @@ struct entry {
 	unsigned int row;
 	const struct elf_symbol *symbol;
 	uint64_t vaddr; /* of the symbol; 0: ruled out */
+	struct placement place;
 };
 
 struct finder {
@@ -128,7 +129,9 @@ static int entry_add(struct finder *finder, unsigned int row, const struct elf_s
 		finder->entries = grown;
 		finder->room = room;
 	}
-	finder->entries[finder->count++] = (struct entry){ row, symbol, symbol->vaddr };
+	finder->entries[finder->count++] = (struct entry){
+		.row = row, .symbol = symbol, .vaddr = symbol->vaddr,
+	};
 	return 0;
 }
 
@@ -261,18 +264,36 @@ static int stops_collect(struct finder *finder)
 	return 0;
 }
 
-static int point_add(struct finder *finder, const struct entry *entry, enum probe_place place,
-		     uint64_t vaddr, uint64_t cookie)
+/* Choose where each entry is probed. */
+static int places_choose(struct finder *finder)
 {
-	int err = points_add(&finder->points, finder->image.file, vaddr, place, cookie,
-			     row_of(entry)->name);
+	__cleanup(freep) struct placement_request *requests = calloc(finder->count + 1, sizeof(*requests));
+	size_t i;
 
-	return err == -ENOENT ? 0 : err; /* a symbol for bytes the file does not have */
+	if (!requests)
+		return -ENOMEM;
+	for (i = 0; i < finder->count; i++)
+		requests[i] = (struct placement_request){
+			.entry = finder->entries[i].vaddr, .size = finder->entries[i].symbol->size,
+			.shape = &row_of(&finder->entries[i])->shape,
+		};
+	placement_choose(&finder->image, placement_nops_called(), requests, finder->count);
+	for (i = 0; i < finder->count; i++)
+		finder->entries[i].place = requests[i].place;
+	return 0;
 }
 
-static uint64_t entry_cookie(const struct finder *finder, const struct entry *entry, uint64_t at)
+static uint64_t entry_cookie(const struct finder *finder, const struct entry *entry)
 {
-	return point_cookie(finder->image.file, at, &row_of(entry)->shape);
+	return point_cookie(finder->image.file, entry->place.vaddr, &row_of(entry)->shape);
+}
+
+static int entry_point_add(struct finder *finder, const struct entry *entry, enum probe_place place)
+{
+	int err = points_add_entry(&finder->points, finder->image.file, entry->vaddr, &entry->place, place,
+				   entry_cookie(finder, entry), row_of(entry)->name);
+
+	return err == -ENOENT ? 0 : err; /* a symbol for bytes the file does not have */
 }
 
 static void leave_out(struct probe_set *set, const struct entry *entry, const char *why)
@@ -288,7 +309,6 @@ static void leave_out(struct probe_set *set, const struct entry *entry, const ch
 static int thrower_add(struct finder *finder, const struct entry *entry, struct ret_sites *sites,
 		       struct probe_set *set)
 {
-	uint64_t at = placement_of(finder->image.file, entry->symbol), cookie;
 	size_t i;
 	int err;
 
@@ -305,17 +325,16 @@ static int thrower_add(struct finder *finder, const struct entry *entry, struct 
 		leave_out(set, entry, sites->why);
 	if (sites->verdict != RET_FOUND || !sites->count)
 		return 0;
-	cookie = entry_cookie(finder, entry, at);
-	err = point_add(finder, entry, PLACE_CALL, at, cookie);
+	err = entry_point_add(finder, entry, PLACE_CALL);
 	for (i = 0; i < sites->count && !err; i++)
-		err = point_add(finder, entry, PLACE_RET, sites->vaddrs[i], cookie);
-	return err;
+		err = points_add(&finder->points, finder->image.file, sites->vaddrs[i], PLACE_RET,
+				 entry_cookie(finder, entry), row_of(entry)->name);
+	return err == -ENOENT ? 0 : err;
 }
 
 /* A function that frees, unless all it does is to call another that does, and is probed. */
 static int freer_add(struct finder *finder, const struct entry *entry, struct ret_sites *sites)
 {
-	uint64_t at = placement_of(finder->image.file, entry->symbol);
 	int err;
 
 	if (row_of(entry)->proof != PROOF_FREE && finder->instructions <= INSTRUCTIONS_MAX) {
@@ -325,7 +344,7 @@ static int freer_add(struct finder *finder, const struct entry *entry, struct re
 		if (err || sites->verdict == RET_BENEATH)
 			return err;
 	}
-	return point_add(finder, entry, PLACE_FREE, at, entry_cookie(finder, entry, at));
+	return entry_point_add(finder, entry, PLACE_FREE);
 }
 
 static int entries_place(struct finder *finder, struct probe_set *set)
@@ -337,13 +356,11 @@ static int entries_place(struct finder *finder, struct probe_set *set)
 	for (i = 0; i < finder->count && !err; i++) {
 		const struct entry *entry = &finder->entries[i];
 		const struct call_shape *shape = &row_of(entry)->shape;
-		uint64_t at = placement_of(finder->image.file, entry->symbol);
 
 		if (shape->role == HB_ROLE_FREE)
 			err = freer_add(finder, entry, sites);
 		else if (!shape->throws)
-			err = point_add(finder, entry, PLACE_CALL, at,
-					entry_cookie(finder, entry, at));
+			err = entry_point_add(finder, entry, PLACE_CALL);
 		else
 			err = thrower_add(finder, entry, sites, set);
 	}
@@ -385,7 +402,11 @@ static int allocators_search(struct finder *finder, struct probe_set *set)
 		return 0;
 	maker_name(&finder->image, finder->groups, set->allocator, sizeof(set->allocator));
 	err = stops_collect(finder);
-	return err ? err : entries_place(finder, set);
+	if (!err)
+		err = places_choose(finder);
+	if (!err)
+		err = entries_place(finder, set);
+	return err;
 }
 
 int allocators_find(struct elf_file *file, struct probe_set *set)

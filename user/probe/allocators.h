@@ -7,6 +7,7 @@
 #ifndef HB_PROBE_ALLOCATORS_H
 #define HB_PROBE_ALLOCATORS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,10 @@ struct probe_point {
 	uint64_t cookie;      /* HB_COOKIE_*; for PLACE_RET that of its function */
 	enum probe_place place;
 	const char *function; /* the entry point's name; static or owned by the table */
+	uint64_t entry;       /* offset of the function's first byte; not for PLACE_RET */
+	bool cheap;           /* the kernel does not single-step the instruction */
+	const char *why;      /* this place; static, NULL for PLACE_RET */
+	char text[40];        /* the instruction, or "" */
 };
 
 /* What one file offers. */

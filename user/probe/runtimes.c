@@ -156,16 +156,26 @@ static int method_find(const struct image *image, const struct jvm_method *metho
 	return err;
 }
 
-static int method_add(const struct image *image, const struct jvm_method *method,
-		      const struct elf_symbol *function, struct point_list *points)
+static int methods_add(const struct image *image, const struct elf_symbol found[3], struct point_list *points)
 {
-	uint64_t vaddr = placement_of(image->file, function);
-	int err;
+	struct placement_request requests[3];
+	size_t i;
+	int err = 0;
 
-	/* A free too is a call with a return: until then the free() beneath it is its own. */
-	err = points_add(points, image->file, vaddr, PLACE_CALL,
-			 point_cookie(image->file, vaddr, &method->shape), function->name);
-	return err == -ENOENT ? 0 : err;
+	for (i = 0; i < 3; i++)
+		requests[i] = (struct placement_request){
+			.entry = found[i].vaddr, .size = found[i].size, .shape = &jvm_methods[i].shape,
+		};
+	placement_choose(image, placement_nops_called(), requests, 3);
+	for (i = 0; i < 3 && !err; i++) {
+		const struct placement *place = &requests[i].place;
+
+		/* A free too is a call with a return: until then the free() beneath it is its own. */
+		err = points_add_entry(points, image->file, found[i].vaddr, place, PLACE_CALL,
+				       point_cookie(image->file, place->vaddr, &jvm_methods[i].shape), found[i].name);
+		err = err == -ENOENT ? 0 : err;
+	}
+	return err;
 }
 
 struct jvm_version {
@@ -219,7 +229,5 @@ int runtimes_find(const struct image *image, struct point_list *points, char *ru
 			return 0;
 		}
 	}
-	for (i = 0; i < 3 && !err; i++)
-		err = method_add(image, &jvm_methods[i], &found[i], points);
-	return err;
+	return methods_add(image, found, points);
 }
