@@ -35,7 +35,12 @@ static __always_inline void site_key_of(struct hb_site_key *key, u64 stack, u32 
 	key->source = source;
 }
 
-__hidden bool acct_site_known(const struct hb_alloc *alloc)
+__hidden bool acct_has(const struct hb_block_key *key)
+{
+	return bpf_map_lookup_elem(&hb_live, key);
+}
+
+__hidden struct hb_site *acct_site(const struct hb_alloc *alloc)
 {
 	struct hb_site_key key;
 
@@ -43,17 +48,16 @@ __hidden bool acct_site_known(const struct hb_alloc *alloc)
 	return bpf_map_lookup_elem(&hb_sites, &key);
 }
 
-static struct hb_site *site_get(const struct hb_site_key *key)
-{
-	struct hb_site *site = bpf_map_lookup_elem(&hb_sites, key);
-	struct hb_site fresh;
+static const struct hb_site fresh; /* there is no room for it on the stack */
 
-	if (site)
-		return site;
-	__builtin_memset(&fresh, 0, sizeof(fresh));
-	if (!bpf_map_update_elem(&hb_sites, key, &fresh, BPF_NOEXIST))
+static __always_inline struct hb_site *site_make(const struct hb_alloc *alloc)
+{
+	struct hb_site_key key;
+
+	site_key_of(&key, alloc->stack, alloc->gen, alloc->tid, alloc->source);
+	if (!bpf_map_update_elem(&hb_sites, &key, &fresh, BPF_NOEXIST))
 		count(HB_CNT_SITES_IN);
-	return bpf_map_lookup_elem(&hb_sites, key); /* another CPU may have been first */
+	return bpf_map_lookup_elem(&hb_sites, &key); /* another CPU may have been first */
 }
 
 /* Exact: each value that outstanding_bytes takes on is seen by the add that made it. */
@@ -70,18 +74,35 @@ static __always_inline void site_raise_peak(struct hb_site *site, u64 outstandin
 	}
 }
 
+/* What one block, or one that was sampled, adds to its site. */
+static __always_inline void weigh(struct hb_weight *weight, u64 addr, const struct hb_block *block)
+{
+	weight->bytes = block->bytes;
+	weight->count = 1;
+	weight->bytes_variance = weight->count_variance = 0;
+	if (hb_sampling && block->period)
+		sampling_weigh(weight, block->bytes, hb_block_identity(addr, block->born_ns), block->period);
+}
+
 __hidden void acct_sub(const struct hb_block_key *key, const struct hb_block *block)
 {
 	struct hb_site_key site_key;
+	struct hb_weight weight;
 	struct hb_site *site;
 
 	site_key_of(&site_key, block->stack, key->gen, block->tid, key->source);
 	site = bpf_map_lookup_elem(&hb_sites, &site_key);
 	if (!site)
 		return; /* user space has put the process's sites away */
-	__sync_fetch_and_add(&site->freed_bytes, block->bytes);
-	__sync_fetch_and_add(&site->freed_count, 1);
-	__sync_fetch_and_add(&site->outstanding_bytes, -block->bytes);
+	weigh(&weight, key->addr, block);
+	__sync_fetch_and_add(&site->freed_bytes, weight.bytes);
+	__sync_fetch_and_add(&site->freed_count, weight.count);
+	__sync_fetch_and_add(&site->outstanding_bytes, -weight.bytes);
+	if (hb_sampling && block->period) {
+		__sync_fetch_and_add(&site->sampled_freed_count, 1);
+		__sync_fetch_and_add(&site->bytes_variance, -weight.bytes_variance);
+		__sync_fetch_and_add(&site->count_variance, -weight.count_variance);
+	}
 }
 
 __hidden int acct_take(const struct hb_block_key *key, struct hb_block *block)
@@ -108,34 +129,41 @@ static void drop_stale(const struct hb_block_key *key)
 	count(HB_CNT_FREE_MISSED);
 }
 
-__hidden void acct_add(const struct hb_alloc *alloc)
+__hidden void acct_add(const struct hb_alloc *alloc, struct hb_site *site)
 {
-	struct hb_site_key site_key;
 	struct hb_block_key key = { .addr = alloc->addr, .gen = alloc->gen, .source = alloc->source };
-	struct hb_block block = { .bytes = alloc->bytes, .stack = alloc->stack, .tid = alloc->tid };
-	struct hb_site *site;
+	struct hb_block block = {
+		.bytes = alloc->bytes, .stack = alloc->stack, .tid = alloc->tid, .period = alloc->period,
+	};
+	struct hb_weight weight;
 	u64 outstanding;
 
-	site_key_of(&site_key, alloc->stack, alloc->gen, alloc->tid, alloc->source);
-	site = site_get(&site_key);
+	if (!site)
+		site = site_make(alloc);
+	block.born_ns = bpf_ktime_get_ns();
+	weigh(&weight, alloc->addr, &block);
 	if (!site) {
-		count(HB_CNT_SITE_FULL);
-		count_add(HB_CNT_SITE_FULL_BYTES, alloc->bytes);
+		count_add(HB_CNT_SITE_FULL, weight.count);
+		count_add(HB_CNT_SITE_FULL_BYTES, weight.bytes);
 		return;
 	}
-	block.born_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&hb_live, &key, &block, BPF_NOEXIST)) {
 		drop_stale(&key);
 		if (bpf_map_update_elem(&hb_live, &key, &block, BPF_NOEXIST)) {
-			count(HB_CNT_BLOCK_FULL);
-			count_add(HB_CNT_BLOCK_FULL_BYTES, alloc->bytes);
+			count_add(HB_CNT_BLOCK_FULL, weight.count);
+			count_add(HB_CNT_BLOCK_FULL_BYTES, weight.bytes);
 			return;
 		}
 	}
 	count(HB_CNT_BLOCKS_IN);
-	__sync_fetch_and_add(&site->allocated_bytes, alloc->bytes);
-	__sync_fetch_and_add(&site->allocated_count, 1);
-	outstanding = __sync_fetch_and_add(&site->outstanding_bytes, alloc->bytes) + alloc->bytes;
+	__sync_fetch_and_add(&site->allocated_bytes, weight.bytes);
+	__sync_fetch_and_add(&site->allocated_count, weight.count);
+	if (hb_sampling && alloc->period) {
+		__sync_fetch_and_add(&site->sampled_count, 1);
+		__sync_fetch_and_add(&site->bytes_variance, weight.bytes_variance);
+		__sync_fetch_and_add(&site->count_variance, weight.count_variance);
+	}
+	outstanding = __sync_fetch_and_add(&site->outstanding_bytes, weight.bytes) + weight.bytes;
 	site_raise_peak(site, outstanding);
 }
 

@@ -11,8 +11,11 @@ const volatile __u32 hb_frames_max = HB_FRAMES_MAX;
 const volatile __u32 hb_no_storage = 0;
 const volatile __u32 hb_never = 0;
 const volatile __u64 hb_sample_seed = 0;
+const volatile __u32 hb_sampling = 0;
+const volatile __u32 hb_budget = 0;
 const volatile __u32 hb_page_bits = 12;
 const volatile __u32 hb_everything = 0;
+const volatile __u32 hb_see_pages = 0;
 const volatile __u32 hb_cpus = 1;
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -33,8 +33,11 @@ extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB
 extern const volatile __u32 hb_no_storage; /* no task storage (before 5.11): no uprobes; no program is preempted */
 extern const volatile __u32 hb_never;     /* 0: what it guards is dropped by the verifier */
 extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
+extern const volatile __u32 hb_sampling; /* calls may be sampled: hb_plans says which; else every one counts */
+extern const volatile __u32 hb_budget;   /* hits are counted in hb_plans */
 extern const volatile __u32 hb_page_bits; /* log2 of the page size */
 extern const volatile __u32 hb_everything; /* page faults of every process are looked at */
+extern const volatile __u32 hb_see_pages; /* page faults are looked at */
 extern const volatile __u32 hb_cpus; /* CPUs that there may be, at most HB_CPUS_MAX */
 #define HB_CPUS_MAX 1024
 
@@ -48,6 +51,9 @@ __hidden void emit_map(const struct hb_ev_map *event);
 /* process.bpf.c */
 /* The generation of the current process if its calls count, else 0. */
 __hidden u32 process_traced(void);
+/* The same, as @task, the current thread's, remembers it. */
+struct hb_task;
+__hidden u32 process_traced_by(struct hb_task *task);
 /* The same if its page faults are looked at. */
 __hidden u32 process_seen(void);
 /* The same of @tgid. */
@@ -75,20 +81,22 @@ struct hb_alloc {
 	u32 gen;
 	u32 source;
 	u32 tid;
-	u32 pad;
+	u32 period; /* as in struct hb_block */
 };
 
 /* acct.bpf.c */
-/* Count a block in. Its stack must be stored already. */
-__hidden void acct_add(const struct hb_alloc *alloc);
+/* The site of an allocation; NULL: nothing was counted there yet, and its stack is to be stored. */
+__hidden struct hb_site *acct_site(const struct hb_alloc *alloc);
+/* Count a block in at @site, or (NULL) at a new one. Its stack must be stored already. */
+__hidden void acct_add(const struct hb_alloc *alloc, struct hb_site *site);
 /* Take the row of a block off the live ones and hand out a copy; its site still counts it. 0: there was none. */
 __hidden int acct_take(const struct hb_block_key *key, struct hb_block *block);
 /* Count a taken block out: it is freed. */
 __hidden void acct_sub(const struct hb_block_key *key, const struct hb_block *block);
 /* Put a taken block back: it lives on. */
 __hidden void acct_reput(const struct hb_block_key *key, const struct hb_block *block);
-/* Whether the site of a stack is known, so that its stack need not be stored again. */
-__hidden bool acct_site_known(const struct hb_alloc *alloc);
+/* Whether a block has a row. */
+__hidden bool acct_has(const struct hb_block_key *key);
 
 /* Whether a probe's function may throw: it has no return probe then. */
 static __always_inline bool cookie_throws(u64 cookie)
@@ -112,7 +120,9 @@ struct hb_pending {
 	u8 has_old;
 	u8 on_altstack;
 	u8 chained;    /* returns still to come at the same slot, from calls it ended in */
-	u8 pad;
+	u8 left_out;   /* its block is not sampled: only what the call gives up counts */
+	u32 period;    /* as in struct hb_block */
+	u32 pad;
 };
 
 /* Where the caller goes on: where a walk over its frames begins. */
@@ -179,6 +189,10 @@ struct hb_task {
 	u32 depth;      /* slots in use */
 	u32 pad;
 	u64 last_free;  /* block freed last: free_sized() and the like end in free() */
+	u32 gen, epoch; /* process_traced(), as it was when hb_epoch was @epoch */
+	u64 countdown;  /* bytes until the next sample, drawn for @period */
+	u32 period;
+	u32 entered, returned, freed; /* probes hit since the last step of the plan */
 	struct hb_pending pending[HB_PENDING_MAX];
 	struct hb_walk walk;
 	u64 scratch[HB_SCRATCH_WORDS]; /* a struct hb_stack; not per CPU: these programs can be preempted */
@@ -203,11 +217,11 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 /* Whether a call is open that goes on above @sp: what the thread does there is done for it. */
 __hidden bool pending_open(const struct hb_task *task, u64 sp, u32 gen);
 /*
- * Close the call whose return address was at @slot and copy it to @call. @by_ret: a probed ret
- * instruction is about to return, else a return probe has fired; each closes only the calls that
- * are its to close. 0: no such call is open.
+ * Close the call whose return address was at @slot. @by_ret: a probed ret instruction is about to
+ * return, else a return probe has fired; each closes only the calls that are its to close. NULL: no
+ * such call is open. What is returned stays until the thread's next call.
  */
-__hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_pending *call);
+__hidden struct hb_pending *pending_pop(struct hb_task *task, u64 slot, bool by_ret);
 /* The thread ends: what is open will not return. */
 __hidden void pending_end(struct hb_task *task);
 /*
@@ -225,6 +239,18 @@ __hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool defe
 #else
 #define HB_ONCE __hidden
 #endif
+
+/* sampling.bpf.c */
+/* Mean bytes between two samples in @gen; 0: every call counts. */
+__hidden u32 sampling_period(u32 gen);
+/* Whether a block of @bytes, which is about to be allocated by the current thread, is sampled. @period is not 0. */
+__hidden bool sampling_take(struct hb_task *task, u32 period, u64 bytes);
+/* What a sampled block stands for: hb_weigh(). @identity: hb_block_identity(). 0. */
+HB_ONCE int sampling_weigh(struct hb_weight *weight, u64 bytes, u64 identity, u32 period);
+/* A probe of the current thread was hit. @task of the last may be NULL. */
+__hidden void sampling_entered(struct hb_task *task, u32 gen);
+__hidden void sampling_returned(struct hb_task *task, u32 gen);
+__hidden void sampling_freed(struct hb_task *task, u32 gen);
 
 /* stack.bpf.c */
 /*

@@ -221,12 +221,14 @@ __hidden struct hb_pending *pending_push(struct hb_task *task, const struct hb_p
 	call->extra = 0;
 	call->has_old = 0;
 	call->chained = 0;
+	call->left_out = 0;
+	call->period = 0;
 	call->on_altstack = compat_on_altstack(place->slot);
 	task->depth++;
 	return call;
 }
 
-__hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_pending *call)
+__hidden struct hb_pending *pending_pop(struct hb_task *task, u64 slot, bool by_ret)
 {
 	for (int i = HB_PENDING_MAX - 1; i >= 0; i--) {
 		struct hb_pending *open = slot_at(task, i);
@@ -235,7 +237,7 @@ __hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_
 			continue;
 		/* Functions share code: a ret that is probed for one may be another's, which its return probe sees. */
 		if (cookie_throws(open->cookie) != by_ret)
-			return 0;
+			return NULL;
 		/*
 		 * What was opened above it and has not returned never will. Bounds that do not depend on i
 		 * are unrolled: clang lays the other loop out so that it is entered by falling into its
@@ -248,13 +250,12 @@ __hidden int pending_pop(struct hb_task *task, u64 slot, bool by_ret, struct hb_
 		task->depth = i + 1;
 		if (open->chained) {
 			open->chained--;
-			return 0;
+			return NULL;
 		}
-		*call = *open;
 		task->depth = i;
-		return 1;
+		return open;
 	}
-	return 0;
+	return NULL;
 }
 
 __hidden void pending_end(struct hb_task *task)
@@ -265,6 +266,7 @@ __hidden void pending_end(struct hb_task *task)
 	}
 	task->depth = 0;
 	task->last_free = 0;
+	task->epoch = 0;
 }
 
 __hidden void pending_signal(struct hb_task *task, u32 signal, u64 sp, bool deferred)

@@ -63,6 +63,8 @@ static void release(struct pt_regs *ctx, u64 cookie, struct hb_task *task, const
 			task->last_free = key->addr;
 		return;
 	}
+	if (hb_sampling)
+		return; /* it was not sampled, most likely */
 	/* free_sized() and the like end in free(), which finds nothing left to do. */
 	if (task && task->last_free == key->addr)
 		return;
@@ -73,6 +75,46 @@ static void release(struct pt_regs *ctx, u64 cookie, struct hb_task *task, const
 }
 
 /*
+ * Whether the block that a call is about to hand out counts; @period: it stands for others as well. A runtime's own
+ * memory is always told exactly.
+ */
+static __always_inline bool counts(struct hb_task *task, u64 cookie, u32 gen, u64 bytes, u32 *period)
+{
+	if (!hb_sampling || cookie_source(cookie) != HB_SRC_MALLOC || cookie_role(cookie) == HB_ROLE_FREE)
+		return true;
+	*period = sampling_period(gen);
+	return !*period || sampling_take(task, *period, bytes);
+}
+
+/*
+ * Whether the return of a call whose block does not count need not be seen: not if the function may call another
+ * probed one, which must be known to be nested, or gives up a block that does count.
+ */
+static __noinline bool may_return_unseen(u64 cookie, u64 ptr, u32 gen)
+{
+	struct hb_block_key key = { .addr = ptr, .gen = gen, .source = cookie_source(cookie) };
+	u32 role = cookie_role(cookie);
+
+	if (!HB_COOKIE_GET(cookie, HB_COOKIE_ALONE_SHIFT, 1))
+		return false;
+	return (role != HB_ROLE_REALLOC && role != HB_ROLE_RESIZE) || !ptr || !acct_has(&key);
+}
+
+/* The old block of a realloc, or of a runtime's free. With its own stack: the caller's is deep already. */
+static __noinline void give_up(struct pt_regs *ctx, struct hb_task *task, struct hb_pending *call, u32 role)
+{
+	struct hb_block_key key = { .addr = call->ptr, .gen = call->gen, .source = cookie_source(call->cookie) };
+	struct hb_block old;
+
+	if (role == HB_ROLE_FREE) {
+		release(ctx, 0, task, &key); /* a runtime's: it keeps no thread caches above the probe */
+	} else if (acct_take(&key, &old)) {
+		call->old = old;
+		call->has_old = 1;
+	}
+}
+
+/*
  * A call begins. The old block of a realloc is taken off the live ones for the time of the call:
  * as soon as the allocator gives it back another thread can be handed its address.
  * Returns whether its return is to be trapped.
@@ -80,43 +122,46 @@ static void release(struct pt_regs *ctx, u64 cookie, struct hb_task *task, const
 static bool call_enter(struct pt_regs *ctx)
 {
 	u64 cookie = bpf_get_attach_cookie(ctx);
-	u32 gen = process_traced();
+	u32 gen, role = cookie_role(cookie), period = 0;
+	struct hb_task *task = pending_task();
+	bool wanted = true, alone;
 	struct hb_pending *call;
-	struct hb_task *task;
 	struct hb_place place;
-	struct hb_block_key key;
-	struct hb_block old;
-	u64 args[8];
-	u32 role;
+	u64 args[8], bytes, ptr, more;
 
+	gen = task ? process_traced_by(task) : process_traced();
 	if (!gen)
 		return false;
-	task = pending_task();
 	if (!task)
 		task = pending_task_create();
 	if (!task)
 		return false;
+	if (hb_budget)
+		sampling_entered(task, gen);
+	compat_args(ctx, args);
+	bytes = asked_bytes(args, cookie);
+	ptr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
+	more = args[(HB_COOKIE_GET(cookie, HB_COOKIE_SIZE_SHIFT, 3) + 1) & 7];
+	alone = !task->depth; /* else it may be nested, and no block of its own */
+	if (alone) {
+		wanted = counts(task, cookie, gen, bytes, &period);
+		if (!wanted && may_return_unseen(cookie, ptr, gen))
+			return false;
+	}
 	here(&place, ctx, gen);
 	call = pending_push(task, &place, cookie);
 	if (!call)
 		return false;
-	role = cookie_role(cookie);
-	compat_args(ctx, args);
-	call->bytes = asked_bytes(args, cookie);
-	call->ptr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
+	if (!alone)
+		wanted = counts(task, cookie, gen, bytes, &period);
+	call->bytes = bytes;
+	call->ptr = ptr;
+	call->period = period;
+	call->left_out = !wanted;
 	if (role == HB_ROLE_RESIZE)
-		call->extra = args[(HB_COOKIE_GET(cookie, HB_COOKIE_SIZE_SHIFT, 3) + 1) & 7];
-	if ((role == HB_ROLE_REALLOC || role == HB_ROLE_FREE) && call->ptr) {
-		key.addr = call->ptr;
-		key.gen = gen;
-		key.source = cookie_source(cookie);
-		if (role == HB_ROLE_FREE) {
-			release(ctx, 0, task, &key); /* a runtime's: it keeps no thread caches above the probe */
-		} else if (acct_take(&key, &old)) {
-			call->old = old;
-			call->has_old = 1;
-		}
-	}
+		call->extra = more;
+	if ((role == HB_ROLE_REALLOC || role == HB_ROLE_FREE) && ptr)
+		give_up(ctx, task, call, role);
 	/* An exception through a trapped return would end the process: hb_malloc_ret sees these. */
 	return !cookie_throws(cookie);
 }
@@ -130,14 +175,17 @@ static __always_inline void allocated(struct hb_task *task, const struct hb_pend
 		.gen = call->gen,
 		.source = cookie_source(call->cookie),
 		.tid = hb_by_thread ? (u32)bpf_get_current_pid_tgid() : 0,
+		.period = call->period,
 	};
+	struct hb_site *site;
 
 	if (bytes < hb_min_size)
 		return;
 	alloc.stack = stack_capture_fetching(task, call->gen, resume);
-	if (!acct_site_known(&alloc))
+	site = acct_site(&alloc);
+	if (!site)
 		alloc.stack = stack_store(task, alloc.stack);
-	acct_add(&alloc);
+	acct_add(&alloc, site);
 }
 
 static __always_inline struct hb_block_key old_key(const struct hb_pending *call)
@@ -162,7 +210,7 @@ static u64 realloc_returned(struct hb_pending *call, u64 result)
 	}
 	if (call->has_old)
 		acct_sub(&key, &old);
-	else if (call->ptr && !hb_min_size)
+	else if (call->ptr && !hb_min_size && !hb_sampling)
 		count(HB_CNT_FREE_UNKNOWN);
 	return result;
 }
@@ -178,8 +226,8 @@ static u64 resize_returned(struct hb_pending *call, u64 result)
 		return 0; /* refused */
 	if (acct_take(&key, &old))
 		acct_sub(&key, &old);
-	else if (!hb_min_size)
-		return 0; /* not one of ours; with a minimum it may have been too small until now */
+	else if (!hb_min_size && !hb_sampling)
+		return 0; /* not one of ours; with a minimum it may have been too small until now, or not sampled */
 	call->bytes = result < most ? result : most;
 	return call->ptr;
 }
@@ -211,14 +259,19 @@ static u64 handed_out(struct hb_pending *call, u64 result)
 static void call_leave(u64 slot, bool by_ret, u64 result, const struct hb_resume *resume)
 {
 	struct hb_task *task = pending_task();
-	struct hb_pending call;
+	struct hb_pending *call;
 	u64 addr;
 
-	if (!task || !task->depth || !pending_pop(task, slot, by_ret, &call))
+	if (!task || !task->depth)
 		return;
-	addr = handed_out(&call, result);
-	if (addr)
-		allocated(task, &call, addr, call.bytes, resume);
+	call = pending_pop(task, slot, by_ret);
+	if (!call)
+		return;
+	if (hb_budget)
+		sampling_returned(task, call->gen);
+	addr = handed_out(call, result);
+	if (addr && !call->left_out)
+		allocated(task, call, addr, call->bytes, resume);
 }
 
 /* In a return probe: the kernel has put the true return address into the registers. */
@@ -295,17 +348,21 @@ int hb_free_enter(struct pt_regs *ctx)
 	key.addr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
 	if (!key.addr)
 		return 0;
-	gen = process_traced();
+	task = pending_task();
+	gen = task ? process_traced_by(task) : process_traced();
 	if (!gen)
 		return 0;
-	task = pending_task();
+	if (hb_budget)
+		sampling_freed(task, gen);
+	key.gen = gen;
+	key.source = cookie_source(cookie);
+	if (hb_sampling && !acct_has(&key))
+		return 0; /* of no account, whoever frees it */
 	if (task && task->depth) {
 		here(&place, ctx, gen);
 		if (pending_nested(task, &place))
 			return 0;
 	}
-	key.gen = gen;
-	key.source = cookie_source(cookie);
 	release(ctx, cookie, task, &key);
 	return 0;
 }

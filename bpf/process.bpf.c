@@ -18,12 +18,29 @@ struct {
 __u32 hb_last_gen = 0;
 __u32 hb_last_mappings = 0;
 
+/*
+ * Raised by user space after it has said who is traced. What changes by itself needs no mention: a forked child's
+ * threads have looked at nothing yet, and an exec makes its thread look again.
+ */
+__u32 hb_epoch = 1;
+
 __hidden u32 process_traced(void)
 {
 	u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
 
 	return proc && (proc->flags & HB_PROC_TRACED) ? proc->gen : 0;
+}
+
+__hidden u32 process_traced_by(struct hb_task *task)
+{
+	u32 epoch = *(volatile u32 *)&hb_epoch;
+
+	if (task->epoch == epoch)
+		return task->gen;
+	task->gen = process_traced();
+	task->epoch = epoch; /* as it was before we looked */
+	return task->gen;
 }
 
 #define KNOWN (HB_PROC_TRACED | HB_PROC_SEEN)

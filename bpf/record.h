@@ -10,6 +10,8 @@
 #include <linux/types.h>
 #endif
 
+#include "sample.h"
+
 #define HB_COMM_LEN    16  /* TASK_COMM_LEN, include/linux/sched.h */
 #define HB_FRAMES_MAX  127 /* PERF_MAX_STACK_DEPTH, include/uapi/linux/perf_event.h: frames kept unless asked */
 #define HB_FRAMES_LIMIT 510 /* the most that can be asked for: task storage takes less than 8 KiB */
@@ -48,6 +50,7 @@ enum hb_role {
 #define HB_COOKIE_THROWS_SHIFT 17 /* 1 bit: no return probe may be set; its ret instructions are probed */
 #define HB_COOKIE_BELOW_SHIFT  18 /* 20 bits, pages of text below */
 #define HB_COOKIE_ABOVE_SHIFT  38 /* 20 bits, pages of text above */
+#define HB_COOKIE_ALONE_SHIFT  58 /* 1 bit: it calls no probed function, so that its return may go unseen */
 #define HB_COOKIE_GET(cookie, shift, bits) (((cookie) >> (shift)) & ((1ULL << (bits)) - 1))
 
 /* One live block. */
@@ -63,9 +66,26 @@ struct hb_block {
 	__u64 born_ns; /* CLOCK_MONOTONIC */
 	__u64 stack; /* key into hb_stacks */
 	__u32 tid;   /* the thread that allocated it, with --group thread; else 0 */
-	__u32 pad;
+	__u32 period; /* it was sampled, one in so many bytes on average; 0: it stands for itself */
 };
 _Static_assert(sizeof(struct hb_block) == 32, "layout is shared with user space");
+
+/*
+ * How the calls of a process image are followed, and what that has cost it: by HB_PLAN(generation). Two may share
+ * a plan: both are then followed as the dearer of them may be.
+ */
+#define HB_PLANS 1024
+#define HB_PLAN(gen) (((gen) & (HB_PLANS / 2 - 1)) | ((gen) >> 31) * (HB_PLANS / 2))
+
+struct hb_plan {
+	__u32 period;   /* written by user space; 0: every call counts */
+	__u32 pad;
+	/* Probes hit, in steps of HB_PLAN_STEP for each thread. */
+	__u64 entered, returned, freed;
+};
+_Static_assert(sizeof(struct hb_plan) == 32, "layout is shared with user space");
+
+#define HB_PLAN_STEP 64
 
 /* One row of the board: a process image, a stack, a source. */
 struct hb_site_key {
@@ -84,8 +104,11 @@ struct hb_site {
 	__u64 freed_count;
 	__u64 outstanding_bytes; /* allocated - freed, kept beside them for an exact peak */
 	__u64 peak_bytes;
+	/* Of those that were sampled: how many came and went, and the variance of what is outstanding by them. */
+	__u64 sampled_count, sampled_freed_count;
+	__u64 bytes_variance, count_variance;
 };
-_Static_assert(sizeof(struct hb_site) == 48, "layout is shared with user space");
+_Static_assert(sizeof(struct hb_site) == 80, "layout is shared with user space");
 
 #define HB_STACK_NONE 0ULL
 
@@ -361,35 +384,6 @@ struct hb_rate {
 	__u32 records; /* rows of hb_faults, order 0, about */
 };
 _Static_assert(sizeof(struct hb_rate) == 8, "layout is shared with user space");
-
-#define HB_SAMPLE_SHIFT     6
-#define HB_SAMPLE_SHIFT_MAX 20
-#define HB_RATE_RECORDS     16384 /* with so many a process image goes over to the next coarser sample */
-
-static inline __u64 hb_sample_hash(__u64 value, __u64 seed)
-{
-	value = (value ^ seed) * 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: Knuth's multiplicative hashing */
-	return value ^ value >> 32;
-}
-
-/* Whether @page is sampled at all: one in 1 << HB_SAMPLE_SHIFT. */
-static inline _Bool hb_page_sampled(__u64 page, __u64 seed)
-{
-	return !((page ^ hb_sample_hash(page >> HB_SAMPLE_SHIFT, seed)) & ((1 << HB_SAMPLE_SHIFT) - 1));
-}
-
-/*
- * Whether a sampled page is in the coarser sample of one in 1 << @shift, too: of each pair of blocks the half
- * that a hashed bit says. Every coarser sample lies inside the finer ones.
- */
-static inline _Bool hb_page_kept(__u64 page, __u64 seed, __u32 shift)
-{
-	for (__u32 i = HB_SAMPLE_SHIFT + 1; i <= HB_SAMPLE_SHIFT_MAX && i <= shift; i++) {
-		if ((page >> (i - 1) ^ hb_sample_hash(page >> i, seed + i)) & 1)
-			return 0;
-	}
-	return 1;
-}
 
 /*
  * An OOM kill, as it was at the moment when the victim was marked. Pages where the name says so. What the kernel

@@ -38,7 +38,8 @@ NATIVE_SRCS := $(filter-out $(KERNEL_ONLY:%=bpf/%.bpf.c),$(BPF_SRCS)) $(wildcard
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
 	$(call say,TEST,$<)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter \
-		-O1 -g $(TEST_SAN) -DHB_NATIVE -D__TARGET_ARCH_x86 -Itests/native -Ibpf -o $@ $< $(NATIVE_SRCS) -lcmocka
+		-O1 -g $(TEST_SAN) -DHB_NATIVE -D__TARGET_ARCH_x86 -Itests/native -Ibpf \
+		-o $@ $< $(NATIVE_SRCS) -lcmocka -lm
 
 # What is fuzzed is compiled once for all targets.
 FUZZ_OBJS  := $(LIB_SRCS:user/%.c=$(T)/fuzzed/%.o)

@@ -8,6 +8,7 @@ import tempfile
 from rules import rule
 
 GCC = os.environ.get("CC", "gcc")
+CONTRACT = ("bpf/record.h", "bpf/sample.h")
 CLANG = os.environ.get("CLANG", "clang-14")
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wmissing-prototypes", "-Wshadow"]
 ARCH = os.uname().machine
@@ -31,10 +32,10 @@ def native_flags(tree):
 
 
 def ways(tree, path):
-    """(compiler, flags) of every way in which @path is used; record.h: beside core.bpf.h, which includes it."""
+    """(compiler, flags) of every way in which @path is used; the contract: beside core.bpf.h, which includes it."""
     if path.startswith("tests/native/"):
         return [(GCC, native_flags(tree))]
-    if path.startswith(("bpf/", "vmlinux/")) and path != "bpf/record.h":
+    if path.startswith(("bpf/", "vmlinux/")) and path not in CONTRACT:
         return [(CLANG, bpf_flags())]
     return [(GCC, user_flags(tree)), (CLANG, user_flags(tree))]
 

@@ -21,8 +21,12 @@ __u32 hb_can_fault;
 __u32 hb_no_storage;
 __u32 hb_unwind;
 __u32 hb_frames_max;
+__u32 hb_sampling;
+__u32 hb_budget;
+__u64 hb_sample_seed = 0x243f6a8885a308d3ULL; /* pi */
 
 /* Globals of bpf/. */
+extern struct hb_plan hb_plans[HB_PLANS];
 extern __u32 hb_last_gen, hb_last_mappings, hb_last_object, hb_flushes[HB_FLUSHES];
 
 #define MAPS_MAX 20
@@ -406,6 +410,26 @@ void fake_unwinding(u32 unwind, u32 frames_max)
 	hb_frames_max = frames_max;
 }
 
+void fake_sampling(u32 period, u32 budget)
+{
+	hb_sampling = period || budget;
+	hb_budget = budget;
+	memset(hb_plans, 0, sizeof(hb_plans));
+	for (u32 i = 0; i < HB_PLANS; i++)
+		hb_plans[i].period = period;
+}
+
+static u64 random_state;
+
+/* Marsaglia's xorshift64, times a constant (Vigna): the same in every run. */
+u32 bpf_get_prandom_u32(void)
+{
+	random_state ^= random_state >> 12;
+	random_state ^= random_state << 25;
+	random_state ^= random_state >> 27;
+	return random_state * 0x2545f4914f6cdd1dULL >> 32;
+}
+
 static void map_clear(struct map *map)
 {
 	for (u32 i = 0; map->buckets && i < BUCKETS; i++) {
@@ -431,6 +455,8 @@ void fake_reset(void)
 	memset(hb_flushes, 0, sizeof(hb_flushes));
 	fake_knobs(0, 0, 0, 0);
 	fake_unwinding(0, HB_FRAMES_MAX);
+	fake_sampling(0, 0);
+	random_state = 88172645463325252ULL;
 	fake_user_reset();
 	fake_maps_reset();
 }

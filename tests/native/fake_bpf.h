@@ -222,6 +222,7 @@ u64 bpf_get_current_pid_tgid(void);
 struct task_struct *bpf_get_current_task_btf(void);
 u64 bpf_get_current_task(void);
 u64 bpf_ktime_get_ns(void);
+u32 bpf_get_prandom_u32(void);
 u64 bpf_get_attach_cookie(void *ctx);
 u64 bpf_get_func_ip(void *ctx);
 long bpf_task_pt_regs(struct task_struct *task);
@@ -252,6 +253,8 @@ void fake_reset(void);
 void fake_knobs(u64 min_size, u32 by_thread, u32 session, u32 can_fault);
 /* hb_unwind, and hb_frames_max with the size of hb_stacks' rows that goes with it. */
 void fake_unwinding(u32 unwind, u32 frames_max);
+/* Every plan has @period (0: exact); with @budget hits are counted. */
+void fake_sampling(u32 period, u32 budget);
 /* Map @name takes at most @rows rows; 0: as many as it is declared with. */
 void fake_limit(const char *name, u32 rows);
 /* Of the operations @op on map @name that come, let @skip pass, then fail @times with @err. */

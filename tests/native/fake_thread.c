@@ -64,6 +64,7 @@ void process_put(int tgid, u32 gen, u32 flags)
 	u32 key = tgid;
 
 	fake_put("hb_procs", &key, sizeof(key), &proc, sizeof(proc));
+	hb_epoch++;
 }
 
 static struct thread *thread_of(struct task_struct *task)

@@ -23,6 +23,8 @@ int hb_task_exit(struct task_struct *task);
 int hb_task_signal(int signal, void *info, struct k_sigaction *action);
 
 extern __u32 hb_last_gen; /* process.bpf.c */
+extern __u32 hb_epoch; /* process.bpf.c */
+extern struct hb_plan hb_plans[HB_PLANS]; /* sampling.bpf.c */
 
 /* How a function is probed. */
 enum how {

@@ -11,7 +11,7 @@ static void add(u64 addr, u64 bytes, u64 stack)
 		.addr = addr, .bytes = bytes, .stack = stack, .gen = GEN, .source = HB_SRC_MALLOC,
 	};
 
-	acct_add(&alloc);
+	acct_add(&alloc, acct_site(&alloc));
 }
 
 static struct hb_block_key key_of(u64 addr)
@@ -229,11 +229,11 @@ static void sources_and_generations_share_an_address_and_not_a_row(void **state)
 		.addr = 0x1000, .bytes = 1, .stack = STACK_1, .gen = GEN, .source = HB_SRC_MALLOC,
 	};
 
-	acct_add(&alloc);
+	acct_add(&alloc, acct_site(&alloc));
 	alloc.source = HB_SRC_DIRECT;
-	acct_add(&alloc);
+	acct_add(&alloc, acct_site(&alloc));
 	alloc.gen = GEN + 1;
-	acct_add(&alloc);
+	acct_add(&alloc, acct_site(&alloc));
 	assert_int_equal(fake_rows("hb_live"), 3);
 	assert_int_equal(fake_rows("hb_sites"), 3);
 	assert_int_equal(counter(HB_CNT_FREE_MISSED), 0);
@@ -245,11 +245,11 @@ static void a_site_is_known_once_something_was_counted_there(void **state)
 		.addr = 0x1000, .bytes = 1, .stack = STACK_1, .gen = GEN, .source = HB_SRC_MALLOC,
 	};
 
-	assert_false(acct_site_known(&alloc));
-	acct_add(&alloc);
-	assert_true(acct_site_known(&alloc));
+	assert_false(acct_site(&alloc));
+	acct_add(&alloc, acct_site(&alloc));
+	assert_true(acct_site(&alloc));
 	alloc.tid = 5;
-	assert_false(acct_site_known(&alloc));
+	assert_false(acct_site(&alloc));
 }
 
 int main(void)

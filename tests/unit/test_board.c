@@ -468,6 +468,35 @@ static void a_board_without_names_has_rows_without_frames(void **state)
 	free(rows);
 }
 
+static void pages_rank_by_themselves_behind_the_others_and_top_counts_each(void **state)
+{
+	struct board_site sites[] = {
+		site(1, 1, 100, 1), site(1, 2, 0, 0), site(1, 3, 300, 1), site(1, 4, 0, 0), site(1, 5, 200, 1),
+	};
+	struct board_row *rows;
+
+	sites[1] = walked(sites[1], 1000, 4, SECOND);
+	sites[3] = walked(sites[3], 2000, 8, SECOND);
+	sites[1].key.source = sites[3].key.source = HB_SRC_PAGES;
+	update(*state, 1, sites, 5);
+	rows = rank(*state, (struct board_query){ .top = 2 }, 4);
+	for (size_t i = 0; i < 4; i++) {
+		static const uint64_t stacks[] = { 3, 5, 4, 2 };
+
+		assert_int_equal(rows[i].stack, stacks[i]);
+		assert_int_equal(rows[i].rank, i % 2 + 1);
+	}
+	free(rows);
+	rows = rank(*state, (struct board_query){ .top = 1 }, 2);
+	assert_int_equal(rows[1].outstanding_bytes, 2000);
+	free(rows);
+	free(rank(*state, (struct board_query){ 0 }, 5));
+	rows = rank(*state, (struct board_query){ .group = GROUP_PROCESS }, 2);
+	assert_int_equal(rows[0].outstanding_bytes, 600);
+	assert_int_equal(rows[1].outstanding_bytes, 3000);
+	free(rows);
+}
+
 static void a_hundred_thousand_sites_are_ranked_in_order(void **state)
 {
 	const size_t count = 100000;
@@ -531,6 +560,73 @@ static void a_forgotten_process_that_is_read_again_starts_anew(void **state)
 	free(rank(*state, (struct board_query){ 0 }, 1));
 }
 
+/* A site of which @samples blocks are there of @before that were. */
+static struct board_site sampled(struct board_site from, uint64_t before, uint64_t samples, uint64_t bytes_variance,
+				 uint64_t count_variance)
+{
+	from.totals.sampled_count = before;
+	from.totals.sampled_freed_count = before - samples;
+	from.totals.bytes_variance = bytes_variance;
+	from.totals.count_variance = count_variance;
+	return from;
+}
+
+static void errors_of_sampled_sites_add_up_in_squares_and_their_peak_is_none(void **state)
+{
+	const struct board_site sites[] = {
+		sampled(site(1, 1, 1000, 10), 9, 4, 900, 9),
+		sampled(site(1, 2, 500, 5), 3, 3, 1600, 16),
+		site(1, 3, 70, 1),
+	};
+	struct board *board = *state;
+	struct board_sums sums;
+	struct board_row *rows;
+
+	update(board, 1, sites, 3);
+	rows = rank(board, (struct board_query){ .sort = SORT_OUTSTANDING, .group = GROUP_CALLSITE }, 2);
+	assert_true(rows[0].sampled);
+	assert_int_equal(rows[0].sampled_count, 7);
+	assert_true(rows[0].error_square == 2500);
+	assert_true(rows[0].count_error_square == 25);
+	assert_false(rows[1].sampled);
+	free(rows);
+	rows = rank(board, (struct board_query){ .sort = SORT_OUTSTANDING, .group = GROUP_SITE }, 3);
+	assert_false(rows[0].has_peak);
+	assert_true(rows[2].has_peak);
+	free(rows);
+	board_sums(board, 1, &sums);
+	assert_true(sums.sampled);
+	assert_true(sums.error_square == 2500);
+}
+
+static void a_variance_that_is_read_while_it_changes_is_not_below_nothing(void **state)
+{
+	const struct board_site sites[] = { sampled(site(1, 1, 1000, 10), 2, 1, (uint64_t)-5, (uint64_t)-1) };
+	struct board *board = *state;
+	struct board_row *rows;
+
+	update(board, 1, sites, 1);
+	rows = rank(board, (struct board_query){ .sort = SORT_OUTSTANDING, .group = GROUP_SITE }, 1);
+	assert_true(rows[0].error_square == 0);
+	assert_true(rows[0].count_error_square == 0);
+	free(rows);
+}
+
+static void the_sites_of_one_source_can_be_forgotten(void **state)
+{
+	struct board_site sites[] = { site(1, 1, 1000, 10), site(1, 1, 5, 1), site(2, 1, 7, 1) };
+	struct board *board = *state;
+	struct board_row *rows;
+
+	sites[1].key.source = HB_SRC_MMAP;
+	update(board, 1, sites, 3);
+	board_forget_source(board, 1, HB_SRC_MALLOC);
+	rows = rank(board, (struct board_query){ .sort = SORT_OUTSTANDING, .group = GROUP_SITE }, 2);
+	assert_int_equal(rows[0].outstanding_bytes, 7);
+	assert_int_equal(rows[1].source, HB_SRC_MMAP);
+	free(rows);
+}
+
 #define BOARD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -559,7 +655,11 @@ int main(void)
 		BOARD_TEST(each_of_five_thousand_processes_has_its_own_sums),
 		BOARD_TEST(a_forgotten_process_that_is_read_again_starts_anew),
 		BOARD_TEST(a_board_without_names_has_rows_without_frames),
+		BOARD_TEST(pages_rank_by_themselves_behind_the_others_and_top_counts_each),
 		BOARD_TEST(a_hundred_thousand_sites_are_ranked_in_order),
+		BOARD_TEST(errors_of_sampled_sites_add_up_in_squares_and_their_peak_is_none),
+		BOARD_TEST(a_variance_that_is_read_while_it_changes_is_not_below_nothing),
+		BOARD_TEST(the_sites_of_one_source_can_be_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,24 @@ static void seconds_of_no_sense_are_refused(void **state)
 	assert_int_equal(seconds_error("300000h"), -ERANGE);
 }
 
+static void percentages_may_say_so(void **state)
+{
+	double percent = -1;
+
+	(void)state;
+	assert_int_equal(parse_percent("5", &percent), 0);
+	assert_true(percent == 5);
+	assert_int_equal(parse_percent("0.25%", &percent), 0);
+	assert_true(percent == 0.25);
+	assert_int_equal(parse_percent("250%", &percent), 0);
+	assert_true(percent == 250);
+	assert_int_equal(parse_percent("0", &percent), -EINVAL);
+	assert_int_equal(parse_percent("5%%", &percent), -EINVAL);
+	assert_int_equal(parse_percent("-1", &percent), -EINVAL);
+	assert_int_equal(parse_percent("", &percent), -EINVAL);
+	assert_true(percent == 250);
+}
+
 static void pids_are_listed_once_in_their_order(void **state)
 {
 	pid_t *pids = NULL;
@@ -203,6 +221,7 @@ int main(void)
 		cmocka_unit_test(half_bytes_and_strange_units_are_refused),
 		cmocka_unit_test(seconds_take_their_unit),
 		cmocka_unit_test(seconds_of_no_sense_are_refused),
+		cmocka_unit_test(percentages_may_say_so),
 		cmocka_unit_test(pids_are_listed_once_in_their_order),
 		cmocka_unit_test(a_list_of_pids_has_no_holes),
 	};

@@ -127,6 +127,22 @@ int parse_seconds(const char *text, double *seconds)
 	return -EINVAL;
 }
 
+int parse_percent(const char *text, double *percent)
+{
+	uint64_t whole, nano;
+	double value;
+	bool point;
+	int err = read_decimal(&text, &whole, &nano, &point);
+
+	if (err)
+		return err;
+	value = (double)whole + (double)nano / NANO;
+	if ((*text && strcmp(text, "%")) || value <= 0)
+		return -EINVAL;
+	*percent = value;
+	return 0;
+}
+
 static bool has_pid(const pid_t *pids, size_t count, pid_t pid)
 {
 	while (count--) {

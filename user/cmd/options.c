@@ -22,7 +22,8 @@
 #define ALL       (LISTEN | DOCTOR | SYMBOLIZE)
 
 enum option_id {
-	OPT_SOURCES = 256, OPT_MALLOC, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON, OPT_NO_COLOR,
+	OPT_SOURCES = 256, OPT_MALLOC, OPT_BUDGET, OPT_SORT, OPT_TOP, OPT_MIN_SIZE, OPT_OLDER, OPT_GROUP, OPT_JSON,
+	OPT_NO_COLOR,
 	OPT_MAX_BLOCKS, OPT_MAX_SITES, OPT_MAX_STACKS, OPT_MAX_PROCESSES, OPT_MAX_EVENTS,
 	OPT_MAX_FRAMES, OPT_UNWIND, OPT_UNWIND_MEMORY, OPT_RUNG, OPT_MMAP_RUNG, OPT_PAGES_RUNG,
 	OPT_DEBUG_DIR, OPT_MAX_FAULTS, OPT_REPORTS, OPT_MAX_REPORTS, OPT_MAX_REPORT_BYTES, OPT_COUNT, OPT_HOST_ROOT,
@@ -47,7 +48,10 @@ static const struct option_row rows[] = {
 	{ "all", OPT_ALL, NULL, TOP | OOM, "every process" },
 	{ "sources", OPT_SOURCES, "LIST", TRACE,
 	  "of malloc,direct,mmap,pages (default: malloc,direct,mmap that this kernel can)" },
-	{ "malloc", OPT_MALLOC, "exact", TRACE, "trace every call (the only way in this version)" },
+	{ "malloc", OPT_MALLOC, "HOW", TRACE,
+	  "exact: every call; BYTES: one sample in so many, on average; auto: as exact as --budget allows" },
+	{ "budget", OPT_BUDGET, "PERCENT", TRACE,
+	  "of one core, the most that auto may cost a process (default: 5)" },
 	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
 	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
 	{ "top", OPT_TOP, "N", LISTEN, "rows shown, 0 for all (default: 20)" },
@@ -235,6 +239,21 @@ static int parse_unwind_memory(struct options *options, enum options_for command
 	return 0;
 }
 
+/* "exact", "auto", or bytes */
+static int parse_malloc(struct options *options, enum options_for command, const char *text)
+{
+	uint64_t bytes = 0;
+
+	options->governed = !strcmp(text, "auto");
+	options->period = 0;
+	if (options->governed || !strcmp(text, "exact"))
+		return 0;
+	if (parse_bytes(text, &bytes) || bytes < HB_PERIOD_MIN || bytes > HB_PERIOD_MAX)
+		return usage(command, "malloc", text, "exact, auto, or bytes from 64 to 16M are wanted, as 512K");
+	options->period = bytes;
+	return 0;
+}
+
 static int parse_option(struct options *options, enum options_for command, int id, const char *text)
 {
 	static const char *const sorts[] = { "outstanding", "growth", "count", "allocated", "age", "peak", NULL };
@@ -275,8 +294,11 @@ static int parse_option(struct options *options, enum options_for command, int i
 		err = parse_sources(options, command, text);
 		break;
 	case OPT_MALLOC:
-		if (strcmp(text, "exact"))
-			err = usage(command, "malloc", text, "this version traces every call: exact");
+		err = parse_malloc(options, command, text);
+		break;
+	case OPT_BUDGET:
+		if (parse_percent(text, &options->budget_percent))
+			err = usage(command, "budget", text, "a percentage of one core is wanted, as 5 or 0.5");
 		break;
 	case OPT_SORT:
 		err = parse_word(&word, sorts, command, "sort", text,
@@ -471,7 +493,7 @@ static enum options_result parse_words(struct options *options, enum options_for
 	return count ? bad_usage(command, "one word too many:", words[0]) : OPTIONS_GO;
 }
 
-static void set_defaults(struct options *options)
+static void set_defaults(struct options *options, enum options_for command)
 {
 	*options = (struct options){
 		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP,
@@ -480,6 +502,8 @@ static void set_defaults(struct options *options)
 		.group = GROUP_SITE,
 		.top = 20,
 		.interval_s = 5,
+		.governed = command == OPTIONS_TOP,
+		.budget_percent = 5,
 		.max_blocks = 1u << 22,
 		.max_sites = 1u << 16,
 		.max_stacks = 1u << 15,
@@ -504,7 +528,7 @@ enum options_result options_parse(struct options *options, enum options_for comm
 	char shorts[3 * ROWS + 2];
 	int id;
 
-	set_defaults(options);
+	set_defaults(options, command);
 	build_tables(command, longs, shorts);
 	optind = 1;
 	opterr = 0;

@@ -51,6 +51,9 @@ struct options {
 	enum vm_rung vm_rung; /* --mmap-rung, VM_RUNG_END: the best */
 	enum page_rung page_rung; /* --pages-rung, PAGES_RUNG_END: the best */
 	enum oom_rung oom_rung; /* --oom-rung, OOM_RUNG_END: the best */
+	uint32_t period;     /* --malloc BYTES; 0: exact, or */
+	bool governed;       /* --malloc auto: whatever costs no more than */
+	double budget_percent; /* of one core, for each process */
 	double interval_s;
 	uint64_t count;      /* reports, or kills; 0: until ended */
 	const char *reports; /* oom: a folder, or NULL */

@@ -18,7 +18,7 @@
 #include "cmd.h"
 
 #define LAZY_MS 200 /* between two looks at events that wake nobody */
-#define WALK_BLOCKS_MAX 1000000u /* live blocks that are looked at one by one without being asked to */
+#define WALK_BLOCKS_MAX 100000u /* live blocks that are looked at one by one without being asked to: 50 ms */
 
 static int open_outputs(struct tracing *tracing)
 {
@@ -91,6 +91,8 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		.optional_sources = options->optional_sources,
 		.min_size = options->min_size,
 		.by_thread = options->group == GROUP_THREAD,
+		.period = options->period,
+		.plans_change = options->governed,
 		.max_blocks = options->max_blocks,
 		.max_sites = options->max_sites,
 		.max_stacks = options->max_stacks,
@@ -140,6 +142,10 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		log_error("mappings cannot be watched: %s; run as root, or see 'heldby doctor'", strerror(-err));
 		return EXIT_FAILED;
 	}
+	if (options->governed && target_govern(tracing->target, options->budget_percent)) {
+		log_error("not enough memory");
+		return EXIT_FAILED;
+	}
 	tracing->began_ns = tracing->reported_ns = clock_mono_ns();
 	return EXIT_OK;
 }
@@ -180,6 +186,7 @@ bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_si
 				    { .events = POLLIN },
 				    { .events = POLLIN } };
 	const uint64_t most_ms = tracing->options->everything ? LAZY_MS : 3600000;
+	uint64_t tick_ns = target_tick(tracing->target);
 	size_t alive = target_alive(tracing->target);
 	int fds[2];
 
@@ -188,10 +195,12 @@ bool tracing_wait(struct tracing *tracing, uint64_t until_ns, struct signalfd_si
 	polled[2].fd = fds[1];
 	for (;;) {
 		uint64_t now = clock_mono_ns();
-		uint64_t left_ms = now >= until_ns ? 0 : (until_ns - now) / 1000000 + 1;
+		const uint64_t next_ns = tick_ns < until_ns ? tick_ns : until_ns;
+		uint64_t left_ms = now >= next_ns ? 0 : (next_ns - now) / 1000000 + 1;
 
 		poll(polled, 3, left_ms > most_ms ? (int)most_ms : (int)left_ms);
 		target_events(tracing->target);
+		tick_ns = target_tick(tracing->target);
 		if (read(tracing->signals, info, sizeof(*info)) == sizeof(*info))
 			return true;
 		if (clock_mono_ns() >= until_ns || (alive && !target_alive(tracing->target)))
@@ -286,6 +295,17 @@ static size_t describe_hooks(const struct tracing *tracing, struct report_hook h
 	return count;
 }
 
+/* "exact", "auto", or bytes. */
+static const char *describe_sampling(const struct options *options, char text[16])
+{
+	if (options->governed)
+		return "auto";
+	if (!options->period)
+		return "exact";
+	snprintf(text, 16, "%u", options->period);
+	return text;
+}
+
 /* Ranking asks for names, and names may take long. */
 struct ranking {
 	struct tracing *tracing;
@@ -348,6 +368,8 @@ int tracing_report(struct tracing *tracing, bool final)
 	__cleanup(freep) struct board_row *rows = NULL;
 	struct report_hook hooks[HB_SRC_END];
 	struct report_table tables[TABLES];
+	struct report_change changes[REPORT_CHANGES_MAX];
+	char sampling[16];
 	struct report report = {
 		.final = final, .hooks = hooks, .hooks_count = describe_hooks(tracing, hooks),
 		.tables = tables,
@@ -377,6 +399,9 @@ int tracing_report(struct tracing *tracing, bool final)
 	report.tables_count = describe_tables(tracing, tables);
 	target_losses(tracing->target, &report.losses);
 	memcpy(report.stacks.ended, &report.losses.counts[HB_CNT_STACKS_ENDED], sizeof(report.stacks.ended));
+	report.sampling = describe_sampling(options, sampling);
+	report.changes = changes;
+	report.changes_count = target_changes(tracing->target, changes, REPORT_CHANGES_MAX);
 	report.unwinding_note = session_pointers_why(tracing->session);
 	report.time_unix_ns = clock_unix_ns();
 	report.host = host;

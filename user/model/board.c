@@ -29,6 +29,23 @@ uint64_t board_entry_count(const struct board_entry *entry)
 	return minus(totals->allocated_count, totals->freed_count);
 }
 
+/* As they are added to and taken from at the same time, for a moment less than nothing may be left. */
+static double variance(uint64_t value)
+{
+	return (int64_t)value > 0 ? (double)value : 0;
+}
+
+struct board_doubt board_entry_doubt(const struct board_entry *entry)
+{
+	const struct hb_site *totals = &entry->now.totals;
+
+	if (entry->now.walked)
+		return (struct board_doubt){ entry->now.held_sampled_count, entry->now.held_bytes_variance,
+					     entry->now.held_count_variance };
+	return (struct board_doubt){ minus(totals->sampled_count, totals->sampled_freed_count),
+				     variance(totals->bytes_variance), variance(totals->count_variance) };
+}
+
 struct board *board_new(void)
 {
 	return calloc(1, sizeof(struct board));
@@ -90,15 +107,27 @@ void board_free(struct board *board)
 	free(board);
 }
 
-void board_forget(struct board *board, uint32_t gen)
+/* @source 0: all. */
+static void forget(struct board *board, uint32_t gen, uint32_t source)
 {
 	struct board_image *image = image_find(board, gen);
 	struct board_entry *entry, *next;
 
 	for (entry = image ? image->sites : NULL; entry; entry = next) {
 		next = entry->next;
-		drop(board, entry);
+		if (!source || entry->now.key.source == source)
+			drop(board, entry);
 	}
+}
+
+void board_forget(struct board *board, uint32_t gen)
+{
+	forget(board, gen, 0);
+}
+
+void board_forget_source(struct board *board, uint32_t gen, uint32_t source)
+{
+	forget(board, gen, source);
 }
 
 static struct board_entry *find(const struct board *board, const struct hb_site_key *key)
@@ -210,6 +239,8 @@ void board_sums(const struct board *board, uint32_t gen, struct board_sums *sums
 		sums->allocated_count += totals->allocated_count;
 		sums->freed_bytes += totals->freed_bytes;
 		sums->freed_count += totals->freed_count;
+		sums->sampled |= totals->sampled_count > 0;
+		sums->error_square += variance(totals->bytes_variance);
 	}
 	sums->outstanding_bytes = minus(sums->allocated_bytes, sums->freed_bytes);
 	sums->outstanding_count = minus(sums->allocated_count, sums->freed_count);

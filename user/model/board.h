@@ -39,7 +39,11 @@ struct board_site {
 	uint64_t held_bytes;     /* of blocks old enough (--older) */
 	uint64_t held_count;
 	uint64_t oldest_born_ns; /* CLOCK_MONOTONIC; 0 if it holds nothing */
+	/* Of what was sampled among them: how many blocks, and the squares of what the two sums may be off. */
+	uint64_t held_sampled_count;
+	double held_bytes_variance, held_count_variance;
 	uint64_t error_bytes;    /* pages: the standard error of held_bytes; held_count are sampled pages */
+	uint64_t swapped_bytes;  /* pages: swapped out, beside held_bytes */
 };
 
 /* One printed row: a site, or several that share a group's key. */
@@ -53,7 +57,10 @@ struct board_row {
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t allocated_bytes, allocated_count;
 	uint64_t freed_bytes, freed_count;
-	double error_square;    /* pages: outstanding_bytes' standard error, squared; the count is of samples */
+	bool sampled;           /* sums are estimates; of pages, always, and their outstanding_count is of samples */
+	uint64_t sampled_count; /* blocks that outstanding_* are estimated from */
+	double error_square, count_error_square; /* standard errors of outstanding_*, squared */
+	uint64_t swapped_bytes; /* pages: beside the outstanding ones */
 	bool has_peak;          /* only a single site has an exact one */
 	uint64_t peak_bytes;
 	bool has_growth;        /* false on the first look */
@@ -101,21 +108,25 @@ void board_free(struct board *board);
 int board_update(struct board *board, const struct board_site *sites, size_t count,
 		 uint64_t now_ns);
 
-/* Forget every site of @gen. */
+/* Forget every site of @gen; or those of one source. */
 void board_forget(struct board *board, uint32_t gen);
+void board_forget_source(struct board *board, uint32_t gen, uint32_t source);
 
 /* Sums over all blocks (malloc, direct) of @gen: outstanding is allocated less freed. */
 struct board_sums {
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t allocated_bytes, allocated_count;
 	uint64_t freed_bytes, freed_count;
+	bool sampled;        /* they are estimates */
+	double error_square; /* outstanding_bytes' standard error, squared */
 };
 void board_sums(const struct board *board, uint32_t gen, struct board_sums *sums);
 
 /*
  * Rank and group. Rows whose outstanding_bytes are 0 are kept (a sort by allocated wants them)
  * but rank last for SORT_OUTSTANDING. Rows whose growth, age or peak is unknown rank last where
- * that is the sort, by outstanding bytes among themselves. Ties: older site first (the order in
+ * that is the sort, by outstanding bytes among themselves. Rows of pages come behind all others, with ranks of
+ * their own, and @top counts each of the two. Ties: older site first (the order in
  * which the board first saw them). Frames are asked for through @names only for rows that are
  * returned, and for every site where the group needs them (callsite, module). @names may be NULL.
  *

@@ -43,4 +43,11 @@ struct board {
 uint64_t board_entry_bytes(const struct board_entry *entry);
 uint64_t board_entry_count(const struct board_entry *entry);
 
+/* How far that may be off: of sampled blocks. */
+struct board_doubt {
+	uint64_t sampled_count;
+	double bytes_variance, count_variance;
+};
+struct board_doubt board_entry_doubt(const struct board_entry *entry);
+
 #endif

@@ -10,7 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "container.h"
+
+/* A file whose pages are resident in a process. */
+struct file_pages {
+	const char *path;
+	uint64_t resident_bytes;
+	uint64_t mappings; /* of the process */
+};
 
 struct process_info {
 	uint32_t gen;         /* its generation, the key to its sites */
@@ -25,6 +33,11 @@ struct process_info {
 	const char *runtime;  /* "jvm 17.0.15+6", or NULL */
 	const char *blind;    /* why malloc cannot be seen here, or NULL */
 	bool blocks_untraced; /* neither malloc nor direct is traced */
+	bool governed;        /* the next two are known */
+	enum budget_level malloc_level; /* how closely malloc is followed */
+	double malloc_share;  /* of one core, that it costs the process now */
+	bool sampled;         /* its sums are estimates, outstanding_bytes with the standard error */
+	uint64_t error_bytes;
 	uint64_t rss_bytes;   /* 0: unknown */
 	/* Its address space, where mappings are watched; mapped_bytes 0: unknown. */
 	uint64_t mapped_bytes, committed_bytes; /* committed: readable or writable */

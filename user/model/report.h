@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "board.h"
+#include "budget.h"
 #include "loss.h"
 #include "process.h"
 
@@ -27,6 +28,16 @@ struct report_table {
 struct report_stacks {
 	uint64_t ended[HB_END_LAST]; /* by enum hb_end */
 };
+
+/* How closely malloc is followed has changed, to keep to the budget. */
+struct report_change {
+	int64_t time_unix_ns;
+	uint32_t gen;  /* 0: of all processes */
+	enum budget_level from, to;
+	double share;  /* of one core, that it had cost in the interval before */
+};
+
+#define REPORT_CHANGES_MAX 256
 
 struct report {
 	int64_t time_unix_ns;
@@ -50,6 +61,9 @@ struct report {
 	const char *unwinding_note; /* why only frame pointers are followed; NULL: .eh_frame is */
 	const struct report_table *tables;
 	size_t tables_count;
+	const char *sampling;   /* malloc's: "exact", "auto", or bytes; NULL: exact */
+	const struct report_change *changes; /* since the report before, oldest first */
+	size_t changes_count;
 };
 
 /*
@@ -65,6 +79,9 @@ void report_owners_release(struct report_owners *owners);
 
 /* The process image of generation @gen, or NULL. */
 const struct process_info *report_owners_find(const struct report_owners *owners, uint32_t gen);
+
+/* Rows of anything but pages; those of pages, a view of their own, come behind them. */
+size_t report_others(const struct report *report);
 
 /* "malloc", "direct"; NULL for anything else (a row that spans sources). */
 const char *report_source_name(uint32_t source);

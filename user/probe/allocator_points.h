@@ -36,6 +36,9 @@ struct placement;
 int points_add_entry(struct point_list *list, const struct elf_file *file, uint64_t entry,
 		     const struct placement *chosen, enum probe_place place, uint64_t cookie, const char *function);
 
+/* Mark the calls that call no other entry point, as far as that is known of @maker (struct probe_set). */
+void points_mark_alone(struct point_list *list, const char *maker);
+
 /* Sort by offset and place; of several points at one (offset, place) the first added stays. */
 void points_finish(struct point_list *list);
 

@@ -406,6 +406,8 @@ static int allocators_search(struct finder *finder, struct probe_set *set)
 		err = places_choose(finder);
 	if (!err)
 		err = entries_place(finder, set);
+	if (!err)
+		points_mark_alone(&finder->points, set->allocator);
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../model/pages.h"
 #include "../remote/procfs.h"
 #include "events.h"
 #include "target_private.h"
@@ -19,6 +20,7 @@ struct site_index {
 	size_t mask;
 	struct board_site *sites;
 	uint64_t born_before_ns;
+	uint64_t seed; /* of the sample */
 };
 
 static size_t site_hash(const struct hb_site_key *key)
@@ -58,6 +60,7 @@ static void walk_block(void *ctx, const struct hb_block_key *key, const struct h
 	};
 	struct site_index *index = ctx;
 	size_t slot = site_hash(&site_key) & index->mask;
+	struct hb_weight weight;
 	struct board_site *site;
 
 	while (index->slots[slot] && memcmp(&index->sites[index->slots[slot] - 1].key, &site_key, sizeof(site_key)))
@@ -65,8 +68,13 @@ static void walk_block(void *ctx, const struct hb_block_key *key, const struct h
 	if (!index->slots[slot] || block->born_ns > index->born_before_ns)
 		return;
 	site = &index->sites[index->slots[slot] - 1];
-	site->held_bytes += block->bytes;
-	site->held_count++;
+	hb_weigh(&weight, block->bytes, block->period,
+		 hb_sample_hash(hb_block_identity(key->addr, block->born_ns), index->seed));
+	site->held_bytes += weight.bytes;
+	site->held_count += weight.count;
+	site->held_sampled_count += block->period > 0;
+	site->held_bytes_variance += weight.bytes_variance;
+	site->held_count_variance += weight.count_variance;
 	if (!site->oldest_born_ns || block->born_ns < site->oldest_born_ns)
 		site->oldest_born_ns = block->born_ns;
 }
@@ -80,15 +88,20 @@ static int walk_blocks(struct target *target, struct board_site *sites, size_t c
 		       uint64_t older_ns)
 {
 	/* A machine may be up for less time than asked for. */
-	struct site_index index = { .born_before_ns = now_ns > older_ns ? now_ns - older_ns : 0 };
+	struct site_index index = {
+		.born_before_ns = now_ns > older_ns ? now_ns - older_ns : 0,
+		.seed = session_seed(target->session),
+	};
 	int err = index_build(&index, sites, count);
 
 	if (!err)
 		err = session_blocks(target->session, walk_block, &index);
 	free(index.slots);
 	for (size_t i = 0; !err && !older_ns && i < count; i++) {
-		sites[i].held_bytes = sites[i].totals.allocated_bytes - sites[i].totals.freed_bytes;
-		sites[i].held_count = sites[i].totals.allocated_count - sites[i].totals.freed_count;
+		struct board_site *site = &sites[i];
+
+		site->held_bytes = site->totals.allocated_bytes - site->totals.freed_bytes;
+		site->held_count = site->totals.allocated_count - site->totals.freed_count;
 	}
 	return err;
 }
@@ -252,6 +265,18 @@ static void fill_mappings(const struct process *process, struct process_info *in
 	info->mapped_doubtful = process->mappings_doubtful;
 }
 
+static void fill_governed(const struct target *target, const struct process *process, struct process_info *info)
+{
+	if (!target->governor || !info->allocators_count || !target_counts(target, process))
+		return;
+	info->governed = true;
+	info->malloc_level = process->governed.budget.level;
+	info->malloc_share = process->governed.budget.share;
+	if (target_paused(process) && !process->exited)
+		info->blind = "it calls malloc so often that tracing that would cost more than the budget; its pages "
+			      "are told, and malloc is looked at again from time to time";
+}
+
 static void fill_info(struct target *target, struct process *process, struct process_info *info)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
@@ -285,6 +310,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	info->allocators = process->allocators;
 	if (!info->allocators_count && (target->sources >> HB_SRC_MALLOC & 1))
 		info->blind = why_blind(process);
+	fill_governed(target, process, info);
 	board_sums(target->board, process->gen, &sums);
 	info->outstanding_bytes = sums.outstanding_bytes;
 	info->outstanding_count = sums.outstanding_count;
@@ -292,6 +318,8 @@ static void fill_info(struct target *target, struct process *process, struct pro
 	info->allocated_count = sums.allocated_count;
 	info->freed_bytes = sums.freed_bytes;
 	info->freed_count = sums.freed_count;
+	info->sampled = sums.sampled;
+	info->error_bytes = pages_root(sums.error_square);
 }
 
 /* Of the whole host those that have ended hold nothing. */
@@ -372,6 +400,7 @@ void target_free(struct target *target)
 	free(target->room);
 	recent_free(target->recent);
 	worker_free(target->worker);
+	governor_free(target->governor);
 	modules_free(target->modules);
 	unwind_tables_free(target->tables);
 	mapwatch_close(target->watch);

@@ -47,6 +47,7 @@ struct modules {
 	struct other_number *others;
 	struct unwind_tables *tables;
 	unsigned int sources;
+	bool paused; /* allocators carry no probes for every process now */
 	uint64_t failed;
 };
 
@@ -361,6 +362,10 @@ bool modules_probe_everywhere(struct modules *modules, struct module *module)
 {
 	if (module->everywhere || module->failed)
 		return false;
+	if (modules->paused && module->set.allocator[0]) {
+		module->paused = true;
+		return false;
+	}
 	module->everywhere = put(modules, module, 0);
 	module->failed = !module->everywhere;
 	return module->everywhere != NULL;
@@ -404,14 +409,59 @@ bool modules_allocates_at(const struct modules *modules, const struct elf_file *
 				   sizeof(function->vaddr), compare_addresses);
 }
 
-void modules_stop(struct modules *modules)
+static bool ends_in(const char *name, const char *end)
+{
+	const size_t length = strlen(name), tail = strlen(end);
+
+	return length >= tail && !strcmp(name + length - tail, end);
+}
+
+void modules_stepped(const struct module *module, bool *call, bool *freed)
+{
+	for (size_t i = 0; i < module->set.count; i++) {
+		const struct probe_point *point = &module->set.points[i];
+
+		*call |= point->place == PLACE_CALL && !point->cheap && ends_in(point->function, "malloc");
+		*freed |= point->place == PLACE_FREE && !point->cheap && ends_in(point->function, "free");
+	}
+}
+
+static void take_away(struct modules *modules, bool allocators_only)
 {
 	struct known_file *file, *next;
 
 	HASH_ITER(hh, modules->files, file, next) {
-		session_detach(file->module.everywhere);
-		file->module.everywhere = NULL;
+		struct module *module = &file->module;
+
+		if (allocators_only && !module->set.allocator[0])
+			continue;
+		module->paused = allocators_only && module->everywhere;
+		session_detach(module->everywhere);
+		module->everywhere = NULL;
 	}
+}
+
+void modules_pause(struct modules *modules)
+{
+	modules->paused = true;
+	take_away(modules, true);
+}
+
+void modules_resume(struct modules *modules)
+{
+	struct known_file *file, *next;
+
+	modules->paused = false;
+	HASH_ITER(hh, modules->files, file, next) {
+		if (file->module.paused)
+			modules_probe_everywhere(modules, &file->module);
+		file->module.paused = false;
+	}
+}
+
+void modules_stop(struct modules *modules)
+{
+	take_away(modules, false);
 }
 
 uint64_t modules_failed(const struct modules *modules)

@@ -22,6 +22,7 @@ struct module {
 	size_t allocating_count;
 	struct session_probes *everywhere; /* probes for all processes, or NULL */
 	bool failed;            /* probes could not be put */
+	bool paused;            /* they are wanted everywhere, but not now */
 	uint32_t object;        /* its number in the unwind tables, 0: none */
 	bool rows_read;         /* its unwind rows were looked for */
 	char *path;             /* as the first process that mapped it sees it, or NULL */
@@ -83,6 +84,13 @@ struct session_probes *modules_probe(struct modules *modules, struct module *mod
  * is not: its strdup() asks on somebody's behalf, and a program with an allocator of its own is not.
  */
 bool modules_only_allocates(const struct modules *modules, const struct elf_file *file);
+
+/* Whether @module's malloc, and its free, are probed at instructions that the kernel steps over: dearer ones. */
+void modules_stepped(const struct module *module, bool *call, bool *freed);
+
+/* Take the probes for every process away from allocators for a while, and put them back. */
+void modules_pause(struct modules *modules);
+void modules_resume(struct modules *modules);
 
 /* Take the probes for every process away. */
 void modules_stop(struct modules *modules);

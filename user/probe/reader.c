@@ -273,6 +273,27 @@ int session_purge(struct session *session, const uint32_t *gens, size_t count)
 	return blocks < 0 ? blocks : sites < 0 ? sites : stacks < 0 ? stacks : 0;
 }
 
+/* Of rows of malloc the generation; of others none that is ever looked for. */
+static uint32_t malloc_gen_of_site(const void *key, const void *value)
+{
+	return ((const struct hb_site_key *)key)->source == HB_SRC_MALLOC ? gen_of_site(key, value) : 0;
+}
+
+static uint32_t malloc_gen_of_block(const void *key, const void *value)
+{
+	return ((const struct hb_block_key *)key)->source == HB_SRC_MALLOC ? gen_of_block(key, value) : 0;
+}
+
+int session_purge_blocks(struct session *session, uint32_t gen)
+{
+	long blocks = purge_map(session->bpf->maps.hb_live, malloc_gen_of_block, &gen, 1);
+	long sites = purge_map(session->bpf->maps.hb_sites, malloc_gen_of_site, &gen, 1);
+
+	session->purged.blocks += blocks > 0 ? blocks : 0;
+	session->purged.sites += sites > 0 ? sites : 0;
+	return blocks < 0 ? blocks : sites < 0 ? sites : 0;
+}
+
 static void read_counts(struct session *session, uint64_t counts[HB_CNT_END])
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -326,6 +347,36 @@ void session_programs(struct session *session, void (*each)(void *ctx, const cha
 		if (program_info(program, &info))
 			each(ctx, bpf_program__name(program), info.verified_insns);
 	}
+}
+
+void session_runs(struct session *session, struct session_runs *runs)
+{
+	struct bpf_program *program;
+	struct bpf_prog_info info;
+
+	*runs = (struct session_runs){ 0 };
+	bpf_object__for_each_program(program, session->bpf->obj) {
+		const char *name = bpf_program__name(program);
+
+		if (strncmp(name, "hb_malloc_", 10) && strcmp(name, "hb_free_enter"))
+			continue;
+		if (!program_info(program, &info))
+			continue;
+		if (program == session->bpf->progs.hb_free_enter) {
+			runs->frees += info.run_cnt;
+			runs->free_ns += info.run_time_ns;
+		} else {
+			runs->calls += info.run_cnt;
+			runs->call_ns += info.run_time_ns;
+		}
+	}
+}
+
+int session_stats(void)
+{
+	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	return fd < 0 ? -errno : fd;
 }
 
 void session_losses(struct session *session, struct losses *losses)

@@ -118,15 +118,19 @@ static void allocate_ahead(struct heldby_bpf *bpf)
 	}
 }
 
+static void set_seed(struct session *session)
+{
+	/* Another sample each time: a program that knew it could hide. */
+	if (getrandom(&session->seed, sizeof(session->seed), GRND_NONBLOCK) != sizeof(session->seed))
+		session->seed = clock_mono_ns();
+	session->bpf->rodata->hb_sample_seed = session->seed;
+}
+
 static void set_pages_knobs(struct session *session, const struct session_options *options)
 {
 	const bool pages = session->page_rung != PAGES_RUNG_END;
 	struct heldby_bpf *bpf = session->bpf;
 
-	/* Another sample each time: a program that knew it could hide. */
-	if (getrandom(&session->seed, sizeof(session->seed), GRND_NONBLOCK) != sizeof(session->seed))
-		session->seed = clock_mono_ns();
-	bpf->rodata->hb_sample_seed = session->seed;
 	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	bpf->rodata->hb_everything = options->everything;
 	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
@@ -141,6 +145,10 @@ static void set_knobs(struct session *session, const struct session_options *opt
 
 	bpf->rodata->hb_min_size = options->min_size;
 	bpf->rodata->hb_by_thread = options->by_thread;
+	bpf->rodata->hb_sampling = options->period || options->plans_change;
+	bpf->rodata->hb_budget = options->plans_change;
+	for (size_t i = 0; i < HB_PLANS; i++)
+		bpf->bss->hb_plans[i].period = options->period;
 	bpf->rodata->hb_session = session->rung == RUNG_SESSION;
 	bpf->rodata->hb_can_fault = session->sleepable;
 	bpf->rodata->hb_no_storage = !session->storage;
@@ -154,6 +162,7 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
 	bpf_map__set_max_entries(bpf->maps.hb_map_ring,
 				 session->vm_rung == VM_RUNG_END ? ring_bytes(1) : ring_bytes(options->max_events) * 8);
+	set_seed(session);
 	set_pages_knobs(session, options);
 	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
 	bpf_map__set_max_entries(bpf->maps.hb_chunks, chunks);
@@ -506,6 +515,17 @@ const char *session_pointers_why(const struct session *session)
 	return session->pointers_why;
 }
 
+volatile struct hb_plan *session_plan(struct session *session, uint32_t gen)
+{
+	return &session->bpf->bss->hb_plans[HB_PLAN(gen)];
+}
+
+/* Threads remember whether their process is traced: have them look again. */
+static void traced_anew(struct session *session)
+{
+	__atomic_fetch_add(&session->bpf->data->hb_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
 int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags)
 {
 	struct hb_proc proc = { .gen = gen, .flags = flags };
@@ -514,12 +534,14 @@ int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t
 	if (bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid, &proc,
 				flags & HB_PROC_SEEN ? BPF_NOEXIST : BPF_ANY))
 		return -errno;
+	traced_anew(session);
 	return 0;
 }
 
 void session_untrace(struct session *session, uint32_t tgid)
 {
 	bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid);
+	traced_anew(session);
 }
 
 int session_event_fd(const struct session *session)

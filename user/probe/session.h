@@ -25,6 +25,8 @@ struct session_options {
 	unsigned int optional_sources; /* of them, those to do without where the kernel cannot */
 	uint64_t min_size;   /* bytes; smaller blocks are not kept */
 	bool by_thread;      /* sites split by thread */
+	uint32_t period;     /* malloc: one sample in so many bytes, HB_PERIOD_MIN to HB_PERIOD_MAX; 0: every call */
+	bool plans_change;   /* session_plan()'s periods are written, and its hits read */
 	uint32_t max_blocks, max_sites, max_stacks, max_processes; /* rows */
 	uint32_t max_events; /* events about processes that may wait */
 	uint32_t max_frames; /* of a stack, at most HB_FRAMES_LIMIT */
@@ -77,7 +79,16 @@ int session_attach(struct session *session, int file_fd, const struct probe_set 
 		   struct session_probes **probes);
 void session_detach(struct session_probes *probes);
 
-/* Trace the process @tgid under generation @gen (HB_GEN_USER set) with HB_PROC_* @flags. */
+/*
+ * How the calls of generation @gen are followed, shared with the kernel side: its period may be written and counts
+ * from the next call on, its hits only grow. Borrowed.
+ */
+volatile struct hb_plan *session_plan(struct session *session, uint32_t gen);
+
+/*
+ * Trace the process @tgid under generation @gen (HB_GEN_USER set) with HB_PROC_* @flags. HB_PROC_SEEN alone: unless
+ * it has a generation already (-EEXIST); with HB_PROC_TRACED: if it has one, which is @gen.
+ */
 int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags);
 void session_untrace(struct session *session, uint32_t tgid);
 
@@ -121,7 +132,20 @@ uint64_t session_seed(const struct session *session);
 uint32_t session_shift(struct session *session, uint32_t gen);
 /* Set that, and how many records there are. Only of generations that have a rate. */
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate);
+/* Of all that is known of @gen's sample. */
 void session_forget_rate(struct session *session, uint32_t gen);
+
+/* Remove the live blocks and sites of malloc of @gen. 0 or negative errno. */
+int session_purge_blocks(struct session *session, uint32_t gen);
+
+/* What the programs on functions took, and how often they ran, while session_stats() was on. */
+struct session_runs {
+	uint64_t calls, call_ns; /* of what allocates, entries and returns */
+	uint64_t frees, free_ns;
+};
+void session_runs(struct session *session, struct session_runs *runs);
+/* Have the kernel measure programs until the descriptor is closed; negative errno: it cannot. */
+int session_stats(void);
 
 /* Remove every row of the @count generations in @gens (sorted). 0 or negative errno. */
 int session_purge(struct session *session, const uint32_t *gens, size_t count);

@@ -97,6 +97,7 @@ static struct process *process_new(struct target *target, uint32_t pid, uint32_t
 		HASH_ADD(hh, target->by_gen, gen, sizeof(gen), process);
 	process->older = target->newest;
 	target->newest = process;
+	target_governed_again(target, process, before);
 	return process;
 }
 
@@ -117,11 +118,13 @@ static bool add_module(struct image *image, struct module *module)
 	return true;
 }
 
-static void probe_own(struct target *target, struct process *process, struct module *module)
+void target_probe_own(struct target *target, struct process *process, struct module *module)
 {
 	struct session_probes *probes;
 	struct process_probes *grown;
 
+	if (target_paused(process) && module->set.allocator[0])
+		return;
 	for (size_t i = 0; i < process->probes_count; i++) {
 		if (process->probes[i].module == module)
 			return; /* put before an exec: they hold for the process */
@@ -147,7 +150,7 @@ static void put_probes(struct target *target, struct process *process, struct im
 	if (!add_module(image, module) || !module->set.count)
 		return;
 	if (!target->follow) {
-		probe_own(target, process, module);
+		target_probe_own(target, process, module);
 	} else if (modules_probe_everywhere(target->modules, module)) {
 		log_debug("%s: probed after process %u had mapped it", path, process->pid);
 		target->late++;

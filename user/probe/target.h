@@ -13,6 +13,7 @@
 
 #include "../model/board.h"
 #include "../model/process.h"
+#include "../model/report.h"
 #include "../model/selection.h"
 #include "../symbol/addrmap.h"
 #include "modules.h"
@@ -50,6 +51,16 @@ bool target_is(struct target *target, pid_t pid, const struct selection *selecti
 
 /* Look at the page faults of every process of the host, those to come included. 0 or negative errno. */
 int target_everything(struct target *target);
+
+/*
+ * Keep what tracing malloc costs a traced process below @percent of one core, by sampling, and at the worst by taking
+ * the probes away for a while. For sessions whose plans change. 0 or -ENOMEM.
+ */
+int target_govern(struct target *target, double percent);
+/* Do so now, if it is time. When to do it next, CLOCK_MONOTONIC; UINT64_MAX: never. */
+uint64_t target_tick(struct target *target);
+/* The changes since this was asked last, the latest @cap of them, oldest first, into @changes. Their number. */
+size_t target_changes(struct target *target, struct report_change *changes, size_t cap);
 
 /* Descriptors that poll readable when target_events() has work. */
 void target_fds(const struct target *target, int fds[2]);

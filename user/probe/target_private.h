@@ -30,6 +30,13 @@ struct image {
 };
 
 /* One process image. */
+/* Hits as they were last looked at, and what is made of them. */
+struct governed {
+	struct budget budget;
+	struct hb_plan before;
+	bool known; /* before is */
+};
+
 struct process {
 	uint32_t gen; /* 0: waits for its exec */
 	uint32_t pid;
@@ -42,6 +49,8 @@ struct process {
 	struct image next; /* what an exec under way is building */
 	bool execing;
 	bool running;  /* attached to while running: its first modules are no latecomers */
+	bool traced;   /* where all processes are seen: its calls count, too */
+	uint64_t traced_ns; /* since when, CLOCK_MONOTONIC */
 	bool refused;  /* something was not to be opened (remote/gate.h): to be looked at again */
 	bool exited;
 	bool purged;   /* its rows have left the kernel */
@@ -57,6 +66,7 @@ struct process {
 	struct process_probes *probes; /* of its own, when not probed everywhere */
 	size_t probes_count;
 	const char **allocators; /* names for process_info */
+	struct governed governed; /* how closely its calls are followed */
 	uint32_t parent_gen;   /* whom it was forked from, and has had no exec since; 0: nobody that we know */
 	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
 	uint64_t ended_ns;     /* when we heard of its end, CLOCK_MONOTONIC */
@@ -70,6 +80,8 @@ struct process {
 	UT_hash_handle hh;     /* by gen */
 	UT_hash_handle hh_pid; /* by pid, the current image only */
 };
+
+bool target_paused(const struct process *process);
 
 enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES };
 
@@ -134,6 +146,7 @@ struct target {
 	struct unwind_tables *tables; /* NULL: frame pointers only */
 	struct worker *worker; /* reads large files */
 	bool fetches;          /* debug files are asked for from a server */
+	struct governor *governor; /* NULL: calls are followed as the session was told */
 	struct kept_stack *stacks;
 	struct kept_text *texts;
 	struct frame_block *frames;
@@ -146,8 +159,20 @@ struct target {
 	uint64_t put_off;      /* LOSS_PUT_OFF */
 };
 
+/* Whether calls of @process count. Of the whole host's processes they do of those that are attached to. */
+static inline bool target_counts(const struct target *target, const struct process *process)
+{
+	return !target->everything || process->traced;
+}
+
 struct process *target_process(const struct target *target, uint32_t gen);
 void target_forget(struct target *target, struct process *process);
+
+/* Put @module's probes for @process alone, unless they are there. */
+void target_probe_own(struct target *target, struct process *process, struct module *module);
+/* @to begins, where @from was with its pid before, or NULL. */
+void target_governed_again(struct target *target, struct process *to, const struct process *from);
+void governor_free(struct governor *governor);
 
 /* Take in what /proc says of @process, as far as it is still there. */
 void target_describe(struct target *target, struct process *process);

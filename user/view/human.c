@@ -2,6 +2,7 @@
 /* The text view: what people read. Head, processes, ranked rows, and at the end what is missing. */
 #include "human.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
@@ -39,6 +40,17 @@ static void print_hooks(struct human *h)
 	}
 }
 
+/* A period that was asked for; what the budget makes of it is said of each process. */
+static void print_sampling(struct human *h)
+{
+	const char *sampling = h->report->sampling;
+	char text[16];
+
+	if (sampling && strcmp(sampling, "exact") && strcmp(sampling, "auto"))
+		fprintf(h->out, "malloc is sampled, one block in %s on average: +- is the standard error of a row\n",
+			text_bytes(strtoull(sampling, NULL, 10), text));
+}
+
 static void print_head(struct human *h)
 {
 	const struct report *report = h->report;
@@ -58,6 +70,7 @@ static void print_head(struct human *h)
 	human_processes_count(h);
 	fputc('\n', h->out);
 	print_filters(h);
+	print_sampling(h);
 	if (h->style->verbose)
 		print_hooks(h);
 }
@@ -175,6 +188,30 @@ static void print_tables(struct human *h)
 		fputc('\n', h->out);
 }
 
+/* "21:05:11 malloc of java 4711: every call -> one sample in 64K (it cost 14.2% of a core)" */
+static void print_changes(struct human *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->report->changes_count; i++) {
+		const struct report_change *change = &h->report->changes[i];
+		const struct process_info *process = report_owners_find(&h->owners, change->gen);
+		char time[32], words[2][48];
+
+		clock_rfc3339(change->time_unix_ns, time);
+		human_print(h, COLOR_WARN, "%s malloc", time);
+		if (process) {
+			fputs(" of ", h->out);
+			human_text(h, COLOR_NONE, process->comm, 0);
+			fprintf(h->out, " %u", process->pid);
+		}
+		fprintf(h->out, ": %s -> %s", words_level(change->from, words[0]), words_level(change->to, words[1]));
+		if (change->share > 0)
+			fprintf(h->out, " (it cost %s of a core)", words_percent(change->share, time));
+		fputc('\n', h->out);
+	}
+}
+
 static void print_all(struct human *h)
 {
 	size_t i;
@@ -188,6 +225,7 @@ static void print_all(struct human *h)
 	print_head(h);
 	fputc('\n', h->out);
 	human_processes(h);
+	print_changes(h);
 	fputc('\n', h->out);
 	human_rows(h);
 	fputc('\n', h->out);

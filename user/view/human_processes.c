@@ -202,6 +202,20 @@ static void print_about(struct human *h, const struct process_info *process)
 	fputc('\n', h->out);
 }
 
+/* How malloc is followed, where that is not every call, and what it costs. */
+static void print_governed(struct human *h, unsigned int indent, const struct process_info *process)
+{
+	char level[48], share[16];
+
+	if (!process->governed || process->exited || process->malloc_level == BUDGET_PAUSED ||
+	    (process->malloc_level == BUDGET_EXACT && !h->style->verbose))
+		return;
+	fprintf(h->out, "%*s", (int)indent, "");
+	human_print(h, COLOR_DIM, "malloc: %s, which costs %s of a core", words_level(process->malloc_level, level),
+		    words_percent(process->malloc_share, share));
+	fputc('\n', h->out);
+}
+
 static void print_process(struct human *h, const struct human_table *table,
 			  const struct process_info *process)
 {
@@ -229,6 +243,7 @@ static void print_process(struct human *h, const struct human_table *table,
 		print_balance(h, process);
 		fputc('\n', h->out);
 	}
+	print_governed(h, indent, process);
 	if (process->mapped_doubtful) {
 		fprintf(h->out, "%*s", (int)indent, "");
 		human_print(h, COLOR_WARN,

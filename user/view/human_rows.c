@@ -46,7 +46,7 @@ static void error_cell(const struct human *h, const void *item, char out[HUMAN_C
 	char bytes[16];
 
 	(void)h;
-	if (row->source == HB_SRC_PAGES)
+	if (row->sampled || row->source == HB_SRC_PAGES)
 		snprintf(out, HUMAN_CELL, "%s", text_bytes(pages_root(row->error_square), bytes));
 }
 

@@ -64,8 +64,30 @@ static struct json_object *sampling_object(struct writer *w)
 {
 	struct json_object *sampling = json_object_new_object();
 
-	json_put_text(&w->pen, sampling, "malloc", "exact");
+	json_put_text(&w->pen, sampling, "malloc", w->report->sampling ? w->report->sampling : "exact");
 	return sampling;
+}
+
+/* What was changed to keep to the budget. */
+static struct json_object *changes_array(struct writer *w)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < w->report->changes_count; i++) {
+		const struct report_change *change = &w->report->changes[i];
+		const struct process_info *process = report_owners_find(&w->owners, change->gen);
+		struct json_object *object = json_object_new_object();
+
+		put_time(w, object, "time", change->time_unix_ns);
+		if (process)
+			json_put_number(&w->pen, object, "pid", process->pid);
+		json_put_text(&w->pen, object, "from", budget_name(change->from));
+		json_put_text(&w->pen, object, "to", budget_name(change->to));
+		json_put_decimal(&w->pen, object, "cost_percent", 100 * change->share);
+		json_append(&w->pen, array, object);
+	}
+	return array;
 }
 
 static struct json_object *filters_object(struct writer *w)
@@ -92,6 +114,8 @@ static void write_head(struct writer *w)
 	json_put_bool(&w->pen, head, "final", report->final);
 	json_put(&w->pen, head, "hooks", hooks_object(w));
 	json_put(&w->pen, head, "sampling", sampling_object(w));
+	if (report->changes_count)
+		json_put(&w->pen, head, "sampling_changes", changes_array(w));
 	json_put_text(&w->pen, head, "sort", report_sort_name(report->sort));
 	json_put_text(&w->pen, head, "group", report_group_name(report->group));
 	if (report->min_size || report->older_s > 0)
@@ -117,6 +141,8 @@ static void put_process_sums(struct writer *w, struct json_object *object,
 		return;
 	json_put_number(&w->pen, object, "outstanding_bytes", process->outstanding_bytes);
 	json_put_number(&w->pen, object, "outstanding_count", process->outstanding_count);
+	if (process->sampled)
+		json_put_number(&w->pen, object, "standard_error_bytes", process->error_bytes);
 	json_put_number(&w->pen, object, "allocated_bytes", process->allocated_bytes);
 	json_put_number(&w->pen, object, "allocated_count", process->allocated_count);
 	json_put_number(&w->pen, object, "freed_bytes", process->freed_bytes);
@@ -131,6 +157,15 @@ static void put_mappings(struct writer *w, struct json_object *object, const str
 	json_put_number(&w->pen, object, "committed_bytes", process->committed_bytes);
 	json_put_number(&w->pen, object, "mapped_before_bytes", process->mapped_before_bytes);
 	json_put_number(&w->pen, object, "mapped_by_allocators_bytes", process->mapped_by_allocators_bytes);
+}
+
+static struct json_object *malloc_object(struct writer *w, const struct process_info *process)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_text(&w->pen, object, "sampling", budget_name(process->malloc_level));
+	json_put_decimal(&w->pen, object, "cost_percent", 100 * process->malloc_share);
+	return object;
 }
 
 static void write_process(struct writer *w, const struct process_info *process)
@@ -152,6 +187,8 @@ static void write_process(struct writer *w, const struct process_info *process)
 	if (process->pages_known)
 		json_put_number(&w->pen, object, "pages_unattributed_bytes", process->pages_unattributed_bytes);
 	put_process_sums(w, object, process);
+	if (process->governed)
+		json_put(&w->pen, object, "malloc", malloc_object(w, process));
 	if ((report_sees(process) || process->mapped_bytes) &&
 	    (w->approximate || process->blind || process->mapped_doubtful))
 		json_put_bool(&w->pen, object, "approximate", true);

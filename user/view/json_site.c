@@ -42,6 +42,11 @@ static void put_sums(struct json_pen *pen, struct json_object *object, const str
 		return;
 	}
 	json_put_number(pen, object, "outstanding_count", row->outstanding_count);
+	if (row->sampled) {
+		json_put_number(pen, object, "standard_error_bytes", pages_root(row->error_square));
+		json_put_number(pen, object, "standard_error_count", pages_root(row->count_error_square));
+		json_put_number(pen, object, "sampled_count", row->sampled_count);
+	}
 	json_put_number(pen, object, "allocated_bytes", row->allocated_bytes);
 	json_put_number(pen, object, "allocated_count", row->allocated_count);
 	json_put_number(pen, object, "freed_bytes", row->freed_bytes);

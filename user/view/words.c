@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "../base/text.h"
+
 const char *words_basename(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -49,6 +51,28 @@ char *words_decimal(double value, char out[32])
 			  milli / 1000, (unsigned int)(milli % 1000));
 	while (out[length - 1] == '0' && out[length - 2] != '.')
 		out[--length] = '\0';
+	return out;
+}
+
+char *words_percent(double share, char out[16])
+{
+	const double most = 1e6; /* whoever costs more than ten thousand cores is not believed */
+	unsigned int tenths = (unsigned int)(1000 * (share < most ? share : most) + 0.5);
+
+	snprintf(out, 16, "%u.%u%%", tenths / 10, tenths % 10);
+	return out;
+}
+
+char *words_level(enum budget_level level, char out[48])
+{
+	char bytes[16];
+
+	if (level == BUDGET_EXACT)
+		snprintf(out, 48, "every call");
+	else if (level == BUDGET_PAUSED)
+		snprintf(out, 48, "off");
+	else
+		snprintf(out, 48, "one sample in %s", text_bytes(budget_period(level), bytes));
 	return out;
 }
 

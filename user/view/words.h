@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../model/budget.h"
 #include "../model/frame.h"
 
 /* What follows the last '/' of @path, or all of it if nothing does. */
@@ -23,6 +24,12 @@ char *words_number(uint64_t number, char out[32]);
  * not finite or beyond 10^25. @out holds 32 bytes.
  */
 char *words_decimal(double value, char out[32]);
+
+/* "14.2%" of a share of 1, not negative; @out holds 16 bytes; returned. */
+char *words_percent(double share, char out[16]);
+
+/* How closely malloc is followed: "every call", "one sample in 64K", "off". @out holds 48 bytes; returned. */
+char *words_level(enum budget_level level, char out[48]);
 
 /* 0 if everything written to @out so far has arrived, else negative errno. */
 int words_flush(FILE *out);

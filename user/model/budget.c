@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "budget.h"
+
+#define S               1000000000ULL
+#define CALM_NS         (10 * S) /* so long a closer level must have fitted before it is taken */
+#define CALM_SHARE      0.6      /* of the budget, that it may take by our reckoning */
+#define PATIENCE_NS     (10 * S) /* the first pause; each that follows at once is twice as long */
+#define PATIENCE_NS_MAX (320 * S)
+#define STEP            8        /* each level is coarser than the one before by this */
+#define WALK_NS         1000.0   /* a stack, where nothing was measured yet */
+
+uint32_t budget_period(enum budget_level level)
+{
+	static const uint32_t periods[] = {
+		[BUDGET_EXACT] = 0, [BUDGET_FINE] = 64 << 10, [BUDGET_MEDIUM] = 512 << 10,
+		[BUDGET_COARSE] = 4096 << 10, [BUDGET_PAUSED] = 4096 << 10,
+	};
+
+	return periods[level];
+}
+
+const char *budget_name(enum budget_level level)
+{
+	static const char *const names[] = {
+		[BUDGET_EXACT] = "exact", [BUDGET_FINE] = "65536", [BUDGET_MEDIUM] = "524288",
+		[BUDGET_COARSE] = "4194304", [BUDGET_PAUSED] = "off",
+	};
+
+	return names[level];
+}
+
+/* Of one core, if each return costs what it does now and there are @times as many. */
+static double share_of(const struct budget_load *load, const struct budget_prices *prices, double times)
+{
+	const double calls = load->entered * (prices->enter_ns + prices->call_work_ns) +
+			     times * load->returned * (prices->return_ns + prices->call_work_ns);
+
+	return (calls + load->freed * (prices->free_ns + prices->free_work_ns)) / S;
+}
+
+/* What no sampling takes away. */
+static double floor_of(const struct budget_load *load, const struct budget_prices *prices)
+{
+	return (load->entered * prices->enter_ns + load->freed * prices->free_ns) / S;
+}
+
+/* What the next closer level would cost. */
+static double closer_share(const struct budget *budget, const struct budget_load *load,
+			   const struct budget_prices *prices)
+{
+	double call_ns = budget->exact_call_ns;
+
+	if (budget->level != BUDGET_FINE) /* more samples, each with a stack that the average hardly shows */
+		return share_of(load, prices, STEP) + STEP * load->returned * WALK_NS / S;
+	if (!call_ns)
+		call_ns = prices->enter_ns + prices->return_ns + 2 * prices->call_work_ns + WALK_NS;
+	return (load->entered * call_ns + load->freed * (prices->free_ns + prices->free_work_ns)) / S;
+}
+
+static void pause_malloc(struct budget *budget, uint64_t now_ns)
+{
+	if (!budget->patience_ns)
+		budget->patience_ns = PATIENCE_NS;
+	budget->level = BUDGET_PAUSED;
+	budget->retry_ns = now_ns + budget->patience_ns;
+	if (budget->patience_ns < PATIENCE_NS_MAX)
+		budget->patience_ns *= 2;
+}
+
+/* It costs too much. */
+static void go_down(struct budget *budget, double floor, double most, uint64_t now_ns)
+{
+	budget->calm_ns = 0;
+	if (floor > most || budget->level == BUDGET_COARSE)
+		pause_malloc(budget, now_ns);
+	else
+		budget->level++;
+}
+
+bool budget_step(struct budget *budget, const struct budget_load *load, const struct budget_prices *prices,
+		 double most, uint64_t now_ns)
+{
+	if (budget->level == BUDGET_PAUSED) {
+		budget->share = 0;
+		if (now_ns < budget->retry_ns)
+			return false;
+		budget->level = BUDGET_COARSE;
+		budget->calm_ns = 0;
+		return true;
+	}
+	budget->share = share_of(load, prices, 1);
+	if (budget->level == BUDGET_EXACT && load->entered > 0)
+		budget->exact_call_ns = prices->enter_ns + prices->return_ns + 2 * prices->call_work_ns;
+	if (budget->share > most) {
+		go_down(budget, floor_of(load, prices), most, now_ns);
+		return true;
+	}
+	if (budget->level == BUDGET_EXACT || closer_share(budget, load, prices) > CALM_SHARE * most) {
+		budget->calm_ns = 0;
+		return false;
+	}
+	if (!budget->calm_ns)
+		budget->calm_ns = now_ns;
+	if (now_ns - budget->calm_ns < CALM_NS)
+		return false;
+	budget->level--;
+	budget->calm_ns = 0;
+	budget->patience_ns = 0; /* the storm is over */
+	return true;
+}

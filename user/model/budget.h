@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How closely a process's calls of malloc are followed: as closely as what that costs it stays within a budget.
+ * From every call to samples, ever coarser, to none at all, and back, when it has been cheap for a while.
+ */
+#ifndef HB_MODEL_BUDGET_H
+#define HB_MODEL_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum budget_level {
+	BUDGET_EXACT,
+	BUDGET_FINE,   /* one sample in 64 KiB */
+	BUDGET_MEDIUM, /* in 512 KiB */
+	BUDGET_COARSE, /* in 4 MiB */
+	BUDGET_PAUSED, /* no probe is left: the traps alone would cost too much */
+};
+
+/* Mean bytes between two samples; 0: every call counts. Of PAUSED what it will begin with again. */
+uint32_t budget_period(enum budget_level level);
+
+/* Probes hit per second: entries of calls that allocate, their returns, frees. */
+struct budget_load {
+	double entered, returned, freed;
+};
+
+/* What one of each costs, in ns: the trap alone, and what the program does. */
+struct budget_prices {
+	double enter_ns, return_ns, free_ns;
+	double call_work_ns, free_work_ns; /* of each run of the programs, on average over entries and returns */
+};
+
+/* All 0 at the beginning. */
+struct budget {
+	enum budget_level level;
+	double share;         /* of one core, in the last interval; above 1 is possible */
+	double exact_call_ns; /* an entry and its return, when every call counted last; 0: not known */
+	uint64_t calm_ns;     /* since when the next closer level would fit; 0: it would not */
+	uint64_t retry_ns;    /* PAUSED: when to try again */
+	uint64_t patience_ns; /* how long to pause the next time */
+};
+
+/*
+ * An interval has passed with @load at @prices. @most: the share of one core that may be spent. Returns whether the
+ * level has changed. @now_ns: CLOCK_MONOTONIC.
+ */
+bool budget_step(struct budget *budget, const struct budget_load *load, const struct budget_prices *prices,
+		 double most, uint64_t now_ns);
+
+/* "exact", "65536", ..., "off". */
+const char *budget_name(enum budget_level level);
+
+#endif
