@@ -406,6 +406,8 @@ __hidden void oom_control_tell(struct hb_ev_oom *event);
 __hidden u64 oom_domain_of(struct task_struct *task);
 __hidden u64 oom_domain_parent(u64 memcg);
 __hidden u64 oom_domain_id(u64 memcg);
+/* The highest cgroup from @memcg up that waits for room at its limit now, by its id; 0: none. */
+__hidden u64 oom_domain_stuck(u64 memcg);
 /* What the cgroups around @task say, into @event. */
 __hidden void oom_domain_tell(struct hb_ev_oom *event, struct task_struct *task);
 /* Without an oom_control: whose limit was hit, concluded from what they say. */

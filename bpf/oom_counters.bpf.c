@@ -156,6 +156,7 @@ __hidden int oom_task_tell(struct hb_oom_task *row, struct task_struct *task)
 	if (!mm || (BPF_CORE_READ(task, flags) & HB_PF_KTHREAD))
 		return 1;
 	row->has_mm = 1;
+	row->stuck = oom_domain_stuck(memcg);
 	row->pgtables_bytes = BPF_CORE_READ((struct mm_struct *)mm, pgtables_bytes.counter);
 	oom_counters_read(mm, task, row->pages, logged);
 	return 1;

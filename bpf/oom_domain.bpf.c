@@ -34,6 +34,20 @@ __hidden u64 oom_domain_id(u64 memcg)
 	return memcg ? BPF_CORE_READ((struct mem_cgroup *)memcg, css.cgroup, kn, id) : 0;
 }
 
+/* Whose limit was hit is marked so with all below it. With version 1 that can last. */
+__hidden u64 oom_domain_stuck(u64 memcg)
+{
+	u64 found = 0;
+
+	for (int i = 0; i < HB_OOM_LEVELS && memcg; i++) {
+		if (!READ_OR(0, (struct mem_cgroup *)memcg, under_oom))
+			break;
+		found = memcg;
+		memcg = oom_domain_parent(memcg);
+	}
+	return oom_domain_id(found);
+}
+
 static __always_inline u64 limit(u64 pages)
 {
 	return pages > NO_LIMIT ? HB_OOM_UNKNOWN : pages;

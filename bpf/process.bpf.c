@@ -145,6 +145,8 @@ __hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_
 		return;
 	event->old_gen = from->gen;
 	fresh.flags = (from->flags & (KNOWN | HB_PROC_FOLLOW)) | (shares_memory ? HB_PROC_SHARES : 0);
+	if (!shares_memory && !(from->flags & HB_PROC_FOLLOW))
+		fresh.flags = HB_PROC_SEEN; /* and no more than that, whatever its parent is */
 	fresh.gen = shares_memory ? from->gen : next_gen();
 	if (bpf_map_update_elem(&hb_procs, &child, &fresh, BPF_ANY)) {
 		count(HB_CNT_PROC_FULL);
@@ -172,7 +174,9 @@ __hidden void process_exec(u32 tgid, struct hb_ev_process *event)
 			emit_process(event);
 		return;
 	}
-	fresh.flags = old->flags & HB_PROC_SEEN ? HB_PROC_SEEN : (old->flags & HB_PROC_FOLLOW) | HB_PROC_TRACED;
+	fresh.flags = old->flags & (HB_PROC_SEEN | HB_PROC_FOLLOW);
+	if (!(old->flags & HB_PROC_SEEN) || (old->flags & (HB_PROC_TRACED | HB_PROC_SHARES)) == HB_PROC_TRACED)
+		fresh.flags |= HB_PROC_TRACED;
 	fresh.gen = next_gen();
 	if (bpf_map_update_elem(&hb_procs, &tgid, &fresh, BPF_ANY)) {
 		count(HB_CNT_PROC_FULL);

@@ -269,7 +269,7 @@ _Static_assert(sizeof(struct hb_object) == 24, "layout is shared with user space
 #define HB_PROC_TRACED  1u /* its calls count */
 #define HB_PROC_AT_EXEC 2u /* counts from its next exec on */
 #define HB_PROC_FOLLOW  4u /* its children are traced too */
-#define HB_PROC_SEEN    16u /* its page faults are looked at, and its children's; its calls do not count */
+#define HB_PROC_SEEN    16u /* its page faults are looked at, and its children's; its calls only if TRACED as well */
 #define HB_GEN_USER     0x80000000u /* generations given out by user space have this bit */
 
 struct hb_proc {
@@ -493,6 +493,7 @@ struct hb_oom_task {
 	__u64 domain;    /* the cgroup asked for (hb_oom_domain): its own, or above it; 0: all were asked for */
 	__u64 pages[HB_OOM_COUNTERS];
 	__u64 pgtables_bytes;
+	__u64 stuck;     /* id of the highest of its cgroups that waits for room at its limit; 0: none */
 	__u32 has_mm;    /* 0: it has exited, or is the kernel's: the pages are 0 */
 	__u32 gen;
 	char comm[HB_COMM_LEN];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Any bytes as memory.stat of both versions, and as meminfo. */
+/* Any bytes as memory.stat of both versions, as meminfo, and as memory.pressure. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
 	struct memstat first, second;
+	struct memstat_pressure pressure;
 	struct memstat_host host;
 
 	if (!text)
@@ -34,6 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memstat_parse_host(&host, text);
 	if ((host.total_bytes != MEMSTAT_UNKNOWN && host.total_bytes % 1024) ||
 	    (host.swap_free_bytes != MEMSTAT_UNKNOWN && host.swap_free_bytes % 1024))
+		abort();
+	memstat_parse_pressure(&pressure, text);
+	if ((pressure.some_10s != MEMSTAT_UNKNOWN && pressure.some_10s > 10000) ||
+	    (pressure.full_60s != MEMSTAT_UNKNOWN && pressure.full_60s > 10000))
 		abort();
 	free(text);
 	return 0;

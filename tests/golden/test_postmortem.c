@@ -148,6 +148,9 @@ static void fill_domain(struct postmortem *pm)
 	pm->domain.stat_kernel_stack = KIB(688);
 	pm->domain.stat_slab = MIB(4);
 	pm->domain.stat_pagetables = KIB(2032);
+	pm->domain.pressure_some_10s = 3105;
+	pm->domain.pressure_some_60s = 1540;
+	pm->domain.pressure_full_10s = 0;
 	pm->domain.levels[0] = (struct postmortem_level){ POD "/" ID, MIB(640), MIB(640), MIB(640) };
 	pm->domain.levels[1] = (struct postmortem_level){ POD, POSTMORTEM_UNKNOWN, MIB(641), MIB(642) };
 	pm->domain.levels[2] = (struct postmortem_level){ "/", POSTMORTEM_UNKNOWN, POSTMORTEM_UNKNOWN,
@@ -186,6 +189,7 @@ static struct postmortem java_story(void)
 	pm.tasks_total = 4;
 	pm.holders = holders;
 	pm.holders_count = COUNT_OF(holders);
+	pm.holders_traced_ns = 871500000000;
 	pm.holders_explained_bytes = MIB(572);
 	pm.java_heap_max_bytes = MIB(512);
 	pm.java_direct_bytes = MIB(300);
@@ -275,7 +279,7 @@ static void fill_odd(struct postmortem *pm)
 	pm->trigger.order = 9;
 	pm->trigger.other_cgroup = true;
 	pm->trigger.cgroup = "/other\n\xfe";
-	pm->holders_approximate = true;
+	pm->holders_approximate = ~0u;
 	pm->holders_scaled = true;
 	pm->domain.kind = OOM_GLOBAL;
 	pm->domain.limit_bytes = POSTMORTEM_UNKNOWN;

@@ -236,6 +236,27 @@ static void a_process_that_is_only_seen_is_followed_and_its_calls_do_not_count(v
 	assert_null(proc_of(CHILD));
 }
 
+static void a_process_that_is_seen_and_traced_stays_so_over_an_exec_and_its_children_are_only_seen(void **state)
+{
+	struct thread *thread = thread_new(PID, NULL), *child;
+
+	process_put(PID, GEN, HB_PROC_SEEN | HB_PROC_TRACED);
+	take(thread, SITE_A, 100, 0x1000);
+	assert_site(GEN, SITE_A, 100, 1, 0, 0);
+	child = thread_fork(thread, CHILD, false);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
+	take(child, SITE_A, 5, 0x2000);
+	assert_int_equal(fake_rows("hb_sites"), 1);
+	thread_exit(child);
+	child = thread_fork(thread, CHILD, true);
+	thread_exec(child);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
+	thread_exec(thread);
+	assert_int_equal(proc_of(PID)->flags, HB_PROC_SEEN | HB_PROC_TRACED);
+	take(thread, SITE_A, 7, 0x1000);
+	assert_site(proc_of(PID)->gen, SITE_A, 7, 1, 0, 0);
+}
+
 static void processes_that_are_not_traced_make_no_events(void **state)
 {
 	struct thread *thread = thread_new(PID, NULL), *child;
@@ -324,6 +345,7 @@ int main(void)
 		ONCE(an_exit_whose_row_another_took_makes_no_event),
 		BOTH(a_reused_pid_is_another_process),
 		ONCE(a_process_that_is_only_seen_is_followed_and_its_calls_do_not_count),
+		ONCE(a_process_that_is_seen_and_traced_stays_so_over_an_exec_and_its_children_are_only_seen),
 		ONCE(processes_that_are_not_traced_make_no_events),
 		ONCE(a_child_without_room_is_lost_and_counted),
 		ONCE(an_exec_that_cannot_be_kept_ends_the_tracing),

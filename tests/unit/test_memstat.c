@@ -276,6 +276,68 @@ static void a_real_cgroup_uses_memory(void **state)
 	assert_in_range(got.shmem_bytes, 0, got.file_bytes);
 }
 
+static void expect_pressure(const char *text, uint64_t some_10s, uint64_t some_60s, uint64_t full_10s,
+			    uint64_t full_60s)
+{
+	struct memstat_pressure got;
+
+	memstat_parse_pressure(&got, text);
+	assert_int_equal(got.some_10s, some_10s);
+	assert_int_equal(got.some_60s, some_60s);
+	assert_int_equal(got.full_10s, full_10s);
+	assert_int_equal(got.full_60s, full_60s);
+}
+
+static void pressure_is_told_in_hundredths_of_a_percent(void **state)
+{
+	(void)state;
+	expect_pressure("some avg10=12.34 avg60=100.00 avg300=0.57 total=5\nfull avg10=0.00 avg60=9.09 avg300=0.00 "
+			"total=2\n", 1234, 10000, 0, 909);
+	expect_pressure("some avg10=0.07 avg60=0.50 avg300=0.00 total=0\n", 7, 50, UNKNOWN, UNKNOWN);
+	expect_pressure("some avg10=100.01 avg60=1.5 avg300=0.00\nfull avg60=x avg10=1234.00\nsome", UNKNOWN, UNKNOWN,
+			UNKNOWN, UNKNOWN);
+	expect_pressure("some \nfull avg10=3.00\n", UNKNOWN, UNKNOWN, 300, UNKNOWN); /* a line has its own */
+	expect_pressure("", UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN);
+}
+
+static void pressure_is_read_of_a_cgroup_and_of_the_host(void **state)
+{
+	struct cgroup_mounts mounts;
+	struct memstat_pressure got;
+
+	(void)state;
+	make_mounts(&mounts);
+	assert_true(files_run("echo 'some avg10=1.00 avg60=2.00 avg300=3.00 total=4' >two/b/memory.pressure"));
+	assert_int_equal(memstat_pressure(&mounts, "/pod/b", &got), 0);
+	assert_int_equal(got.some_60s, 200);
+	assert_int_equal(got.full_10s, UNKNOWN);
+	assert_int_equal(memstat_pressure(&mounts, "/pod/nowhere", &got), -ENOENT);
+	assert_int_equal(got.some_60s, UNKNOWN);
+	if (!memstat_pressure(&mounts, NULL, &got))
+		assert_in_range(got.some_10s, 0, 10000);
+	cgroup_mounts_release(&mounts);
+}
+
+static void a_disabled_oom_killer_matters_where_somebody_waits(void **state)
+{
+	static const struct { const char *text; bool disabled; } rows[] = {
+		{ "oom_kill_disable 1\nunder_oom 1\noom_kill 0\n", true },
+		{ "oom_kill_disable 1\nunder_oom 0\noom_kill 0\n", false },
+		{ "oom_kill_disable 0\nunder_oom 1\noom_kill 0\n", false },
+		{ "x oom_kill_disable 1\nunder_oom 11\n", false },
+	};
+	struct cgroup_mounts mounts;
+
+	(void)state;
+	make_mounts(&mounts);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		files_write("one/a/memory.oom_control", rows[i].text);
+		assert_int_equal(memstat_oom_disabled(&mounts, "/a"), rows[i].disabled);
+	}
+	assert_false(memstat_oom_disabled(&mounts, "/nowhere"));
+	cgroup_mounts_release(&mounts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +353,9 @@ int main(void)
 		cmocka_unit_test(links_pipes_and_folders_are_not_read),
 		cmocka_unit_test(a_file_without_end_is_cut),
 		cmocka_unit_test(a_real_cgroup_uses_memory),
+		cmocka_unit_test(a_disabled_oom_killer_matters_where_somebody_waits),
+		cmocka_unit_test(pressure_is_told_in_hundredths_of_a_percent),
+		cmocka_unit_test(pressure_is_read_of_a_cgroup_and_of_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, files_setup, files_teardown);

@@ -340,6 +340,23 @@ static void pages_are_never_added_to_other_sources(void **state)
 	assert_true(postmortem_counts_row(&pm, &rows[1]));
 }
 
+static void of_each_source_so_many_rows_are_shown_as_were_asked_for(void **state)
+{
+	const struct board_row rows[] = {
+		{ .rank = 1, .source = HB_SRC_PAGES }, { .rank = 2, .source = HB_SRC_PAGES },
+		{ .rank = 3, .source = HB_SRC_PAGES }, { .rank = 1, .source = HB_SRC_MALLOC },
+	};
+	const bool shown[] = { true, true, false, true };
+	struct postmortem pm = plain();
+
+	(void)state;
+	pm.holders_shown = 2;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(postmortem_shows_row(&pm, &rows[i]), shown[i]);
+	pm.holders_shown = 0; /* all */
+	assert_true(postmortem_shows_row(&pm, &rows[2]));
+}
+
 static void a_java_heap_that_does_not_fit_is_told(void **state)
 {
 	struct postmortem pm = limited();
@@ -386,6 +403,25 @@ static void growth_is_told_from_a_burst_and_from_standing_still(void **state)
 	for (i = 0; i < 61; i++)
 		samples[i] = (struct postmortem_sample){ 600 - 10 * (double)i, MIB(60 + i), POSTMORTEM_UNKNOWN };
 	expect(&pm, "It grew by 102.4 KiB/s for the last 9m30s.");
+}
+
+static void what_was_waited_for_memory_is_told_behind_the_growth(void **state)
+{
+	const struct postmortem_sample samples[] = { { 60, MIB(100), POSTMORTEM_UNKNOWN } };
+	struct postmortem pm = limited();
+
+	(void)state;
+	pm.history = samples;
+	pm.history_count = 1;
+	pm.domain.pressure_some_10s = pm.domain.pressure_some_60s = 999;
+	expect(&pm, "It was steady for 1m00s at 100.0 MiB, 50% of the limit.");
+	pm.domain.pressure_some_10s = 4349;
+	expect(&pm, "It was steady for 1m00s at 100.0 MiB, 50% of the limit; 43% of the last 10s somebody waited for "
+		    "memory there.");
+	pm.domain.kind = OOM_GLOBAL;
+	pm.domain.pressure_some_60s = 1250;
+	expect(&pm, "It was steady for 1m00s at 100.0 MiB, 50% of the limit; 13% of the last minute somebody waited "
+		    "for memory on the host.");
 }
 
 static void samples_that_make_no_sense_are_passed_over(void **state)
@@ -575,8 +611,10 @@ int main(void)
 		cmocka_unit_test(page_tables_of_processes_count_where_the_cgroup_does_not_tell),
 		cmocka_unit_test(the_three_largest_sites_are_told),
 		cmocka_unit_test(pages_are_never_added_to_other_sources),
+		cmocka_unit_test(of_each_source_so_many_rows_are_shown_as_were_asked_for),
 		cmocka_unit_test(a_java_heap_that_does_not_fit_is_told),
 		cmocka_unit_test(growth_is_told_from_a_burst_and_from_standing_still),
+		cmocka_unit_test(what_was_waited_for_memory_is_told_behind_the_growth),
 		cmocka_unit_test(samples_that_make_no_sense_are_passed_over),
 		cmocka_unit_test(kills_before_are_counted),
 		cmocka_unit_test(what_was_odd_is_told_last),

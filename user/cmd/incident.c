@@ -242,6 +242,10 @@ static void tell_stat(struct incident *incident)
 		pm->domain.stat_pagetables = capture->stat.pagetables_bytes;
 		pm->domain.stat_sock = capture->stat.sock_bytes;
 	}
+	pm->domain.pressure_some_10s = capture->pressure.some_10s;
+	pm->domain.pressure_some_60s = capture->pressure.some_60s;
+	pm->domain.pressure_full_10s = capture->pressure.full_10s;
+	pm->domain.pressure_full_60s = capture->pressure.full_60s;
 	if (!capture->has_host)
 		return;
 	pm->domain.swap_total_bytes = capture->host.swap_total_bytes;
@@ -382,7 +386,8 @@ static void tell_before(struct incident *incident, struct incidents *incidents)
 		if (together && before->control == kill->control && kill->time_ns - before->time_ns < 1000000000u) {
 			pm->group = !pm->group || before->sequence < pm->group ? before->sequence : pm->group;
 			pm->group_count++;
-		} else if (own && before->cgroup == own && kill->time_ns - before->time_ns < TEN_MINUTES_NS) {
+		} else if (own && before->cgroup == own && !before->dying &&
+			   kill->time_ns - before->time_ns < TEN_MINUTES_NS) {
 			if (!pm->kills_before || before->lived_s < pm->kills_before_lived_s[0])
 				pm->kills_before_lived_s[0] = before->lived_s;
 			if (before->lived_s > pm->kills_before_lived_s[1])
@@ -392,6 +397,7 @@ static void tell_before(struct incident *incident, struct incidents *incidents)
 	}
 	incidents->before[incidents->kills++ % INCIDENT_KILLS] = (struct kill_before){
 		.time_ns = kill->time_ns, .cgroup = own, .control = kill->control, .sequence = kill->sequence,
+		.dying = kill->flags & HB_OOM_DYING,
 		.lived_s = (double)(kill->boot_ns - kill->start_ns) / 1e9,
 	};
 }
@@ -402,13 +408,14 @@ static void tell_holders(struct incident *incident, const struct incidents *inci
 	struct target_held *held = &incident->held;
 	struct postmortem *pm = &incident->pm;
 
-	if (!held->rows)
-		return;
 	pm->holders = held->rows;
 	pm->holders_count = held->count;
 	pm->holders_shown = incidents->holders_max;
 	pm->holders_scaled = held->scaled;
 	pm->holders_explained_bytes = held->bytes;
+	pm->holders_approximate = held->doubtful;
+	if (held->traced_ns && incident->capture->kill.time_ns > held->traced_ns)
+		pm->holders_traced_ns = incident->capture->kill.time_ns - held->traced_ns;
 	for (size_t i = 0; i < pm->holders_count; i++)
 		held->rows[i].frames_count = names.frames(names.ctx, held->rows[i].gen, held->rows[i].stack,
 							  &held->rows[i].frames);
@@ -425,7 +432,8 @@ struct incident *incident_new(struct incidents *incidents, struct capture *captu
 	incident->capture = capture;
 	target_events(incidents->target); /* it may have begun a moment ago */
 	resident = (kill->pages[HB_OOM_ANON] + kill->pages[HB_OOM_SHMEM]) * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (kill->gen && target_held(incidents->target, kill->gen, resident, &incident->held))
+	if (kill->gen && (target_held(incidents->target, kill->gen, resident, &incident->held) ||
+			  target_held_calls(incidents->target, kill->gen, &incident->held)))
 		log_debug("kill %llu: what process %u held is not known", (unsigned long long)kill->sequence,
 			  kill->tgid);
 	return incident;

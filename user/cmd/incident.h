@@ -20,7 +20,11 @@ struct incidents {
 	bool has_gfp_bits;
 	size_t holders_max; /* rows of holders, 0: all */
 	char host[65], release[65];
-	struct kill_before { uint64_t time_ns, cgroup, control, sequence; double lived_s; } before[INCIDENT_KILLS];
+	struct kill_before {
+		uint64_t time_ns, cgroup, control, sequence;
+		double lived_s;
+		bool dying; /* already: none of those that are counted */
+	} before[INCIDENT_KILLS];
 	size_t kills;
 };
 

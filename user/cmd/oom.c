@@ -15,13 +15,16 @@
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/text.h"
 #include "../view/postmortem.h"
+#include "chosen.h"
 #include "cmd.h"
 #include "incident.h"
 #include "reports.h"
 #include "tracing.h"
 
 #define LOOK_NS     10000000000u /* between two looks at everybody's pages and containers */
+#define SEARCH_NS   2000000000u  /* between two looks for processes that are chosen and not traced yet */
 #define PATIENCE_MS 200
 #define PENDING_MS  20           /* while a kill waits for what follows it */
 #define PENDING_MAX CAPTURES_MAX
@@ -43,11 +46,11 @@ static void stay(void)
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0 || write(fd, "-999", 4) != 4)
-		log_debug("oom_score_adj cannot be lowered: heldby may be killed as others are");
+		log_info("oom_score_adj cannot be lowered (%s): heldby may be killed as others are", strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-		log_debug("memory cannot be locked: %s", strerror(errno));
+		log_info("memory cannot be locked (%s): a kill may be told late", strerror(errno));
 }
 
 /* A view's bytes, in a malloc'ed string. NULL if memory is short. */
@@ -111,6 +114,16 @@ static int to_stdout(const struct tracing *tracing, const struct postmortem *pm,
 	return EXIT_FAILED;
 }
 
+static bool is_chosen(const struct options *options, const struct postmortem *pm)
+{
+	bool given = !options->pids_count;
+
+	for (size_t i = 0; i < options->pids_count; i++)
+		given |= (uint32_t)options->pids[i] == pm->victim.pid;
+	return given && selection_matches(&options->selection, pm->victim.comm, pm->victim.cgroup,
+					  pm->victim.container);
+}
+
 static int tell(struct listening *listening, struct incident *incident)
 {
 	const struct options *options = listening->tracing->options;
@@ -120,7 +133,7 @@ static int tell(struct listening *listening, struct incident *incident)
 	__cleanup(freep) char *json = make(postmortem_json, pm, NULL, &bytes);
 	int err;
 
-	if (!selection_matches(&options->selection, pm->victim.comm, pm->victim.cgroup, pm->victim.container))
+	if (!is_chosen(options, pm))
 		return EXIT_OK;
 	if (!json) {
 		log_error("kill %llu of process %u: not enough memory for its postmortem",
@@ -196,12 +209,35 @@ static void look(struct listening *listening)
 		log_debug("the tables could not be read: %s", strerror(-err));
 }
 
+/* Where the OOM killer is disabled nobody is killed, and nothing else would be said. */
+static void tell_stuck(struct listening *listening)
+{
+	struct stuck_cgroup cgroup;
+	char *path;
+
+	while (captures_stuck(listening->captures, &cgroup, &path)) {
+		__cleanup(freep) char *shown = text_printable(path);
+
+		log_warning("cgroup %s has been at its limit for %.0f s and its OOM killer is disabled: whoever asks "
+			    "for memory there hangs (%u processes, one is %u), nobody is killed; raise its limit, or "
+			    "write 0 to its memory.oom_control", shown ? shown : "?",
+			    (double)(clock_mono_ns() - cgroup.since_ns) / 1e9, cgroup.processes, cgroup.pid);
+		free(path);
+	}
+}
+
+/* Besides page faults. */
+static bool traces_calls(const struct tracing *tracing)
+{
+	return tracing->options->sources != 1u << HB_SRC_PAGES;
+}
+
 /* Until told to stop, or enough was told. */
 static int listen(struct listening *listening)
 {
 	struct tracing *tracing = listening->tracing;
 	struct pollfd polled[4] = { { .fd = tracing->signals }, { .fd = captures_fd(listening->captures) } };
-	uint64_t next_ns = clock_mono_ns() + LOOK_NS;
+	uint64_t next_ns = clock_mono_ns() + LOOK_NS, search_ns = clock_mono_ns() + SEARCH_NS;
 	int fds[2], status = EXIT_OK;
 	bool stop = false;
 
@@ -218,6 +254,11 @@ static int listen(struct listening *listening)
 		while (read(tracing->signals, &info, sizeof(info)) == sizeof(info))
 			stop |= info.ssi_signo != SIGCHLD;
 		status = handle(listening, stop);
+		tell_stuck(listening);
+		if (!listening->pending_count && traces_calls(tracing) && clock_mono_ns() >= search_ns) {
+			chosen_attach(tracing);
+			search_ns = clock_mono_ns() + SEARCH_NS;
+		}
 		if (!listening->pending_count && clock_mono_ns() >= next_ns) {
 			look(listening);
 			next_ns = clock_mono_ns() + LOOK_NS;
@@ -265,6 +306,12 @@ static int wait_for_kills(struct tracing *tracing)
 	if (!status) {
 		look(listening);
 		log_debug("kills are explained by %s", oomhooks_name(session_oom_rung(tracing->session)));
+		if (traces_calls(tracing)) {
+			chosen_attach(tracing);
+			status = chosen_attach_pids(tracing);
+		}
+	}
+	if (!status) {
 		stay();
 		tracing_ready(tracing);
 		status = listen(listening);

@@ -10,10 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../remote/gate.h"
+#include "../remote/procfs.h"
 
 #define SAMPLE_NS  1000000000u /* between two looks at everybody */
 #define SERIES_MAX 2048        /* processes and cgroups whose past is kept */
@@ -30,6 +33,8 @@ struct captures {
 	pthread_mutex_t lock; /* of what follows */
 	struct capture *all;  /* CAPTURES_MAX */
 	uint64_t dropped;     /* no room for them here */
+	struct stuck stuck;
+	uint64_t repeats; /* marks of those that were told of already */
 	uint64_t heard, last_sequence; /* marks; what is missing in between the ring had no room for */
 	atomic_bool stop;
 	int told;   /* eventfd: for those who listen */
@@ -102,6 +107,18 @@ static void add_cgroups(struct captures *captures, size_t count)
 	}
 }
 
+static void add_stuck(struct captures *captures, const struct hb_oom_task *tasks, size_t count)
+{
+	pthread_mutex_lock(&captures->lock);
+	stuck_begin(&captures->stuck, clock_mono_ns());
+	for (size_t i = 0; i < count; i++) {
+		if (tasks[i].stuck)
+			stuck_add(&captures->stuck, tasks[i].stuck, tasks[i].tgid);
+	}
+	stuck_end(&captures->stuck);
+	pthread_mutex_unlock(&captures->lock);
+}
+
 static void sample(struct captures *captures)
 {
 	const struct hb_oom_task *tasks;
@@ -110,6 +127,7 @@ static void sample(struct captures *captures)
 	if (session_oom_tasks(captures->session, 0, &tasks, &count) == -EOPNOTSUPP)
 		return;
 	history_begin(captures->history, clock_mono_ns());
+	add_stuck(captures, tasks, count);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t bytes = task_bytes(&tasks[i], captures->page_bytes);
 
@@ -161,14 +179,21 @@ static void ask(struct captures *captures, struct capture *capture)
 	size_t count;
 	int err = session_oom_tasks(captures->session, kill->domain_id, &tasks, &count);
 
+	memstat_parse_pressure(&capture->pressure, ""); /* nothing is known */
 	if (!err || err == -E2BIG)
 		keep_tasks(capture, tasks, count, captures->page_bytes);
 	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
-		if (kill->domain_id && kill->levels[i].id == kill->domain_id)
-			capture->has_stat = !memstat_cgroup(&captures->mounts, kill->flags & HB_OOM_V1,
-							    capture_path(kill, i, path, sizeof(path)), &capture->stat);
+		if (!kill->domain_id || kill->levels[i].id != kill->domain_id)
+			continue;
+		if (!(kill->flags & HB_OOM_V1))
+			memstat_pressure(&captures->mounts, capture_path(kill, i, path, sizeof(path)),
+					 &capture->pressure);
+		capture->has_stat = !memstat_cgroup(&captures->mounts, kill->flags & HB_OOM_V1,
+						    capture_path(kill, i, path, sizeof(path)), &capture->stat);
 	}
 	capture->has_host = !memstat_host(&capture->host);
+	if (!kill->domain_id)
+		memstat_pressure(&captures->mounts, NULL, &capture->pressure);
 	capture->time_unix_ns = clock_unix_ns() - (int64_t)(clock_mono_ns() - kill->time_ns);
 	capture->rss_count = history_get(captures->history, HISTORY_PROCESS, kill->tgid, kill->start_ns, kill->time_ns,
 					 capture->rss, CAPTURE_SAMPLES_MAX);
@@ -237,6 +262,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	captures->heard++;
 	captures->last_sequence = kill->sequence;
 	if (kill->start_ns && marked_before(captures, kill)) {
+		captures->repeats++;
 		pthread_mutex_unlock(&captures->lock);
 		return;
 	}
@@ -248,6 +274,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 		return;
 	memset(capture, 0, offsetof(struct capture, command));
 	capture->kill = *kill;
+	capture->kill.sequence -= captures->repeats; /* of kills, not of marks; what was not heard of leaves its gap */
 	capture->marks = 1;
 	ask(captures, capture);
 	take_early_command(captures, capture);
@@ -413,6 +440,45 @@ void captures_release(struct captures *captures, struct capture *capture)
 	pthread_mutex_lock(&captures->lock);
 	capture->used = false;
 	pthread_mutex_unlock(&captures->lock);
+}
+
+/* Cut @path to the cgroup @id, which is that or above it. */
+static void cut_to(const struct cgroup_mount *mount, char *path, uint64_t id)
+{
+	bool found = false;
+
+	for (size_t length = strlen(path); length > 1 && !found;) {
+		int dir = cgroup_open(mount, path);
+		struct stat stat;
+
+		found = dir >= 0 && !fstat(dir, &stat) && stat.st_ino == id;
+		if (dir >= 0)
+			close(dir);
+		while (!found && length > 1 && path[--length] != '/')
+			;
+		if (!found)
+			path[length > 1 ? length : 1] = '\0';
+	}
+}
+
+bool captures_stuck(struct captures *captures, struct stuck_cgroup *cgroup, char **path)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	bool found;
+
+	pthread_mutex_lock(&captures->lock);
+	found = stuck_next(&captures->stuck, CAPTURE_STUCK_NS, cgroup);
+	pthread_mutex_unlock(&captures->lock);
+	if (!found || proc_open(&proc, (pid_t)cgroup->pid))
+		return false;
+	*path = proc_memory_cgroup(&proc);
+	if (!*path)
+		return false;
+	cut_to(&captures->mounts.of[CGROUP_V1], *path, cgroup->id);
+	if (memstat_oom_disabled(&captures->mounts, *path))
+		return true;
+	free(*path);
+	return false;
 }
 
 uint64_t captures_dropped(struct captures *captures)

@@ -12,12 +12,14 @@
 #include <stdint.h>
 
 #include "../model/history.h"
+#include "../model/stuck.h"
 #include "../probe/session.h"
 #include "../remote/memstat.h"
 
 #define CAPTURES_MAX 512 /* kills that wait to be told of, 20 KB each; more are counted as dropped */
 #define CAPTURE_TASKS_MAX 64
 #define CAPTURE_SAMPLES_MAX 120
+#define CAPTURE_STUCK_NS 5000000000u /* so long a cgroup may wait for room without being told of */
 #define CAPTURE_SETTLES_NS 2000000000u /* so long a victim's memory is waited for: all else is said before */
 
 struct capture {
@@ -29,6 +31,7 @@ struct capture {
 	bool has_stat, has_host;
 	struct memstat stat;      /* of the domain's cgroup */
 	struct memstat_host host;
+	struct memstat_pressure pressure; /* in the domain's cgroup, or on the host */
 	struct history_sample rss[CAPTURE_SAMPLES_MAX];    /* of the victim */
 	struct history_sample cgroup[CAPTURE_SAMPLES_MAX]; /* of all in its own cgroup */
 	size_t rss_count, cgroup_count;
@@ -55,6 +58,12 @@ struct capture *captures_next(struct captures *captures);
 /* Whether all that follows @capture's kill was heard of, its memory being back as the last, or enough time passed. */
 bool captures_settled(struct captures *captures, const struct capture *capture, uint64_t now_ns);
 void captures_release(struct captures *captures, struct capture *capture);
+
+/*
+ * A cgroup that has waited for room for some time, its OOM killer being disabled, and was not told of yet. False:
+ * none, and nothing is to be freed. @path is malloc'ed.
+ */
+bool captures_stuck(struct captures *captures, struct stuck_cgroup *cgroup, char **path);
 
 /* Kills that are not told of: all CAPTURES_MAX were in use, or the ring was full. */
 uint64_t captures_dropped(struct captures *captures);

@@ -11,6 +11,7 @@
 #include "../base/log.h"
 #include "../base/parse.h"
 #include "cmd.h"
+#include "options_words.h"
 
 #define TOP       (1u << OPTIONS_TOP)
 #define RUN       (1u << OPTIONS_RUN)
@@ -19,6 +20,7 @@
 #define OOM       (1u << OPTIONS_OOM)
 #define TRACE     (TOP | RUN)
 #define LISTEN    (TRACE | OOM)
+#define CHOOSE    (TOP | OOM | DOCTOR)
 #define ALL       (LISTEN | DOCTOR | SYMBOLIZE)
 
 enum option_id {
@@ -40,14 +42,16 @@ struct option_row {
 
 /* Every option, in the order of the help. */
 static const struct option_row rows[] = {
-	{ "pid", 'p', "PID[,PID...]", TOP | DOCTOR, "these processes" },
-	{ "comm", OPT_COMM, "NAME", TOP | OOM, "processes of that name" },
-	{ "cgroup", OPT_CGROUP, "PATH", TOP | OOM, "processes of that memory cgroup and those below it" },
-	{ "container", OPT_CONTAINER, "ID", TOP | OOM, "processes of that container: how its id begins, or its name" },
-	{ "pod", OPT_POD, "NAMESPACE/NAME", TOP | OOM, "processes of that pod; several of these narrow each other" },
-	{ "all", OPT_ALL, NULL, TOP | OOM, "every process" },
+	{ "pid", 'p', "PID[,PID...]", CHOOSE, "these processes" },
+	{ "comm", OPT_COMM, "NAME", CHOOSE, "processes of that name" },
+	{ "cgroup", OPT_CGROUP, "PATH", CHOOSE, "processes of that memory cgroup and those below it" },
+	{ "container", OPT_CONTAINER, "ID", CHOOSE, "processes of that container: how its id begins, or its name" },
+	{ "pod", OPT_POD, "NAMESPACE/NAME", CHOOSE, "processes of that pod; several of these narrow each other" },
+	{ "all", OPT_ALL, NULL, CHOOSE, "every process" },
+	{ "sources", OPT_SOURCES, "LIST", OOM,
+	  "besides pages also malloc,direct,mmap of the processes chosen (default: pages)" },
 	{ "sources", OPT_SOURCES, "LIST", TRACE,
-	  "of malloc,direct,mmap,pages (default: malloc,direct,mmap that this kernel can)" },
+	  "of malloc,direct,mmap,pages (default: malloc,direct,mmap, of top also pages, as far as this kernel can)" },
 	{ "malloc", OPT_MALLOC, "HOW", TRACE,
 	  "exact: every call; BYTES: one sample in so many, on average; auto: as exact as --budget allows" },
 	{ "budget", OPT_BUDGET, "PERCENT", TRACE,
@@ -64,13 +68,13 @@ static const struct option_row rows[] = {
 	{ "max-report-bytes", OPT_MAX_REPORT_BYTES, "BYTES", OOM, "of all of them together (default: 256M)" },
 	{ "count", OPT_COUNT, "N", OOM, "end after so many kills" },
 	{ "no-journal", OPT_NO_JOURNAL, NULL, OOM, "no entries in the journal" },
-	{ "host-root", OPT_HOST_ROOT, "DIR", LISTEN,
+	{ "host-root", OPT_HOST_ROOT, "DIR", LISTEN | DOCTOR,
 	  "where the node's / is mounted: the containers' names are read there (default: /)" },
 	{ "oom-rung", OPT_OOM_RUNG, "NAME", OOM,
 	  "find the kernel's description of a kill by kprobe, fentry or stack (default: the best that works)" },
-	{ "max-blocks", OPT_MAX_BLOCKS, "N", TRACE,
+	{ "max-blocks", OPT_MAX_BLOCKS, "N", LISTEN,
 	  "live blocks at once (default: 4194304; 16 bytes each, and 100 when used)" },
-	{ "max-sites", OPT_MAX_SITES, "N", TRACE, "sites at once (default: 65536)" },
+	{ "max-sites", OPT_MAX_SITES, "N", LISTEN, "sites at once (default: 65536)" },
 	{ "max-stacks", OPT_MAX_STACKS, "N", LISTEN, "stacks at once (default: 32768; 1 KiB each when used)" },
 	{ "max-processes", OPT_MAX_PROCESSES, "N", LISTEN, "traced processes at once (default: 16384)" },
 	{ "max-events", OPT_MAX_EVENTS, "N", LISTEN,
@@ -82,9 +86,9 @@ static const struct option_row rows[] = {
 	  "eh_frame, or frame-pointers alone (default: eh_frame where the kernel can)" },
 	{ "unwind-memory", OPT_UNWIND_MEMORY, "BYTES", LISTEN,
 	  "for the unwind rows of all files (default: 16M); the least used go when it is full" },
-	{ "rung", OPT_RUNG, "NAME", TRACE | DOCTOR,
+	{ "rung", OPT_RUNG, "NAME", LISTEN | DOCTOR,
 	  "attach by uprobe.session, uprobe.multi or uprobe (default: the best that works)" },
-	{ "mmap-rung", OPT_MMAP_RUNG, "NAME", TRACE,
+	{ "mmap-rung", OPT_MMAP_RUNG, "NAME", LISTEN,
 	  "watch mappings by tracepoint, kprobe or fentry (default: the best that works)" },
 	{ "pages-rung", OPT_PAGES_RUNG, "NAME", LISTEN,
 	  "look at page faults by raw_tracepoint or kprobe (default: the best that works)" },
@@ -104,14 +108,15 @@ static const char *const usages[] = {
 	"processes of the host, by the pages that are resident.",
 	"heldby run [OPTIONS] -- CMD [ARG...]\n"
 	"Trace CMD and its children from their first instruction, and report what is still held at its end.",
-	"heldby doctor [-p PID[,PID...]]\n"
+	"heldby doctor [-p PID[,PID...] | --comm NAME ...]\n"
 	"What this kernel allows, and which allocators and runtimes processes use.",
 	"heldby symbolize [--debug-dir DIR]... [FILE]\n"
 	"Copy the JSON documents of FILE, or of stdin, to stdout, and give names to frames that lack them: of the\n"
 	"files that they lie in, wherever those or their debug files are now. A file counts if its build-id is the\n"
 	"saved one. DEBUGINFOD_URLS names servers to ask for what is not here.",
-	"heldby oom [OPTIONS]\n"
-	"Wait for OOM kills, and tell of each: who was killed, whose limit it was, and what held the memory.",
+	"heldby oom [-p PID[,PID...] | --comm NAME ...] [OPTIONS]\n"
+	"Wait for OOM kills, and tell of each, or of those of the processes chosen: who was killed, whose limit it\n"
+	"was, and what held the memory.",
 };
 
 void options_help(enum options_for command)
@@ -429,68 +434,10 @@ static void build_tables(enum options_for command, struct option *longs, char *s
 	*shorts = '\0';
 }
 
-static enum options_result bad_usage(enum options_for command, const char *what, const char *word)
+enum options_result options_bad(enum options_for command, const char *what, const char *word)
 {
 	log_error("%s '%s'; see 'heldby %s --help'", what, word, command_names[command]);
 	return OPTIONS_USAGE;
-}
-
-/* No process was named: all of them, by the one source that needs no probe in them. */
-static bool set_everything(struct options *options)
-{
-	if (options->sources != 1u << HB_SRC_PAGES && !options->optional_sources) {
-		log_error("without a target all processes are looked at, by their pages alone (--sources pages); for "
-			  "malloc, direct and mmap give processes with -p PID[,PID...], --comm, --container, ...");
-		return false;
-	}
-	options->everything = true;
-	options->sources = 1u << HB_SRC_PAGES;
-	options->optional_sources = 0;
-	return true;
-}
-
-static enum options_result parse_top_words(struct options *options, int count, char **words)
-{
-	if (options->pids_count && selection_given(&options->selection)) {
-		log_error("give processes by -p, or by what they are (--comm, --cgroup, --container, --pod, --all)");
-		return OPTIONS_USAGE;
-	}
-	if (!options->pids_count && !selection_given(&options->selection) && !set_everything(options))
-		return OPTIONS_USAGE;
-	if (count > 2)
-		return bad_usage(OPTIONS_TOP, "one word too many:", words[2]);
-	if (count > 0 && (parse_seconds(words[0], &options->interval_s) || options->interval_s < 0.01))
-		return bad_usage(OPTIONS_TOP, "INTERVAL is a number of seconds, not", words[0]);
-	if (count > 1 && (parse_u64(words[1], &options->count) || !options->count))
-		return bad_usage(OPTIONS_TOP, "COUNT is a number of reports, not", words[1]);
-	return OPTIONS_GO;
-}
-
-static enum options_result parse_words(struct options *options, enum options_for command, int count, char **words)
-{
-	switch (command) {
-	case OPTIONS_TOP:
-		return parse_top_words(options, count, words);
-	case OPTIONS_RUN:
-		if (!count) {
-			log_error("give the command to trace: heldby run -- CMD [ARG...]");
-			return OPTIONS_USAGE;
-		}
-		options->command = words;
-		return OPTIONS_GO;
-	case OPTIONS_SYMBOLIZE:
-		if (count > 1)
-			return bad_usage(command, "one word too many:", words[1]);
-		options->file = count && strcmp(words[0], "-") ? words[0] : NULL;
-		return OPTIONS_GO;
-	case OPTIONS_OOM:
-		options->everything = options->oom = true;
-		options->optional_sources = options->sources = 1u << HB_SRC_PAGES;
-		break;
-	case OPTIONS_DOCTOR:
-		break;
-	}
-	return count ? bad_usage(command, "one word too many:", words[0]) : OPTIONS_GO;
 }
 
 static void set_defaults(struct options *options, enum options_for command)
@@ -538,9 +485,9 @@ enum options_result options_parse(struct options *options, enum options_for comm
 			return OPTIONS_DONE;
 		}
 		if (id == '?')
-			return bad_usage(command, "there is no option", argv[optind - 1]);
+			return options_bad(command, "there is no option", argv[optind - 1]);
 		if (id == ':')
-			return bad_usage(command, "a value is missing after", argv[optind - 1]);
+			return options_bad(command, "a value is missing after", argv[optind - 1]);
 		if (parse_option(options, command, id, optarg))
 			return OPTIONS_USAGE;
 	}
@@ -548,7 +495,7 @@ enum options_result options_parse(struct options *options, enum options_for comm
 		log_error("--sort peak needs --group site: peaks of different sites do not add up");
 		return OPTIONS_USAGE;
 	}
-	return parse_words(options, command, argc - optind, argv + optind);
+	return options_words(options, command, argc - optind, argv + optind);
 }
 
 void options_release(struct options *options)

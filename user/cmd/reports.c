@@ -20,6 +20,43 @@
 
 #define NAME_BYTES 96
 #define PART ".part" /* what is being written */
+#define PART_S 60    /* and what is so old is not any more */
+
+/* "20261122T112233.123Z-7-4711.json" */
+static bool is_ours(const char *name)
+{
+	size_t length = strlen(name);
+	const char *end = name + length;
+
+	return length > 22 && length < NAME_BYTES && name[8] == 'T' && strspn(name, "0123456789") == 8 &&
+	       name[19] == 'Z' && (!strcmp(end - 5, ".json") || !strcmp(end - 7, ".folded"));
+}
+
+/* What one of us was writing that was killed then. Another may be at work here. */
+static void remove_parts(const struct reports *reports)
+{
+	int fd = openat(reports->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!folder && fd >= 0)
+		close(fd);
+	while (folder && (entry = readdir(folder))) {
+		char name[NAME_BYTES + sizeof(PART)];
+		size_t length = strlen(entry->d_name);
+		struct stat info;
+
+		if (length < sizeof(PART) || length >= sizeof(name) ||
+		    strcmp(entry->d_name + length - strlen(PART), PART))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(length - strlen(PART)), entry->d_name);
+		if (is_ours(name) && !fstatat(reports->folder, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) &&
+		    S_ISREG(info.st_mode) && clock_unix_ns() / 1000000000 > info.st_mtime + PART_S)
+			unlinkat(reports->folder, entry->d_name, 0);
+	}
+	if (folder)
+		closedir(folder);
+}
 
 int reports_open(struct reports *reports, const char *path, uint32_t max_count, uint64_t max_bytes)
 {
@@ -27,7 +64,10 @@ int reports_open(struct reports *reports, const char *path, uint32_t max_count, 
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return -errno;
 	reports->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return reports->folder < 0 ? -errno : 0;
+	if (reports->folder < 0)
+		return -errno;
+	remove_parts(reports);
+	return 0;
 }
 
 void reports_close(struct reports *reports)
@@ -70,16 +110,6 @@ struct kept {
 	uint64_t bytes;
 };
 
-/* "20261122T112233.123Z-7-4711.json" */
-static bool is_ours(const char *name)
-{
-	size_t length = strlen(name);
-	const char *end = name + length;
-
-	return length > 22 && length < NAME_BYTES && name[8] == 'T' && strspn(name, "0123456789") == 8 &&
-	       name[19] == 'Z' && (!strcmp(end - 5, ".json") || !strcmp(end - 7, ".folded"));
-}
-
 static int by_name(const void *left, const void *right)
 {
 	return strcmp(((const struct kept *)left)->name, ((const struct kept *)right)->name);
@@ -111,7 +141,7 @@ static int list(const struct reports *reports, struct kept **out, size_t *out_n)
 		if (!grown)
 			break;
 		all = grown;
-		snprintf(all[n].name, sizeof(all[n].name), "%s", entry->d_name);
+		snprintf(all[n].name, sizeof(all[n].name), "%.*s", NAME_BYTES - 1, entry->d_name); /* is_ours() */
 		all[n++].bytes = (uint64_t)info.st_size;
 	}
 	closedir(folder);

@@ -23,8 +23,11 @@ void postmortem_init(struct postmortem *pm)
 		.domain = { .kind = OOM_DOMAIN_UNKNOWN, .limit_bytes = unknown, .usage_bytes = unknown,
 			    .stat_anon = unknown, .stat_file = unknown, .stat_shmem = unknown,
 			    .stat_kernel_stack = unknown, .stat_slab = unknown, .stat_pagetables = unknown,
-			    .stat_sock = unknown, .free_bytes = unknown, .swap_total_bytes = unknown,
+			    .stat_sock = unknown, .pressure_some_10s = unknown, .pressure_some_60s = unknown,
+			    .pressure_full_10s = unknown, .pressure_full_60s = unknown,
+			    .free_bytes = unknown, .swap_total_bytes = unknown,
 			    .swap_free_bytes = unknown },
+		.holders_traced_ns = unknown,
 		.java_heap_max_bytes = unknown, .java_direct_bytes = unknown,
 	};
 	for (i = 0; i < POSTMORTEM_LEVELS_MAX; i++)
@@ -80,9 +83,9 @@ uint64_t postmortem_victim_rss(const struct postmortem *pm)
 	return postmortem_sum(parts, 3);
 }
 
-size_t postmortem_holders_shown(const struct postmortem *pm)
+bool postmortem_shows_row(const struct postmortem *pm, const struct board_row *row)
 {
-	return pm->holders_shown && pm->holders_shown < pm->holders_count ? pm->holders_shown : pm->holders_count;
+	return !pm->holders_shown || row->rank <= pm->holders_shown;
 }
 
 bool postmortem_limit_is_own(const struct postmortem *pm)

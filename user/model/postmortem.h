@@ -102,6 +102,8 @@ struct postmortem {
 		bool has_stat;
 		/* Bytes, by the names of memory.stat; each may be UNKNOWN. */
 		uint64_t stat_anon, stat_file, stat_shmem, stat_kernel_stack, stat_slab, stat_pagetables, stat_sock;
+		/* Of the last 10 and 60 s, when some or all of those with work waited for memory: hundredths of %. */
+		uint64_t pressure_some_10s, pressure_some_60s, pressure_full_10s, pressure_full_60s;
 		struct postmortem_level levels[POSTMORTEM_LEVELS_MAX]; /* the victim's own first */
 		size_t levels_count;
 		uint64_t free_bytes; /* of the host, global kills; UNKNOWN */
@@ -115,9 +117,10 @@ struct postmortem {
 	/* What the victim held by stack, largest first, sources apart: malloc, direct, mmap, pages. */
 	const struct board_row *holders;
 	size_t holders_count;
-	size_t holders_shown;       /* of them in the text and the JSON; the verdict takes all. 0: all */
-	bool holders_approximate;   /* something was lost while they were counted */
+	size_t holders_shown;       /* of each source in the text and the JSON; the verdict takes all. 0: all */
+	unsigned int holders_approximate; /* bit 1 << source: something was lost while those were counted */
 	bool holders_scaled;        /* pages: estimates added up to more than was resident, and were scaled down */
+	uint64_t holders_traced_ns; /* how long before the kill its calls began to count; UNKNOWN: pages alone */
 	uint64_t holders_explained_bytes; /* of anonymous and shared memory, by pages; 0: no pages */
 
 	/* Of a Java process, when it was last looked at; UNKNOWN each if not. */
@@ -162,8 +165,8 @@ uint64_t postmortem_sum(const uint64_t *numbers, size_t count);
 uint64_t postmortem_task_rss(const struct postmortem_task *task);
 uint64_t postmortem_victim_rss(const struct postmortem *pm);
 
-/* How many of the holders are shown. */
-size_t postmortem_holders_shown(const struct postmortem *pm);
+/* Whether a holder is one of those that are shown, by its rank among those of its source. */
+bool postmortem_shows_row(const struct postmortem *pm, const struct board_row *row);
 
 /* Whether the limit that was hit is that of the victim's own cgroup, or of its container. */
 bool postmortem_limit_is_own(const struct postmortem *pm);

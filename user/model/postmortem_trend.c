@@ -12,6 +12,7 @@
 #define STEADY_PART   20 /* within a twentieth of what it held at the end is steady */
 #define STEADY_LEAST_S 10
 #define BURST_S       5
+#define WAITED_LEAST  1000 /* hundredths of a percent: what is worth saying of pressure */
 #define COSTLY_ORDER  3  /* PAGE_ALLOC_COSTLY_ORDER, include/linux/mmzone.h */
 
 /* --- held by ----------------------------------------------------------------------------------- */
@@ -336,6 +337,19 @@ static void say_kills(const struct postmortem *pm, struct sentence *s)
 	}
 }
 
+/* "; 43% of the last minute somebody waited for memory there" */
+static void say_pressure(const struct postmortem *pm, struct sentence *s)
+{
+	const uint64_t in_10s = pm->domain.pressure_some_10s, in_60s = pm->domain.pressure_some_60s;
+	const bool longer = is_known(in_60s) && in_60s >= WAITED_LEAST;
+
+	if (!longer && (!is_known(in_10s) || in_10s < WAITED_LEAST))
+		return;
+	say(s, "; %u%% of the last %s somebody waited for memory %s",
+	    (unsigned int)((longer ? in_60s : in_10s) + 50) / 100, longer ? "minute" : "10s",
+	    pm->domain.kind == OOM_MEMCG ? "there" : "on the host");
+}
+
 static bool grew(const struct postmortem *pm, struct sentence *s)
 {
 	if (!burst(pm, s) && !growth(pm, s) && !steady(pm, s) && !changing(pm, s))
@@ -344,6 +358,7 @@ static bool grew(const struct postmortem *pm, struct sentence *s)
 		say(s, "; kill");
 		say_kills(pm, s);
 	}
+	say_pressure(pm, s);
 	say(s, ".");
 	return true;
 }
@@ -354,6 +369,7 @@ static bool killed_before(const struct postmortem *pm, struct sentence *s)
 		return false;
 	say(s, "Kill");
 	say_kills(pm, s);
+	say_pressure(pm, s);
 	say(s, ".");
 	return true;
 }

@@ -372,6 +372,44 @@ void target_losses(struct target *target, struct losses *losses)
 	losses->counts[LOSS_ROWS_DROPPED] = unwind.dropped;
 }
 
+int target_new(struct target **out, struct session *session, unsigned int sources, bool follow,
+	       const char *host_root)
+{
+	struct target *target = calloc(1, sizeof(*target));
+	int err = -ENOMEM;
+
+	if (!target)
+		return -ENOMEM;
+	target->session = session;
+	target->follow = follow;
+	target->sources = sources;
+	target->symbols = symcache_new();
+	target->board = board_new();
+	target->queue = queue_new();
+	target->fetches = target->symbols && !symcache_fetch(target->symbols);
+	target->worker = worker_new(); /* if there is none, we wait ourselves */
+	if (target->symbols && target->board && target->queue) {
+		if (session_vm_rung(session) != VM_RUNG_END)
+			target->recent = recent_new();
+		err = session_pointers_why(session) ? 0 : unwind_tables_new(&target->tables, session);
+		if (!err)
+			target->modules = modules_new(session, target->symbols, target->tables, sources);
+	}
+	target->containers = container_names_new(host_root, 0);
+	if (target->containers)
+		container_names_scan(target->containers);
+	else
+		log_debug("%s: %s; containers have no names", host_root, strerror(errno));
+	if (target->modules)
+		err = mapwatch_open(&target->watch, session_everything(session));
+	if (err) {
+		target_free(target);
+		return err;
+	}
+	*out = target;
+	return 0;
+}
+
 void target_free(struct target *target)
 {
 	struct kept_stack *kept, *next;

@@ -529,10 +529,12 @@ static void traced_anew(struct session *session)
 int session_trace(struct session *session, uint32_t tgid, uint32_t gen, uint32_t flags)
 {
 	struct hb_proc proc = { .gen = gen, .flags = flags };
+	uint64_t how = BPF_ANY;
 
-	/* What the kernel side has seen by itself has a generation. */
-	if (bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid, &proc,
-				flags & HB_PROC_SEEN ? BPF_NOEXIST : BPF_ANY))
+	/* What the kernel side has seen by itself has a generation; what is traced besides has one already. */
+	if (flags & HB_PROC_SEEN)
+		how = flags & HB_PROC_TRACED ? BPF_EXIST : BPF_NOEXIST;
+	if (bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_procs), &tgid, &proc, how))
 		return -errno;
 	traced_anew(session);
 	return 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "../remote/maps.h"
 #include "../remote/procfs.h"
 
@@ -56,4 +57,18 @@ int survey_process(struct modules *modules, pid_t pid,
 	survey->pid = pid;
 	err = proc_open(&proc, pid);
 	return err ? err : maps_read(&proc, survey_mapping, survey);
+}
+
+bool survey_means(struct container_names *names, pid_t pid, const struct selection *selection)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	__cleanup(freep) char *cgroup = NULL;
+	const struct container_info *container;
+	char comm[HB_COMM_LEN];
+
+	if (proc_open(&proc, pid) || proc_comm(&proc, comm, sizeof(comm)))
+		return false;
+	cgroup = proc_memory_cgroup(&proc);
+	container = names && cgroup ? container_names_find(names, cgroup, clock_mono_ns()) : NULL;
+	return selection_matches(selection, comm, cgroup, container);
 }

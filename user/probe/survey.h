@@ -3,8 +3,11 @@
 #ifndef HB_PROBE_SURVEY_H
 #define HB_PROBE_SURVEY_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
+#include "../model/selection.h"
+#include "../remote/container_names.h"
 #include "allocators.h"
 #include "modules.h"
 
@@ -14,5 +17,8 @@
  */
 int survey_process(struct modules *modules, pid_t pid,
 		   void (*each)(void *ctx, const char *path, const struct module *module), void *ctx);
+
+/* Whether the process @pid is meant by @selection. @names may be NULL. Costs two small readings of /proc. */
+bool survey_means(struct container_names *names, pid_t pid, const struct selection *selection);
 
 #endif

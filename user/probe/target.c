@@ -147,7 +147,7 @@ static void put_probes(struct target *target, struct process *process, struct im
 {
 	if (!module->set.count && !module->set.runtime[0])
 		return;
-	if (!add_module(image, module) || !module->set.count)
+	if (!add_module(image, module) || !module->set.count || !target_counts(target, process))
 		return;
 	if (!target->follow) {
 		target_probe_own(target, process, module);
@@ -295,6 +295,8 @@ static void inherit(struct process *to, struct process *from)
 	from->probes_count = 0;
 	to->image = from->gen ? from->image + 1 : from->image;
 	to->start_unix_ns = from->start_unix_ns;
+	to->traced = from->traced;
+	to->traced_ns = from->traced_ns;
 	target_same_cgroup(to, from);
 }
 
@@ -438,14 +440,71 @@ static int attach_mapping(void *ctx, const struct map_line *line)
 	return 0;
 }
 
+static int see(void *ctx, pid_t pid);
+
+/* The calls of a process that is seen already count from now on. If it execs meanwhile, its next image's. */
+static int count_calls(struct target *target, struct process *process)
+{
+	const uint32_t flags = HB_PROC_SEEN | HB_PROC_TRACED, pid = process->pid;
+	int err = session_trace(target->session, pid, process->gen, flags);
+	struct process *now;
+
+	target_events(target);
+	now = current_of(target, pid);
+	if (err || now == process)
+		return err == -ENOENT ? -ESRCH : err;
+	return now && now->traced && now->gen ? session_trace(target->session, pid, now->gen, flags) : -ESRCH;
+}
+
+/* As target_attach(), where all processes are seen: probes into the files that it is known to map. */
+static int attach_seen(struct target *target, pid_t pid)
+{
+	struct process *process;
+	int err;
+
+	see(target, pid);
+	process = current_of(target, pid);
+	if (!process || process->exited || !process->gen || process->execing)
+		return -ESRCH; /* or it is on its way to be another image */
+	if (process->traced)
+		return 0;
+	if (!process->now.map.count)
+		return process->refused ? -EBUSY : -ENOEXEC;
+	process->traced = process->running = true;
+	process->traced_ns = clock_mono_ns();
+	for (size_t i = 0; i < process->now.modules_count; i++) {
+		if (process->now.modules[i]->set.count)
+			target_probe_own(target, process, process->now.modules[i]);
+	}
+	target_maps_begin(target, process, NULL);
+	err = count_calls(target, process);
+	process->running = false;
+	if (!err) {
+		target_maps_read(target, process); /* as below */
+		return 0;
+	}
+	process->traced = false;
+	detach_own(process);
+	vma_free(process->mappings);
+	process->mappings = NULL;
+	return err;
+}
+
+bool target_traces(const struct target *target, pid_t pid)
+{
+	const struct process *process = current_of(target, (uint32_t)pid);
+
+	return process && !process->exited && target_counts(target, process);
+}
+
 int target_attach(struct target *target, pid_t pid)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	struct process *process = current_of(target, pid);
+	struct process *process;
 	uint32_t gen;
 	int err;
 
-	if (process && !process->exited)
+	if (target_traces(target, pid))
 		return 0;
 	err = proc_open(&proc, pid);
 	if (err)
@@ -454,6 +513,8 @@ int target_attach(struct target *target, pid_t pid)
 		return -ESRCH; /* a zombie */
 	if (!proc_leads(&proc))
 		return -EINVAL; /* a thread of another process */
+	if (target->everything)
+		return attach_seen(target, pid);
 	gen = HB_GEN_USER | ++target->next_gen;
 	process = process_new(target, pid, gen);
 	if (!process)
@@ -531,42 +592,4 @@ void target_stop(struct target *target)
 	for (process = target->newest; process; process = process->older)
 		detach_own(process);
 	modules_stop(target->modules);
-}
-
-int target_new(struct target **out, struct session *session, unsigned int sources, bool follow,
-	       const char *host_root)
-{
-	struct target *target = calloc(1, sizeof(*target));
-	int err = -ENOMEM;
-
-	if (!target)
-		return -ENOMEM;
-	target->session = session;
-	target->follow = follow;
-	target->sources = sources;
-	target->symbols = symcache_new();
-	target->board = board_new();
-	target->queue = queue_new();
-	target->fetches = target->symbols && !symcache_fetch(target->symbols);
-	target->worker = worker_new(); /* if there is none, we wait ourselves */
-	if (target->symbols && target->board && target->queue) {
-		if (session_vm_rung(session) != VM_RUNG_END)
-			target->recent = recent_new();
-		err = session_pointers_why(session) ? 0 : unwind_tables_new(&target->tables, session);
-		if (!err)
-			target->modules = modules_new(session, target->symbols, target->tables, sources);
-	}
-	target->containers = container_names_new(host_root, 0);
-	if (target->containers)
-		container_names_scan(target->containers);
-	else
-		log_debug("%s: %s; containers have no names", host_root, strerror(errno));
-	if (target->modules)
-		err = mapwatch_open(&target->watch, session_everything(session));
-	if (err) {
-		target_free(target);
-		return err;
-	}
-	*out = target;
-	return 0;
 }

@@ -41,10 +41,14 @@ void target_preload(struct target *target, const char *command);
 int target_expect(struct target *target, pid_t pid);
 
 /*
- * Trace a running process from now on. 0, -ESRCH (gone, or a zombie), -EINVAL (a thread that is not
- * its process's first), -ENOEXEC (it maps no code: a kernel thread), or what reading or probing it gave.
+ * Trace a running process from now on; after target_everything() besides its page faults. 0, -ESRCH (gone, a
+ * zombie, or about to be another image), -EINVAL (a thread that is not its process's first), -ENOEXEC (it maps no
+ * code: a kernel thread), or what reading or probing it gave.
  */
 int target_attach(struct target *target, pid_t pid);
+
+/* Whether target_attach() has nothing to do. */
+bool target_traces(const struct target *target, pid_t pid);
 
 /* Whether the process @pid is meant by @selection. Costs two small readings of /proc. */
 bool target_is(struct target *target, pid_t pid, const struct selection *selection);
@@ -108,11 +112,19 @@ const struct container_info *target_container(struct target *target, const char 
 struct target_held {
 	struct board_row *rows; /* malloc'ed: free() it. By bytes; without frames */
 	size_t count;
-	uint64_t bytes;         /* of all rows */
+	uint64_t bytes;         /* of all rows of pages */
 	bool scaled;
+	unsigned int doubtful;  /* bit 1 << source: rows of that may be wrong, something was lost */
+	uint64_t traced_ns;     /* since when its calls count, CLOCK_MONOTONIC; 0: they do not */
 };
 /* 0, -ENOENT (the image is not known, or pages are not looked at), or another negative errno. */
 int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, struct target_held *held);
+
+/*
+ * Append to @held what @gen holds by its own calls, if those are traced: rows of malloc, direct and mmap, each
+ * source's by bytes. 0 or negative errno.
+ */
+int target_held_calls(struct target *target, uint32_t gen, struct target_held *held);
 
 /* How the board asks for frames and containers. Frames live until the next target_read(). */
 struct board_names target_names(struct target *target);

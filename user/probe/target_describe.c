@@ -6,6 +6,7 @@
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../remote/procfs.h"
+#include "survey.h"
 #include "target_private.h"
 
 static void set_container(struct process *process, const struct container_info *container)
@@ -62,12 +63,5 @@ void target_same_cgroup(struct process *to, const struct process *from)
 
 bool target_is(struct target *target, pid_t pid, const struct selection *selection)
 {
-	__cleanup(proc_close) struct proc proc = PROC_INIT;
-	__cleanup(freep) char *cgroup = NULL;
-	char comm[HB_COMM_LEN];
-
-	if (proc_open(&proc, pid) || proc_comm(&proc, comm, sizeof(comm)))
-		return false;
-	cgroup = proc_memory_cgroup(&proc);
-	return selection_matches(selection, comm, cgroup, cgroup ? target_container(target, cgroup, false) : NULL);
+	return survey_means(target->containers, pid, selection);
 }

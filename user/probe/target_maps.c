@@ -81,7 +81,7 @@ static void recent_keep(struct recent *recent, const struct hb_ev_map *event)
 
 void target_maps_begin(struct target *target, struct process *process, const struct process *parent)
 {
-	if (!target->recent)
+	if (!target->recent || !target_counts(target, process))
 		return;
 	process->mappings = vma_new((uint64_t)sysconf(_SC_PAGESIZE));
 	process->mappings_stale = true;
@@ -270,6 +270,11 @@ static int settle(struct target *target, struct process *process)
 	process->mappings_stale = unclear;
 	process->mappings_doubtful = target->recent->left_out_ns + OVERLAP_NS >= process->list_ns;
 	return 0;
+}
+
+int target_maps_settle(struct target *target, struct process *process)
+{
+	return settle(target, process);
 }
 
 void target_maps_event(struct target *target, const struct hb_ev_map *from)

@@ -197,6 +197,8 @@ void target_maps_event(struct target *target, const struct hb_ev_map *event);
 void target_maps_check(struct target *target);
 /* Read what @process maps now: that counts when all events before have come. 0 or negative errno. */
 int target_maps_read(struct target *target, struct process *process);
+/* What was read of @process counts from now on, if the events before it have come. 0 or negative errno. */
+int target_maps_settle(struct target *target, struct process *process);
 /* Append its sites to *@sites, a malloc'ed array of *@count. 0 or -ENOMEM. */
 int target_maps_sites(struct target *target, uint64_t born_before_ns, struct board_site **sites, size_t *count);
 struct recent *recent_new(void);

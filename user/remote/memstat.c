@@ -14,6 +14,7 @@
 #define NUMBER_BYTES  32
 #define STAT_BYTES    (16u << 10) /* of memory.stat: some seventy lines */
 #define MEMINFO_BYTES 4096
+#define PRESSURE_BYTES 512 /* of memory.pressure and of memory.oom_control: two and three lines */
 
 struct field {
 	const char *name;
@@ -100,6 +101,44 @@ void memstat_parse_host(struct memstat_host *host, const char *text)
 	parse(host, fields_host, text, " kB", 1024);
 }
 
+/* "12.34" behind @name in the line from @line to @end, as 1234. */
+static uint64_t hundredths(const char *line, const char *end, const char *name)
+{
+	const char *at = strstr(line, name);
+	uint64_t value = 0;
+	size_t digits;
+
+	if (!at || at >= end)
+		return MEMSTAT_UNKNOWN;
+	at += strlen(name);
+	digits = strspn(at, "0123456789");
+	/* A percentage: at most 100.00 */
+	if (!digits || digits > 3 || at[digits] != '.' || strspn(at + digits + 1, "0123456789") != 2)
+		return MEMSTAT_UNKNOWN;
+	for (size_t i = 0; i < digits + 3; i++)
+		value = i == digits ? value : 10 * value + (uint64_t)(at[i] - '0');
+	return value <= 10000 ? value : MEMSTAT_UNKNOWN;
+}
+
+/* "some avg10=0.00 avg60=0.00 avg300=0.00 total=0", and the same of "full": Documentation/accounting/psi.rst */
+void memstat_parse_pressure(struct memstat_pressure *pressure, const char *text)
+{
+	const char *end;
+
+	memset(pressure, 0xff, sizeof(*pressure)); /* UNKNOWN */
+	for (; (end = strchr(text, '\n')); text = end + 1) {
+		const uint64_t in_10s = hundredths(text, end, " avg10="), in_60s = hundredths(text, end, " avg60=");
+
+		if (!strncmp(text, "some ", 5)) {
+			pressure->some_10s = in_10s;
+			pressure->some_60s = in_60s;
+		} else if (!strncmp(text, "full ", 5)) {
+			pressure->full_10s = in_10s;
+			pressure->full_60s = in_60s;
+		}
+	}
+}
+
 /* --- files ------------------------------------------------------------------------------------- */
 
 /* A regular file, at most @size - 1 bytes of it, and a NUL. 0 or negative errno. */
@@ -145,6 +184,37 @@ int memstat_cgroup(const struct cgroup_mounts *mounts, bool v1, const char *path
 	if (v1)
 		out->kernel_bytes = read_number(dir, "memory.kmem.usage_in_bytes");
 	return err;
+}
+
+int memstat_pressure(const struct cgroup_mounts *mounts, const char *path, struct memstat_pressure *out)
+{
+	__cleanup(fd_closep) int dir = path ? cgroup_open(&mounts->of[CGROUP_V2], path) : -1;
+	char text[PRESSURE_BYTES] = "";
+	int err = dir;
+
+	if (!path)
+		err = read_text(AT_FDCWD, "/proc/pressure/memory", text, sizeof(text));
+	else if (dir >= 0)
+		err = read_text(dir, "memory.pressure", text, sizeof(text));
+	memstat_parse_pressure(out, err < 0 ? "" : text);
+	return err < 0 ? err : 0;
+}
+
+/* Whether @line is one of @text's. */
+static bool has_line(const char *text, const char *line)
+{
+	const char *at = strstr(text, line);
+
+	return at && (at == text || at[-1] == '\n') && at[strlen(line)] == '\n';
+}
+
+bool memstat_oom_disabled(const struct cgroup_mounts *mounts, const char *path)
+{
+	__cleanup(fd_closep) int dir = cgroup_open(&mounts->of[CGROUP_V1], path);
+	char text[PRESSURE_BYTES];
+
+	return dir >= 0 && !read_text(dir, "memory.oom_control", text, sizeof(text)) &&
+	       has_line(text, "oom_kill_disable 1") && has_line(text, "under_oom 1");
 }
 
 int memstat_host(struct memstat_host *out)

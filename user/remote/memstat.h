@@ -33,20 +33,38 @@ struct memstat_host {
 };
 
 /*
+ * How much of the last 10 and 60 seconds some of those with work to do, or all of them, waited for memory:
+ * hundredths of a percent, each may be MEMSTAT_UNKNOWN.
+ */
+struct memstat_pressure {
+	uint64_t some_10s, some_60s, full_10s, full_60s;
+};
+
+/*
  * The cgroup @path ("/a/b", as /proc/PID/cgroup has it) of the mounts that were found before. 0 if memory.stat
  * could be read; else negative errno (-ENOENT: gone, not mounted, no such controller), and only usage_bytes and
  * v1's kernel_bytes may be known. Costs some 30 us.
  */
 int memstat_cgroup(const struct cgroup_mounts *mounts, bool v1, const char *path, struct memstat *out);
 
+/*
+ * The pressure in the cgroup @path of the unified hierarchy, or (NULL) on the host. 0, -ENOENT (there are kernels
+ * without), or another negative errno; then nothing is known.
+ */
+int memstat_pressure(const struct cgroup_mounts *mounts, const char *path, struct memstat_pressure *out);
+
+/* Whether somebody waits in the cgroup @path of the first version while its OOM killer is disabled. */
+bool memstat_oom_disabled(const struct cgroup_mounts *mounts, const char *path);
+
 /* From /proc/meminfo. 0 or negative errno; then nothing is known. */
 int memstat_host(struct memstat_host *out);
 
 /*
- * The text of memory.stat or of meminfo. Only whole lines count, for the text may have been cut; of two of the
- * same name the first. memstat_parse() fills what is UNKNOWN in @stat and leaves the rest alone.
+ * The text of memory.stat, of meminfo, or of memory.pressure. Only whole lines count, for the text may have been
+ * cut; of two of the same name the first. memstat_parse() fills what is UNKNOWN in @stat and leaves the rest alone.
  */
 void memstat_parse(struct memstat *stat, bool v1, const char *text);
 void memstat_parse_host(struct memstat_host *host, const char *text);
+void memstat_parse_pressure(struct memstat_pressure *pressure, const char *text);
 
 #endif

@@ -2,6 +2,7 @@
 #include "procfs.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -160,6 +161,15 @@ int proc_ends(const struct proc *proc)
 	if (has_ended(proc, &fields))
 		return -ESRCH;
 	return (fields.flags & ENDING_FLAGS) || (fields.pending >> (SIGKILL - 1) & 1);
+}
+
+bool proc_narrow(const struct proc *proc)
+{
+	__cleanup(fd_closep) int fd = proc_open_file(proc, "exe");
+	unsigned char ident[EI_NIDENT];
+
+	return fd >= 0 && pread(fd, ident, sizeof(ident), 0) == sizeof(ident) && !memcmp(ident, ELFMAG, SELFMAG) &&
+	       ident[EI_CLASS] == ELFCLASS32;
 }
 
 bool proc_leads(const struct proc *proc)

@@ -122,6 +122,23 @@ static struct json_object *stat_object(struct json_pen *pen, const struct postmo
 	return object;
 }
 
+static void put_percent(struct json_pen *pen, struct json_object *object, const char *key, uint64_t hundredths)
+{
+	if (hundredths != POSTMORTEM_UNKNOWN)
+		json_put_decimal(pen, object, key, (double)hundredths / 100);
+}
+
+static struct json_object *pressure_object(struct json_pen *pen, const struct postmortem *pm)
+{
+	struct json_object *object = json_object_new_object();
+
+	put_percent(pen, object, "some_10s_percent", pm->domain.pressure_some_10s);
+	put_percent(pen, object, "some_60s_percent", pm->domain.pressure_some_60s);
+	put_percent(pen, object, "full_10s_percent", pm->domain.pressure_full_10s);
+	put_percent(pen, object, "full_60s_percent", pm->domain.pressure_full_60s);
+	return object;
+}
+
 static struct json_object *levels_array(struct json_pen *pen, const struct postmortem *pm)
 {
 	struct json_object *array = json_object_new_array();
@@ -156,6 +173,8 @@ static struct json_object *domain_object(struct json_pen *pen, const struct post
 	put_known(pen, object, "swap_free_bytes", pm->domain.swap_free_bytes);
 	if (pm->domain.has_stat)
 		json_put(pen, object, "stat", stat_object(pen, pm));
+	if (pm->domain.pressure_some_10s != POSTMORTEM_UNKNOWN)
+		json_put(pen, object, "pressure", pressure_object(pen, pm));
 	if (pm->domain.levels_count)
 		json_put(pen, object, "levels", levels_array(pen, pm));
 	return object;
@@ -192,13 +211,16 @@ static struct json_object *tasks_array(struct json_pen *pen, const struct postmo
 static struct json_object *holders_array(struct json_pen *pen, const struct postmortem *pm)
 {
 	struct json_site_about about = {
-		.pid = pm->victim.pid, .group = GROUP_SITE, .approximate = pm->holders_approximate,
+		.pid = pm->victim.pid, .group = GROUP_SITE,
 	};
 	struct json_object *array = json_object_new_array();
 	size_t i;
 
-	for (i = 0; i < postmortem_holders_shown(pm); i++)
-		json_append(pen, array, json_site(pen, &pm->holders[i], &about));
+	for (i = 0; i < pm->holders_count; i++) {
+		about.approximate = pm->holders_approximate >> pm->holders[i].source & 1;
+		if (postmortem_shows_row(pm, &pm->holders[i]))
+			json_append(pen, array, json_site(pen, &pm->holders[i], &about));
+	}
 	return array;
 }
 
@@ -292,6 +314,8 @@ static struct json_object *document_object(struct json_pen *pen, const struct po
 	json_put(pen, document, "holders", holders_array(pen, pm));
 	if (pm->holders_explained_bytes)
 		put_known(pen, document, "holders_explained_bytes", pm->holders_explained_bytes);
+	if (pm->holders_traced_ns != POSTMORTEM_UNKNOWN)
+		json_put_decimal(pen, document, "holders_traced_s", (double)pm->holders_traced_ns / 1e9);
 	if (pm->holders_scaled)
 		json_put_bool(pen, document, "holders_scaled", true);
 	if (pm->java_heap_max_bytes != POSTMORTEM_UNKNOWN || pm->java_direct_bytes != POSTMORTEM_UNKNOWN)

@@ -221,6 +221,9 @@ static void print_explained(struct human *h, const struct postmortem *pm, uint64
 		fprintf(h->out, "\nPages explain %s of %s anonymous and shared memory%s.\n",
 			text_bytes(pm->holders_explained_bytes, text[0]), text_bytes(resident, text[1]),
 			pm->holders_scaled ? " (estimates added up to more, and were scaled down)" : "");
+	if (pm->holders_traced_ns != POSTMORTEM_UNKNOWN)
+		fprintf(h->out, "Its calls were traced for the last %s: what it took before is not among them.\n",
+			text_seconds((double)pm->holders_traced_ns / 1e9, text[0]));
 	if (pm->holders_approximate) {
 		human_print(h, COLOR_WARN, "What sites held may be more: something was lost while they were counted.");
 		fputc('\n', h->out);
@@ -240,14 +243,17 @@ void postmortem_holders(struct human *h, const struct postmortem *pm)
 		fputc('\n', h->out);
 		return;
 	}
-	for (i = 0; i < postmortem_holders_shown(pm); i++) {
+	for (i = 0; i < pm->holders_count; i++) {
 		holder.row = &pm->holders[i];
-		human_table_measure(h, &table, &holder);
+		if (postmortem_shows_row(pm, holder.row))
+			human_table_measure(h, &table, &holder);
 	}
 	human_table_head(h, &table);
-	for (i = 0; i < postmortem_holders_shown(pm); i++) {
+	for (i = 0; i < pm->holders_count; i++) {
 		const char *source = report_source_name(pm->holders[i].source);
 
+		if (!postmortem_shows_row(pm, &pm->holders[i]))
+			continue;
 		if (i)
 			fputc('\n', h->out);
 		holder.row = &pm->holders[i];
