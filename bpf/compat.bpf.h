@@ -151,10 +151,52 @@ static __always_inline void compat_user_registers(struct pt_regs *registers)
 		__builtin_memset(registers, 0, sizeof(*registers));
 }
 
+#define USER32_CS 0x23 /* __USER32_CS, arch/x86/include/asm/segment.h */
+#define TS_COMPAT 2    /* arch/x86/include/asm/thread_info.h */
+
+/* Whether the registers are those of 32-bit code. */
+static __always_inline bool compat_narrow(const struct pt_regs *registers)
+{
+#if defined(__TARGET_ARCH_x86)
+	return registers->cs == USER32_CS;
+#else
+	return false;
+#endif
+}
+
+/* Whether the current thread is in a system call by the 32-bit table, whatever code made it. */
+static __always_inline bool compat_narrow_call(void)
+{
+#if defined(__TARGET_ARCH_x86)
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+#else
+	return false;
+#endif
+}
+
+/* The vdso of the current process. */
+static __always_inline u64 compat_vdso(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return (u64)BPF_CORE_READ(task, mm, context.vdso);
+}
+
 /* The arguments of the system call that the thread entered the kernel with: args[0] to args[5]. */
 static __always_inline void compat_syscall_args(const struct pt_regs *registers, u64 args[6])
 {
 #if defined(__TARGET_ARCH_x86)
+	if (compat_narrow_call()) {
+		args[0] = (u32)registers->bx;
+		args[1] = (u32)registers->cx;
+		args[2] = (u32)registers->dx;
+		args[3] = (u32)registers->si;
+		args[4] = (u32)registers->di;
+		args[5] = (u32)registers->bp;
+		return;
+	}
 	args[0] = registers->di;
 	args[1] = registers->si;
 	args[2] = registers->dx;
@@ -184,6 +226,7 @@ static __always_inline void compat_resume(const struct pt_regs *registers, struc
 	resume->lr = PT_REGS_RET(registers);
 #endif
 	resume->exact = 1;
+	resume->narrow = compat_narrow(registers);
 }
 
 /* Whether page faults fail at once in the current thread: somebody reads memory that may not be there. */

@@ -134,7 +134,8 @@ struct hb_resume {
 	u64 bx;    /* x86_64: rbx */
 	u64 slot;  /* stack address that held @pc; 0: none did */
 	u32 exact; /* @pc was interrupted, not returned to */
-	u32 unlocked; /* interrupts are off: the list of mappings is read without its lock */
+	u16 unlocked; /* interrupts are off: the list of mappings is read without its lock */
+	u16 narrow;   /* 32-bit code, in a program of 32 bits */
 };
 
 /* The mapping around an address. */
@@ -371,6 +372,8 @@ __hidden void vm_send_with_stack(struct hb_vm_call *call);
 enum hb_fault_room { HB_ROOM_FAULT, HB_ROOM_HUGE, HB_ROOM_END };
 /* The current thread touches @address: HB_FAULT_* @flags. For pages of @order. */
 __hidden void faults_add(u64 address, u32 order, u32 flags, u32 room);
+/* The current thread's mremap has returned @to. */
+__hidden void faults_move(u64 to);
 
 #define HB_PF_EXITING 0x00000004u /* include/linux/sched.h */
 #define HB_PF_KTHREAD 0x00200000u

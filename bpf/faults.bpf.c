@@ -21,6 +21,24 @@ struct {
 	__type(value, struct hb_rate);
 } hb_rates SEC(".maps");
 
+/* What mremap moved, 100 bytes per row. Full: count HB_CNT_MOVES_FULL. User space removes those it needs no more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 13);
+	__type(key, struct hb_move_key);
+	__type(value, struct hb_move);
+} hb_moves SEC(".maps");
+
+/* By generation, as hb_rates. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 14); /* --max-processes */
+	__type(key, __u32);
+	__type(value, struct hb_moved);
+} hb_moved SEC(".maps");
+
 /* Not in the thread's storage: that would be 3 KB for each thread of the host. */
 struct room {
 	struct hb_task task; /* for the walk */
@@ -78,6 +96,28 @@ static __always_inline void rate_add(struct hb_rate *rate)
 	rate->shift++;
 }
 
+/*
+ * A page is touched where none was. If @known is of one that has moved away since, it is put aside. A program that
+ * moves and touches all the time must not make its own sample coarser.
+ */
+static __always_inline void put_aside(const struct hb_fault_key *key, const struct hb_fault *known,
+				      struct hb_rate *rate)
+{
+	struct hb_moved *moved = bpf_map_lookup_elem(&hb_moved, &key->gen);
+	struct hb_fault_key aside = *key;
+
+	if (!moved || known->time_ns >= moved->last_ns)
+		return;
+	aside.order |= moved->count << HB_FAULT_ASIDE;
+	if (rate->records >= HB_RATE_RECORDS / 8 * 7 || bpf_map_update_elem(&hb_faults, &aside, known, BPF_ANY)) {
+		count(HB_CNT_MOVES_FULL);
+		return;
+	}
+	count(HB_CNT_FAULTS_IN);
+	if (!key->order)
+		rate_add(rate);
+}
+
 __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 {
 	struct hb_fault_key key = { .page = address >> hb_page_bits, .order = order };
@@ -104,6 +144,8 @@ __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 	/* The first who writes owns the page: a copy on write, after a fork, does not change that. */
 	if (known && (known->flags & HB_FAULT_WRITE) && (flags & HB_FAULT_PRESENT))
 		return;
+	if (known && !(flags & HB_FAULT_PRESENT))
+		put_aside(&key, known, rate);
 	compat_user_registers(&room->registers);
 	compat_resume(&room->registers, &room->resume);
 	room->resume.unlocked = 1;
@@ -116,4 +158,35 @@ __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 		if (!order)
 			rate_add(rate);
 	}
+}
+
+__hidden void faults_move(u64 to)
+{
+	struct hb_moved *moved, none = { 0 };
+	struct hb_move_key key = { 0 };
+	struct hb_move move = { 0 };
+	struct pt_regs registers;
+	u64 args[6]; /* old address, old size, new size, flags, new address */
+	u64 mask = (1ULL << hb_page_bits) - 1;
+
+	compat_user_registers(&registers);
+	compat_syscall_args(&registers, args);
+	if (to >= (u64)-4095 || to == args[0] || !args[1])
+		return; /* it failed, moved nothing, or made a second mapping of the same memory */
+	key.gen = process_seen();
+	if (!key.gen)
+		return;
+	bpf_map_update_elem(&hb_moved, &key.gen, &none, BPF_NOEXIST);
+	moved = bpf_map_lookup_elem(&hb_moved, &key.gen);
+	key.time_ns = bpf_ktime_get_ns();
+	key.tid = bpf_get_current_pid_tgid();
+	move.from = args[0] >> hb_page_bits;
+	move.to = to >> hb_page_bits;
+	move.pages = ((args[1] < args[2] ? args[1] : args[2]) + mask) >> hb_page_bits;
+	if (!moved || bpf_map_update_elem(&hb_moves, &key, &move, BPF_ANY)) {
+		count(HB_CNT_MOVES_FULL);
+		return;
+	}
+	__sync_fetch_and_add(&moved->count, 1);
+	moved->last_ns = key.time_ns;
 }

@@ -67,6 +67,14 @@ int hb_pages_huge(struct pt_regs *ctx)
 	return 0;
 }
 
+/* mremap, where mappings are not watched: probe_vm.bpf.c tells of it where they are. */
+SEC("kretsyscall/mremap")
+int hb_pages_move(struct pt_regs *ctx)
+{
+	faults_move(PT_REGS_RC(ctx));
+	return 0;
+}
+
 #define KERNEL_STACK_WORDS 2048 /* THREAD_SIZE, x86_64 */
 
 /* The context, as a number: the verifier would not let us count with it. */

@@ -86,8 +86,11 @@ static __always_inline int mremap_enter(void)
 static __always_inline int mremap_exit(long ret)
 {
 	u64 args[6];
-	struct hb_vm_call *call = vm_begin(failed(ret) ? HB_MAP_RESTORE : HB_MAP_REMAP_END, args);
+	struct hb_vm_call *call;
 
+	if (hb_see_pages)
+		faults_move(ret);
+	call = vm_begin(failed(ret) ? HB_MAP_RESTORE : HB_MAP_REMAP_END, args);
 	if (!call)
 		return 0;
 	if (failed(ret)) {
@@ -226,3 +229,70 @@ ON_ENTRY(shmdt, shmdt, shmdt_enter)
 ON_RETURN(shmdt, shmdt, shmdt_exit)
 ON_RETURN(prot, mprotect, protect_exit)
 ON_RETURN(pkey, pkey_mprotect, protect_exit)
+
+#if defined(__TARGET_ARCH_x86)
+/*
+ * The same calls of 32-bit programs, by the numbers of arch/x86/entry/syscalls/syscall_32.tbl: no tracepoint of a
+ * single system call tells of them. Put in place only while such a program is traced.
+ */
+enum {
+	NARROW_BRK = 45, NARROW_OLD_MMAP = 90, NARROW_MUNMAP = 91, NARROW_IPC = 117, NARROW_MPROTECT = 125,
+	NARROW_MREMAP = 163, NARROW_MMAP2 = 192, NARROW_PKEY_MPROTECT = 380, NARROW_SHMAT = 397, NARROW_SHMDT = 398,
+};
+
+/* A call whose arguments lie in memory, or whose length they do not tell: the mappings are to be read anew. */
+static __always_inline int narrow_unclear(long ret)
+{
+	u64 args[6];
+	struct hb_vm_call *call = failed(ret) ? NULL : vm_begin(HB_MAP_UNCLEAR, args);
+
+	if (call)
+		vm_send(call);
+	return 0;
+}
+
+/* (registers, number) */
+SEC("raw_tp/sys_enter")
+int hb_narrow_enter(u64 *ctx)
+{
+	if (!compat_narrow_call())
+		return 0;
+	if (ctx[1] == NARROW_MUNMAP)
+		return munmap_enter();
+	if (ctx[1] == NARROW_MREMAP)
+		return mremap_enter();
+	return 0;
+}
+
+/* (registers, result) */
+SEC("raw_tp/sys_exit")
+int hb_narrow_exit(u64 *ctx)
+{
+	struct pt_regs *registers = (struct pt_regs *)ctx[0];
+	long ret = ctx[1];
+	u64 number = 0;
+
+	if (!compat_narrow_call())
+		return 0;
+	bpf_probe_read_kernel(&number, sizeof(number), &registers->orig_ax);
+	switch ((u32)number) {
+	case NARROW_BRK:
+		return brk_exit(ret);
+	case NARROW_MUNMAP:
+		return munmap_exit(ret);
+	case NARROW_MPROTECT:
+	case NARROW_PKEY_MPROTECT:
+		return protect_exit(ret);
+	case NARROW_MREMAP:
+		return mremap_exit(ret);
+	case NARROW_MMAP2:
+		return mmap_exit(ret);
+	case NARROW_OLD_MMAP:
+	case NARROW_IPC:
+	case NARROW_SHMAT:
+	case NARROW_SHMDT:
+		return narrow_unclear(ret);
+	}
+	return 0;
+}
+#endif

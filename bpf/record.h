@@ -146,6 +146,7 @@ enum hb_end {
 	HB_END_PROBE = 11,     /* its return address is a probe's, and the true one not known */
 	HB_END_ANONYMOUS = 12, /* code in no file (JIT) without a frame pointer */
 	HB_END_BUSY = 13,      /* the process's mappings were being changed at that moment */
+	HB_END_NARROW = 14,    /* a program of 32 bits: where the chain of its frame pointers ended */
 	HB_END_LAST
 };
 
@@ -362,7 +363,7 @@ _Static_assert(sizeof(struct hb_ev_map) == 80, "layout is shared with user space
 struct hb_fault_key {
 	__u64 page;  /* its address by the page size */
 	__u32 gen;   /* generation, as in struct hb_block_key */
-	__u32 order; /* 0, or HB_HUGE_ORDER: it stands for so many pages itself */
+	__u32 order; /* 0, or HB_HUGE_ORDER: it stands for so many pages itself. HB_FAULT_ASIDE: see struct hb_moved */
 };
 _Static_assert(sizeof(struct hb_fault_key) == 16, "layout is shared with user space");
 
@@ -373,6 +374,33 @@ struct hb_fault {
 	__u32 pad;
 };
 _Static_assert(sizeof(struct hb_fault) == 24, "layout is shared with user space");
+
+/*
+ * mremap moves pages without a fault. A row stays where it was made, and user space finds its page by the moves
+ * that came after it; one whose address was moved away and is touched anew goes aside to make room for the new.
+ */
+#define HB_FAULT_ASIDE 8 /* log2: bits of an order from there on, with the number of the move it was put aside after */
+
+/* What a process image moved, by generation. */
+struct hb_moved {
+	__u64 last_ns; /* CLOCK_MONOTONIC */
+	__u32 count;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct hb_moved) == 16, "layout is shared with user space");
+
+struct hb_move_key {
+	__u64 time_ns; /* CLOCK_MONOTONIC, when it was done */
+	__u32 gen;
+	__u32 tid;
+};
+_Static_assert(sizeof(struct hb_move_key) == 16, "layout is shared with user space");
+
+struct hb_move {
+	__u64 from, to; /* the first page, by the page size */
+	__u64 pages;    /* as many as there are at both ends */
+};
+_Static_assert(sizeof(struct hb_move) == 24, "layout is shared with user space");
 
 #define HB_HUGE_ORDER    9
 #define HB_FAULT_PRESENT 1u /* the page was there, and may not be written (copy on write) */
@@ -528,7 +556,8 @@ enum hb_count {
 	HB_CNT_FAULTS_FULL = 21, /* lost: hb_faults took no more; sampled pages */
 	HB_CNT_FAULTS_IN = 22,   /* rows put into hb_faults */
 	HB_CNT_OOM_DROPPED = 23, /* dropped: records of OOM kills, and of what followed them */
-	HB_CNT_STACKS_ENDED = 24, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_MOVES_FULL = 24,  /* lost: moves of pages that are not followed, for want of rows */
+	HB_CNT_STACKS_ENDED = 25, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
 	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 

@@ -95,6 +95,50 @@ static __always_inline void walk_pointers(struct hb_walk *walk, struct hb_stack 
 	}
 }
 
+#if defined(__TARGET_ARCH_x86) && !defined(HB_NATIVE)
+#define VDSO_BYTES 0x4000
+#define NARROW_FRAMES_MAX 24 /* each is a turn for the verifier, in every program that walks */
+
+/*
+ * A program of 32 bits: by frame pointers. Its library calls the kernel through the vdso, which has pushed three
+ * registers by then, the frame pointer last; that of a system call may be an argument. A function of its own, which
+ * takes nothing from the stack of those that walk by rows.
+ */
+static __noinline void walk_narrow(struct hb_walk *walk, struct hb_stack *stack)
+{
+	u64 sp = walk->sp, fp = walk->fp, pc = walk->pc | (walk->exact ? HB_FRAME_EXACT : 0);
+	u32 pushed[4], record[2]; /* the caller's frame pointer, the return address */
+
+	if (walk->pc - compat_vdso() < VDSO_BYTES && !bpf_probe_read_user(pushed, sizeof(pushed), (void *)sp)) {
+		pc = pushed[3];
+		fp = pushed[0];
+	}
+	stack->frames[0] = pc;
+	walk->hash = stack_mix(walk->hash, pc);
+	walk->count = 1;
+	walk->end = HB_END_NARROW;
+	for (u32 i = 1; i < NARROW_FRAMES_MAX && i < hb_frames_max; i++) {
+		if (fp < sp || fp - sp > STACK_FRAME_BYTES_MAX || (fp & 3))
+			break;
+		if (bpf_probe_read_user(record, sizeof(record), (void *)fp) || record[1] < STACK_TEXT_MIN)
+			break;
+		if (!stack_after_call(record[1]))
+			break;
+		stack->frames[i] = record[1];
+		walk->hash = stack_mix(walk->hash, record[1]);
+		walk->count = i + 1;
+		if (record[0] <= fp)
+			break;
+		sp = fp + 8;
+		fp = record[0];
+	}
+}
+#else
+static __always_inline void walk_narrow(struct hb_walk *walk, struct hb_stack *stack)
+{
+}
+#endif
+
 /* It never sleeps: programs that must not may call it, too. */
 HB_ONCE __noinline u64 stack_walk(struct hb_task *task, u32 gen, const struct hb_resume *resume)
 {
@@ -120,11 +164,13 @@ HB_ONCE __noinline u64 stack_walk(struct hb_task *task, u32 gen, const struct hb
 	walk->fault = 0;
 	walk->gen = gen;
 	walk->hash = stack_mix(0, gen); /* in a step of its own: gen ^ pc is the same for many */
+	if (resume->narrow)
+		walk_narrow(walk, stack);
 #ifndef HB_POINTERS_ONLY
-	if (hb_unwind)
+	else if (hb_unwind)
 		unwind_native(walk, stack);
-	else
 #endif
+	else
 		walk_pointers(walk, stack);
 	stack->gen = gen;
 	stack->count = walk->count;

@@ -336,7 +336,12 @@ struct k_sigaction {
 };
 
 /* include/linux/sched.h */
+struct thread_info {
+	u32 status; /* TS_*, x86 */
+};
+
 struct task_struct {
+	struct thread_info thread_info;
 	void *stack;
 	int pid;
 	int tgid;

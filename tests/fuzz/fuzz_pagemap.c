@@ -11,13 +11,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
-	uint64_t anonymous = 1, shared = 1;
+	struct pagemap_sums sums = { 1, 1, 1 };
 
 	if (!text)
 		abort();
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (!pagemap_parse_sums(text, &anonymous, &shared) && (anonymous % 1024 || shared % 1024))
+	if (!pagemap_parse_sums(text, &sums) &&
+	    (sums.anonymous_bytes % 1024 || sums.file_bytes % 1024 || sums.shared_bytes % 1024))
 		abort();
 	pagemap_is_shared_memory(text);
 	free(text);

@@ -525,6 +525,87 @@ static void hooks_on_the_same_rung_share_a_line(void **state)
 	expect("text", &report, (struct view_style){ .verbose = true }, "hooks.txt");
 }
 
+static void pages_are_a_view_of_their_own_with_what_is_swapped_out_and_the_files(void **state)
+{
+	static const struct file_pages files[] = {
+		{ "/usr/lib/jvm/lib/server/libjvm.so", 9437184, 5 }, { "/usr/lib/a;b\033[1m\n\xff.so", 2097152, 4 },
+		{ "/usr/lib/locale/locale-archive", 700416, 1 }, { "/usr/bin/app", 4096, 2 },
+	};
+	static const struct process_info resident[] = {
+		{ .gen = 7, .pid = 4711, .comm = "java", .rss_bytes = 536870912, .allocators = other_allocators,
+		  .allocators_count = 1, .outstanding_bytes = 4096, .outstanding_count = 1,
+		  .allocated_bytes = 4096, .allocated_count = 1,
+		  .pages_known = true, .pages_bytes = 268435456, .pages_unattributed_bytes = 33554432,
+		  .shared_with_bytes = 16777216, .swapped_bytes = 67108864, .moves_unseen = true,
+		  .files_bytes = 12582912, .files = files, .files_count = COUNT_OF(files),
+		  .files_left_out_bytes = 1099511627776 },
+		{ .gen = 9, .pid = 815, .comm = "other", .blocks_untraced = true, .pages_known = true,
+		  .pages_bytes = 4194304 },
+	};
+	static const struct board_row views[] = {
+		{ .rank = 1, .gen = 7, .source = HB_SRC_MALLOC, .stack = 1, .outstanding_bytes = 4096,
+		  .outstanding_count = 1, .allocated_bytes = 4096, .allocated_count = 1, .has_peak = true,
+		  .peak_bytes = 4096, .frames = row_frames, .frames_count = 1 },
+		{ .rank = 1, .gen = 7, .source = HB_SRC_PAGES, .stack = 1, .outstanding_bytes = 268435456,
+		  .outstanding_count = 1024, .sampled = true, .error_square = 67645734912.0, .has_age = true,
+		  .oldest_s = 12.5, .frames = row_frames, .frames_count = 1 },
+		{ .rank = 2, .gen = 7, .source = HB_SRC_PAGES, .stack = 2, .sampled = true,
+		  .swapped_bytes = 67108864, .frames = row_frames, .frames_count = 2 },
+	};
+	struct report report = full_report();
+
+	(void)state;
+	report.processes = resident;
+	report.processes_count = COUNT_OF(resident);
+	report.rows = views;
+	report.rows_count = COUNT_OF(views);
+	report.rows_total = 31;
+	memset(&report.losses, 0, sizeof(report.losses));
+	expect("text", &report, (struct view_style){ 0 }, "pages.txt");
+	expect("text", &report, (struct view_style){ .verbose = true }, "pages-verbose.txt");
+	expect("json", &report, (struct view_style){ 0 }, "pages.json");
+	expect("folded", &report, (struct view_style){ 0 }, "pages.folded");
+	report.rows++;
+	report.rows_count--;
+	expect("folded", &report, (struct view_style){ 0 }, "pages-alone.folded");
+}
+
+static void estimates_are_told_with_their_error_and_changes_with_their_reason(void **state)
+{
+	static const struct process_info governed[] = {
+		{ .gen = 1, .pid = 50, .comm = "busy", .allocators = other_allocators, .allocators_count = 1,
+		  .governed = true, .malloc_level = BUDGET_FINE, .malloc_share = 0.0314, .sampled = true,
+		  .error_bytes = 4096, .outstanding_bytes = 100000, .outstanding_count = 300,
+		  .allocated_bytes = 100000, .allocated_count = 300 },
+		{ .gen = 2, .pid = 51, .comm = "storm", .allocators = other_allocators, .allocators_count = 1,
+		  .governed = true, .malloc_level = BUDGET_PAUSED, .blind = "it costs too much" },
+		{ .gen = 3, .pid = 52, .comm = "calm", .allocators = other_allocators, .allocators_count = 1,
+		  .governed = true, .malloc_share = 0.0004 },
+	};
+	static const struct board_row estimates[] = {
+		{ .rank = 1, .gen = 1, .source = HB_SRC_MALLOC, .outstanding_bytes = 100000, .outstanding_count = 300,
+		  .allocated_bytes = 100000, .allocated_count = 300, .sampled = true, .sampled_count = 2,
+		  .error_square = 4096.0 * 4096, .count_error_square = 81 },
+	};
+	static const struct report_change changes[] = {
+		{ .time_unix_ns = 1000000000, .gen = 1, .to = BUDGET_FINE, .share = 0.1416 },
+		{ .time_unix_ns = 2500000000, .gen = 2, .from = BUDGET_COARSE, .to = BUDGET_PAUSED, .share = 2.5 },
+		{ .time_unix_ns = 3500000000, .from = BUDGET_PAUSED, .to = BUDGET_COARSE },
+	};
+	struct report report = {
+		.host = "node-7", .processes = governed, .processes_count = COUNT_OF(governed), .rows = estimates,
+		.rows_count = 1, .rows_total = 1, .sampling = "auto", .changes = changes,
+		.changes_count = COUNT_OF(changes),
+	};
+
+	(void)state;
+	expect("text", &report, (struct view_style){ .verbose = true }, "governed.txt");
+	expect("json", &report, (struct view_style){ 0 }, "governed.json");
+	report.sampling = "524288";
+	report.processes_count = report.rows_count = report.changes_count = 0;
+	expect("text", &report, (struct view_style){ 0 }, "sampled.txt");
+}
+
 static void a_stream_that_is_full_is_an_error(void **state)
 {
 	static const char *const names[] = { "text", "json", "folded" };
@@ -608,6 +689,8 @@ int main(void)
 		cmocka_unit_test(twenty_processes_are_listed_and_one_more_is_summed_up),
 		cmocka_unit_test(an_image_before_an_exec_says_so_and_a_reused_pid_does_not),
 		cmocka_unit_test(hooks_on_the_same_rung_share_a_line),
+		cmocka_unit_test(pages_are_a_view_of_their_own_with_what_is_swapped_out_and_the_files),
+		cmocka_unit_test(estimates_are_told_with_their_error_and_changes_with_their_reason),
 		cmocka_unit_test(a_stream_that_is_full_is_an_error),
 		cmocka_unit_test(a_view_is_found_by_its_whole_name),
 		cmocka_unit_test(decimals_are_plain_and_short),

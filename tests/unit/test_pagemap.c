@@ -102,19 +102,20 @@ static void no_more_than_2_mib_of_range_is_read_at_once(void **state)
 
 static void sums_come_from_status(void **state)
 {
-	uint64_t anonymous = 0, shared = 0;
+	struct pagemap_sums sums = { 0 };
 	struct proc proc = PROC_INIT;
 
 	(void)state;
 	assert_int_equal(pagemap_parse_sums("Name:\tx\nVmRSS:\t 99 kB\nRssAnon:\t     12 kB\nRssFile:\t  4 kB\n"
-					    "RssShmem:\t  3 kB\n", &anonymous, &shared), 0);
-	assert_int_equal(anonymous, 12288);
-	assert_int_equal(shared, 3072);
-	assert_int_equal(pagemap_parse_sums("Name:\tx\n", &anonymous, &shared), -EINVAL);
-	assert_int_equal(pagemap_parse_sums("Name:\tx\nRssAnon:\t\nRssShmem:\n", &anonymous, &shared), -EINVAL);
+					    "RssShmem:\t  3 kB\n", &sums), 0);
+	assert_int_equal(sums.anonymous_bytes, 12288);
+	assert_int_equal(sums.file_bytes, 4096);
+	assert_int_equal(sums.shared_bytes, 3072);
+	assert_int_equal(pagemap_parse_sums("Name:\tx\n", &sums), -EINVAL);
+	assert_int_equal(pagemap_parse_sums("Name:\tx\nRssAnon:\t\nRssFile:\t1 kB\nRssShmem:\n", &sums), -EINVAL);
 	assert_int_equal(proc_open(&proc, getpid()), 0);
-	assert_int_equal(pagemap_sums(&proc, &anonymous, &shared), 0);
-	assert_true(anonymous > PAGE);
+	assert_int_equal(pagemap_sums(&proc, &sums), 0);
+	assert_true(sums.anonymous_bytes > PAGE);
 	proc_close(&proc);
 }
 

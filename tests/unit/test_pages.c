@@ -194,6 +194,139 @@ static void pages_touched_one_by_one_later_are_not_the_huge_pages_any_more(void 
 	free(sites);
 }
 
+/* What the site A holds of @records after @moves, in blocks of 64 pages. */
+static uint64_t blocks_of_a(struct page_record *records, size_t count, struct page_move *moves, size_t moves_count)
+{
+	struct page_site *sites, *a;
+	uint64_t bytes;
+
+	pages_follow(records, count, moves, moves_count);
+	count = pages_settle(records, count);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	a = find(sites, count, A);
+	bytes = a ? a->bytes : 0;
+	free(sites);
+	return bytes / BLOCK;
+}
+
+static void a_record_follows_the_moves_that_came_after_it_and_no_others(void **state)
+{
+	struct page_move moves[] = {
+		{ .from = 0, .to = 1000, .pages = 128, .time_ns = 10 },
+		{ .from = 0, .to = 5000, .pages = 128, .time_ns = 20 },
+		{ .from = 1064, .to = 9000, .pages = 64, .time_ns = 30 },
+	};
+	struct page_record records[] = {
+		{ .page = 5, .time_ns = 1 }, { .page = 70, .time_ns = 1 }, { .page = 127, .time_ns = 15 },
+		{ .page = 128, .time_ns = 1 }, { .page = 5, .time_ns = 25 },
+	};
+
+	(void)state;
+	pages_follow(records, 5, moves, 3);
+	assert_int_equal(records[0].page, 1005);
+	assert_int_equal(records[0].from, 5);
+	assert_int_equal(records[1].page, 9006);
+	assert_int_equal(records[1].from, 70);
+	assert_int_equal(records[1].moved_ns, 10);
+	assert_int_equal(records[2].page, 5127);
+	assert_int_equal(records[3].page, 128);
+	assert_int_equal(records[3].moved_ns, 0);
+	assert_int_equal(records[4].page, 5);
+	assert_true(moves[0].used && moves[1].used && moves[2].used);
+}
+
+static void what_was_inherited_moves_with_the_child_and_what_the_parent_moves_later_does_not(void **state)
+{
+	struct page_move moves[] = {
+		{ .from = 0, .to = 1000, .pages = 64, .time_ns = 10, .depth = 1 },
+		{ .from = 1000, .to = 2000, .pages = 64, .time_ns = 20, .depth = 0 },
+		{ .from = 64, .to = 3000, .pages = 64, .time_ns = 30, .depth = 1 },
+	};
+	struct page_record records[] = {
+		{ .page = 5, .time_ns = 1, .depth = 1 }, { .page = 70, .time_ns = 15, .depth = 0 },
+	};
+
+	(void)state;
+	pages_follow(records, 2, moves, 3);
+	assert_int_equal(records[0].page, 2005);
+	assert_int_equal(records[1].page, 70);
+	assert_false(moves[2].used);
+}
+
+static void a_page_that_was_moved_stands_for_its_block_beside_what_took_its_place(void **state)
+{
+	struct page_move move = { .from = 0, .to = 1000, .pages = 128, .time_ns = 10 };
+	struct page_record records[] = {
+		{ .page = 5, .time_ns = 1, .stack = A, .shift = 6, .resident = 1, .aside = 1 },
+		{ .page = 70, .time_ns = 1, .stack = A, .shift = 6, .resident = 1, .aside = 1 },
+		{ .page = 5, .time_ns = 11, .stack = B, .shift = 6, .resident = 1 },
+		{ .page = 70, .time_ns = 11, .stack = B, .shift = 6, .resident = 1 },
+	};
+
+	(void)state;
+	assert_int_equal(blocks_of_a(records, 4, &move, 1), 2);
+}
+
+static void runs_that_move_together_have_the_error_of_one_run(void **state)
+{
+	struct page_move move = { .from = 0, .to = 1000 + 17, .pages = 512, .time_ns = 10 };
+	struct page_record records[8] = { 0 };
+	struct page_site *sites;
+	size_t count = 8;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		records[i] = (struct page_record){ .page = i * 64 + i * 9 % 64, .stack = A, .shift = 6, .resident = 1 };
+	pages_follow(records, count, &move, 1);
+	count = pages_settle(records, count);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(sites[0].bytes, 8 * BLOCK);
+	assert_int_equal(sites[0].error_bytes, 260088);
+	free(sites);
+}
+
+static void a_moved_block_that_is_touched_anew_is_of_who_touched_it_last(void **state)
+{
+	struct page_move move = { .from = 0, .to = 6400, .pages = 64, .time_ns = 10 };
+	struct page_record records[] = {
+		{ .page = 5, .time_ns = 1, .stack = A, .shift = 6, .resident = 1 },
+		{ .page = 6440, .time_ns = 11, .stack = B, .shift = 6, .resident = 1 },
+	};
+
+	(void)state;
+	assert_int_equal(blocks_of_a(records, 2, &move, 1), 0);
+}
+
+static void a_moved_block_that_is_copied_on_write_keeps_its_owner(void **state)
+{
+	struct page_move move = { .from = 0, .to = 6400, .pages = 64, .time_ns = 10 };
+	struct page_record records[] = {
+		{ .page = 5, .time_ns = 1, .stack = A, .shift = 6, .resident = 1 },
+		{ .page = 6440, .time_ns = 11, .stack = B, .shift = 6, .resident = 1, .present = true },
+	};
+	struct page_record same[] = { records[0], records[1] };
+
+	(void)state;
+	assert_int_equal(blocks_of_a(records, 2, &move, 1), 1);
+	same[1].page = 6405; /* the very page */
+	assert_int_equal(blocks_of_a(same, 2, &move, 1), 1);
+}
+
+static void what_grows_behind_a_moved_range_does_not_stand_for_it(void **state)
+{
+	struct page_move moves[] = {
+		{ .from = 0, .to = 6400, .pages = 32, .time_ns = 10 },
+		{ .from = 6400, .to = 12800, .pages = 64, .time_ns = 20 },
+	};
+	struct page_record records[] = {
+		{ .page = 5, .time_ns = 1, .stack = A, .shift = 6, .resident = 1 },
+		{ .page = 6440, .time_ns = 11, .stack = B, .shift = 6, .resident = 1 },
+	};
+
+	(void)state;
+	assert_int_equal(blocks_of_a(records, 2, moves, 2), 1);
+}
+
 static void roots_are_rounded(void **state)
 {
 	(void)state;
@@ -218,6 +351,13 @@ int main(void)
 		cmocka_unit_test(a_child_owns_what_it_touched_and_inherits_the_rest),
 		cmocka_unit_test(a_huge_page_is_exact_and_stands_for_older_records_inside_it),
 		cmocka_unit_test(pages_touched_one_by_one_later_are_not_the_huge_pages_any_more),
+		cmocka_unit_test(a_record_follows_the_moves_that_came_after_it_and_no_others),
+		cmocka_unit_test(what_was_inherited_moves_with_the_child_and_what_the_parent_moves_later_does_not),
+		cmocka_unit_test(a_page_that_was_moved_stands_for_its_block_beside_what_took_its_place),
+		cmocka_unit_test(runs_that_move_together_have_the_error_of_one_run),
+		cmocka_unit_test(a_moved_block_that_is_touched_anew_is_of_who_touched_it_last),
+		cmocka_unit_test(a_moved_block_that_is_copied_on_write_keeps_its_owner),
+		cmocka_unit_test(what_grows_behind_a_moved_range_does_not_stand_for_it),
 		cmocka_unit_test(roots_are_rounded),
 	};
 

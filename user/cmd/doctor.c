@@ -113,21 +113,35 @@ static void doctor_vm_rungs(void)
 	doctor_ladder(ordered, VM_RUNG_END, ordered_notes, "mappings cannot be watched");
 }
 
+/* Several pages by one fault, of which at most one is sampled. */
+static void doctor_medium(void)
+{
+	const uint64_t bytes = pagehooks_medium_bytes();
+	char size[16], detail[128];
+
+	snprintf(detail, sizeof(detail), "up to %s are given out by one fault: most of these are unattributed",
+		 text_bytes(bytes, size));
+	say(!bytes, "pages between", bytes ? detail : "no sizes between those of pages and huge pages are given out");
+}
+
 static void doctor_pages(void)
 {
 	static const char *const notes[] = { "page faults of programs, and of the kernel for them",
-					     "handle_mm_fault: also what the kernel populates" };
+					     "handle_mm_fault: also what the kernel populates; a copy on write owns" };
 	static const char *const huge_notes[] = { "huge pages: faults that make one",
 						  "huge pages: their allocation in a fault" };
-	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END];
+	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END], moves;
 
-	pagehooks_probe(pages, huge);
+	pagehooks_probe(pages, huge, &moves);
 	printf("\nHook pages: page faults, best rung first\n");
 	doctor_ladder(pages, PAGES_RUNG_END, notes, "page faults cannot be looked at");
 	if (pagehooks_huge_wanted())
 		doctor_ladder(huge, HUGE_RUNG_END, huge_notes, "who made huge pages resident is not known");
 	else
 		say(true, "huge pages", "none are given out here");
+	doctor_medium();
+	doctor_feature(&moves, "pages that move keep their stack",
+		       "where mmap is no source, pages that move lose their stack");
 }
 
 static void doctor_oom(void)
@@ -142,6 +156,7 @@ static void doctor_oom(void)
 		return;
 	}
 	say(true, "mark_victim", "every kill is seen");
+	say(true, "oom_kill_disable", "where a cgroup (of version 1) has it nobody is killed, all hang: oom says so");
 	oomhooks_probe(rungs);
 	doctor_ladder(rungs, OOM_RUNG_END, notes, "whose limit was hit is concluded from the cgroups");
 }
@@ -199,25 +214,52 @@ struct doctor_process {
 	bool allocates;
 };
 
+/* Where a function is probed: how far behind its first byte, at which instruction, and why there. */
+static void doctor_point(const struct probe_point *point)
+{
+	bool throws = HB_COOKIE_GET(point->cookie, HB_COOKIE_THROWS_SHIFT, 1);
+
+	if (point->place == PLACE_RET) {
+		printf("      0x%-9llx %-28s one of its ret instructions\n", (unsigned long long)point->offset,
+		       point->function);
+		return;
+	}
+	printf("      0x%-9llx %-28s +%-3llu %-24s %s%s; it %s%s\n", (unsigned long long)point->offset, point->function,
+	       (unsigned long long)(point->offset - point->entry), point->text[0] ? point->text : "?",
+	       point->cheap ? "" : "single-stepped: ", point->why, role_word(point),
+	       point->place == PLACE_CALL && throws ? " (may throw: no return probe)" : "");
+}
+
+/* ", 2 of 9 entries single-stepped", or "" where it is none. */
+static void doctor_stepped(const struct probe_set *set, char *text, size_t size)
+{
+	size_t entries = 0, stepped = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		entries += set->points[i].place != PLACE_RET;
+		stepped += set->points[i].place != PLACE_RET && !set->points[i].cheap;
+	}
+	*text = '\0';
+	if (stepped)
+		snprintf(text, size, ", %zu of %zu entries single-stepped", stepped, entries);
+}
+
 static void doctor_module(void *ctx, const char *path, const struct module *module)
 {
 	struct doctor_process *process = ctx;
 	__cleanup(freep) char *shown = text_printable(path);
 	const struct probe_set *set = &module->set;
+	char stepped[64];
 
 	process->allocates |= set->count > 0;
-	printf("    %s%s%s, %zu places, in %s\n", set->allocator[0] ? set->allocator : "",
-	       set->allocator[0] && set->runtime[0] ? ", " : "", set->runtime, set->count, shown ? shown : "?");
+	doctor_stepped(set, stepped, sizeof(stepped));
+	printf("    %s%s%s, %zu places%s, in %s\n", set->allocator[0] ? set->allocator : "",
+	       set->allocator[0] && set->runtime[0] ? ", " : "", set->runtime, set->count, stepped,
+	       shown ? shown : "?");
 	if (set->note[0])
 		printf("      note: %s\n", set->note);
-	for (size_t i = 0; process->verbose && i < set->count; i++) {
-		const struct probe_point *point = &set->points[i];
-		bool throws = HB_COOKIE_GET(point->cookie, HB_COOKIE_THROWS_SHIFT, 1);
-
-		printf("      0x%-9llx %-24s %s%s\n", (unsigned long long)point->offset, point->function,
-		       point->place == PLACE_RET ? "one of its ret instructions" : role_word(point),
-		       point->place == PLACE_CALL && throws ? " (may throw: no return probe)" : "");
-	}
+	for (size_t i = 0; process->verbose && i < set->count; i++)
+		doctor_point(&set->points[i]);
 }
 
 static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
@@ -240,11 +282,40 @@ static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
 		printf("    cannot see malloc here: none of its files has malloc among its symbols\n");
 }
 
+struct doctor_others {
+	struct modules *modules;
+	struct container_names *names; /* or NULL */
+	const struct selection *selection;
+	bool verbose;
+	size_t found;
+};
+
 static int doctor_other(void *ctx, pid_t pid)
 {
-	if (pid != getpid())
-		doctor_process(ctx, pid, false);
+	struct doctor_others *others = ctx;
+
+	if (pid == getpid() || !survey_means(others->names, pid, others->selection))
+		return 0;
+	doctor_process(others->modules, pid, others->verbose);
+	others->found++;
 	return 0;
+}
+
+/* Those that are meant by what they are, or all. Whether there are any. */
+static bool doctor_others(struct modules *modules, const struct options *options)
+{
+	struct doctor_others others = {
+		.modules = modules, .selection = &options->selection, .verbose = options->verbose > 0,
+		.names = container_names_new(options->host_root, 0),
+	};
+
+	if (others.names)
+		container_names_scan(others.names);
+	proc_each(doctor_other, &others);
+	container_names_free(others.names);
+	if (!others.found)
+		log_error("no process is meant by what was given");
+	return others.found;
 }
 
 static int examine(const struct options *options)
@@ -270,7 +341,7 @@ static int examine(const struct options *options)
 	for (size_t i = 0; i < options->pids_count; i++)
 		doctor_process(modules, options->pids[i], true);
 	if (!options->pids_count)
-		proc_each(doctor_other, modules);
+		works &= doctor_others(modules, options);
 	modules_free(modules);
 	symcache_free(cache);
 	return works && !fflush(stdout) ? EXIT_OK : EXIT_FAILED;

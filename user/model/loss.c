@@ -73,6 +73,7 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_STACKS_ENDED + HB_END_ANONYMOUS] = { "walks_anonymous", LOSS_FILL,
 		"walks into code of no file" },
 	[HB_CNT_STACKS_ENDED + HB_END_BUSY] = { "walks_busy", LOSS_FILL, "walks while mappings changed" },
+	[HB_CNT_STACKS_ENDED + HB_END_NARROW] = { "walks_narrow", LOSS_FILL, "walks in 32-bit programs" },
 	[HB_CNT_MAP_RING_FULL] = { "mapping_changes", LOSS_NOTE,
 				   "changes of mappings that found their ring full: the mappings were read anew; try a "
 				   "larger --max-events" },
@@ -82,6 +83,9 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_OOM_DROPPED] = { "oom_events", LOSS_DROPPED,
 		"OOM kills, or what followed them, not heard of: their ring was full; the reader needs more CPU "
 		"time" },
+	[HB_CNT_MOVES_FULL] = { "moves_full", LOSS_LOST,
+		"moves of memory (mremap) not followed: there were too many between two readings; what moved is "
+		"unattributed among the pages" },
 	[LOSS_MAP_EVENTS] = { "mapping_events", LOSS_DROPPED,
 		"new mappings not heard of: the ring of mappings was full; frames there stay "
 		"without a name" },

@@ -10,10 +10,11 @@
 /* What a record adds to its site. */
 struct share {
 	uint64_t stack;
-	uint64_t block; /* page >> shift; of a huge one its first page */
+	uint64_t block; /* page >> shift, where it was touched; of a huge one its first page */
+	uint64_t moved_ns; /* as of its record: blocks that moved together lie side by side */
 	uint64_t bytes, swapped_bytes, time_ns;
 	uint8_t shift; /* 0: exact */
-	bool resident;
+	bool resident, shared;
 };
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -21,38 +22,127 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return (a > b) - (a < b);
 }
 
-static uint64_t first_page(const struct page_record *record)
+/* The first of @moves that is later than @time_ns. */
+static size_t first_after(const struct page_move *moves, size_t count, uint64_t time_ns)
 {
-	return record->page >> record->order << record->order;
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (moves[middle].time_ns <= time_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+void pages_follow(struct page_record *records, size_t count, struct page_move *moves, size_t moves_count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct page_record *record = &records[i];
+
+		for (size_t j = first_after(moves, moves_count, record->time_ns); j < moves_count; j++) {
+			struct page_move *move = &moves[j];
+
+			if (move->depth > record->depth || record->page - move->from >= move->pages)
+				continue;
+			if (!record->moved_ns) {
+				record->from = record->page;
+				record->moved_ns = move->time_ns;
+				record->moved_to = move->from;
+				record->moved_pages = move->pages;
+			}
+			record->page += move->to - move->from;
+			record->moved_to += move->to - move->from;
+			move->used = true;
+		}
+	}
 }
 
 static int by_place(const void *left, const void *right)
 {
 	const struct page_record *a = left, *b = right;
-	int order = compare_u64(first_page(a), first_page(b));
+	int order = compare_u64(a->page, b->page);
 
 	if (!order)
 		order = (int)b->order - (int)a->order;
-	return order ? order : (int)a->depth - (int)b->depth;
+	if (!order)
+		order = (int)a->depth - (int)b->depth;
+	return order ? order : compare_u64(a->time_ns, b->time_ns);
+}
+
+/*
+ * A page that was moved is in no sample where it is now; that of its block there is. Whether @other says what
+ * became of the block after @moved came: it is of that range, and later.
+ */
+static bool of_moved_block(const struct page_record *moved, const struct page_record *other)
+{
+	return moved->moved_ns && !moved->order && !other->order && other->time_ns > moved->moved_ns &&
+	       other->page >> moved->shift == moved->page >> moved->shift &&
+	       other->page - moved->moved_to < moved->moved_pages;
+}
+
+/* Whether @record says nothing any more, because of @other from nearby: touched anew there, or only written to. */
+static bool is_outlived(const struct page_record *record, const struct page_record *other)
+{
+	return (of_moved_block(record, other) && !other->present) || (of_moved_block(other, record) && record->present);
+}
+
+/* Whether any of the records before or behind, in the same block, outlives that at @i. */
+static bool has_successor(const struct page_record *records, size_t count, size_t i)
+{
+	const struct page_record *record = &records[i];
+	const uint64_t block = record->page >> record->shift;
+
+	if (record->order)
+		return false;
+	for (size_t j = i; j-- > 0 && records[j].page >> record->shift == block;) {
+		if (is_outlived(record, &records[j]))
+			return true;
+	}
+	for (size_t j = i + 1; j < count && records[j].page >> record->shift == block; j++) {
+		if (is_outlived(record, &records[j]))
+			return true;
+	}
+	return false;
+}
+
+static size_t drop_outlived(struct page_record *records, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		records[i].outlived = has_successor(records, count, i);
+	for (size_t i = 0; i < count; i++) {
+		if (!records[i].outlived)
+			records[kept++] = records[i];
+	}
+	return kept;
 }
 
 size_t pages_settle(struct page_record *records, size_t count)
 {
 	size_t kept = 0;
+	bool moved = false;
 
 	qsort(records, count, sizeof(*records), by_place);
 	for (size_t i = 0; i < count; i++) {
-		if (kept && records[kept - 1].order == records[i].order &&
-		    first_page(&records[kept - 1]) == first_page(&records[i]))
-			continue;
-		records[kept++] = records[i];
+		struct page_record *last = kept ? &records[kept - 1] : NULL;
+
+		moved |= records[i].moved_ns != 0;
+		if (!last || last->order != records[i].order || last->page != records[i].page)
+			records[kept++] = records[i];
+		else if (last->depth == records[i].depth && !records[i].present)
+			*last = records[i];
 	}
-	return kept;
+	return moved ? drop_outlived(records, kept) : kept;
 }
 
 static bool inside(const struct page_record *huge, const struct page_record *record)
 {
-	return huge && record->page - first_page(huge) < 1ull << huge->order;
+	return huge && record->page - huge->page < 1ull << huge->order;
 }
 
 /*
@@ -73,8 +163,9 @@ static uint64_t later_pages(const struct page_record *huge, const struct page_re
 
 static struct share share_of(const struct page_record *record, const struct page_record *end, uint64_t page_bytes)
 {
-	struct share share = { .stack = record->stack, .block = record->page >> record->shift,
-			       .time_ns = record->time_ns };
+	const uint64_t page = record->moved_ns ? record->from : record->page;
+	struct share share = { .stack = record->stack, .block = page >> record->shift,
+			       .moved_ns = record->moved_ns, .time_ns = record->time_ns };
 	uint64_t taken;
 
 	if (record->order) {
@@ -87,6 +178,7 @@ static struct share share_of(const struct page_record *record, const struct page
 		share.swapped_bytes = record->swapped ? page_bytes << record->shift : 0;
 	}
 	share.resident = share.bytes != 0;
+	share.shared = record->shared;
 	return share;
 }
 
@@ -116,6 +208,8 @@ static int by_stack(const void *left, const void *right)
 
 	if (!order)
 		order = (int)a->shift - (int)b->shift;
+	if (!order)
+		order = compare_u64(a->moved_ns, b->moved_ns);
 	return order ? order : compare_u64(a->block, b->block);
 }
 
@@ -125,7 +219,7 @@ static bool begins(const struct share *shares, size_t i)
 	const struct share *before = &shares[i - 1], *share = &shares[i];
 
 	return !i || before->stack != share->stack || before->shift != share->shift || !before->resident ||
-	       before->block + 1 != share->block;
+	       before->moved_ns != share->moved_ns || before->block + 1 != share->block;
 }
 
 uint64_t pages_root(double square)
@@ -163,6 +257,7 @@ static void add(struct page_site *site, const struct share *share)
 	site->stack = share->stack;
 	site->bytes += share->bytes;
 	site->swapped_bytes += share->swapped_bytes;
+	site->shared_bytes += share->shared ? share->bytes : 0;
 	site->sampled_count += share->resident;
 	if (share->resident && (!site->oldest_ns || share->time_ns < site->oldest_ns))
 		site->oldest_ns = share->time_ns;

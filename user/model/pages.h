@@ -21,6 +21,22 @@ struct page_record {
 	uint8_t order; /* 0; else it stands for 1 << order pages, and is no sample */
 	uint8_t shift; /* order 0: one page in 1 << shift is sampled */
 	uint16_t resident, swapped; /* pages of it: 0 or 1; of a huge one up to all of them */
+	bool shared;      /* it is shared memory */
+	uint32_t aside;   /* 0; else its row was put aside, under that number */
+	bool outlived;    /* by pages_settle() alone */
+	bool present;     /* some page was there when it was touched: a copy on write */
+	/* By pages_follow(): */
+	uint64_t moved_ns; /* when it was first moved; 0: it never was, and the next three say nothing */
+	uint64_t from;    /* where it was touched */
+	uint64_t moved_to, moved_pages; /* the range that it was first moved with, where that is now, in pages */
+};
+
+/* mremap moved pages. */
+struct page_move {
+	uint64_t from, to, pages; /* [from, from + pages) to [to, to + pages) */
+	uint64_t time_ns;
+	uint16_t depth; /* as of a record: of whose memory */
+	bool used;      /* a record moved with it */
 };
 
 /* What one stack made resident. */
@@ -29,13 +45,22 @@ struct page_site {
 	uint64_t bytes;       /* resident now; an estimate */
 	uint64_t error_bytes; /* its standard error */
 	uint64_t swapped_bytes;
+	uint64_t shared_bytes; /* of the resident ones: shared memory */
 	uint64_t sampled_count; /* records that are resident */
 	uint64_t oldest_ns;   /* when the oldest of them was touched */
 };
 
 /*
+ * Let records whose page is still where it was touched follow the moves that came later, which are sorted by
+ * time. What a process was forked from does not move with the process itself, but what it inherited does.
+ */
+void pages_follow(struct page_record *records, size_t count, struct page_move *moves, size_t moves_count);
+
+/*
  * Sort @records by place, and leave one for each: of a page that a process and those it was forked from touched
- * its own is right. Huge pages come before the pages inside them. Returns how many are left.
+ * its own is right, and of a page touched twice the later touch, unless that was a copy on write. A page that was
+ * moved stands for its block, until that block's own sampled page is touched there. Huge pages come before the
+ * pages inside them. Returns how many are left.
  */
 size_t pages_settle(struct page_record *records, size_t count);
 

@@ -48,6 +48,13 @@ struct process_info {
 	bool pages_known;
 	uint64_t pages_bytes; /* estimate, all sites */
 	uint64_t pages_unattributed_bytes; /* and what no site is known of */
+	uint64_t shared_with_bytes; /* of them shared memory that is known from other processes, or from none */
+	uint64_t swapped_bytes;  /* by site, swapped out: estimate */
+	uint64_t files_bytes;    /* and pages of files, which are nobody's work */
+	const struct file_pages *files; /* by path, most first */
+	size_t files_count;
+	uint64_t files_left_out_bytes; /* of mappings that were too large to be looked at */
+	bool moves_unseen;    /* what mremap moves is among the latter */
 	bool exited;          /* this image has ended, by exit or exec */
 	/* Sums over its blocks (malloc, direct), whatever the filters show. */
 	uint64_t outstanding_bytes, outstanding_count;

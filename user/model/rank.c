@@ -156,6 +156,22 @@ static void merge_growth(const struct board *board, const struct board_entry *en
 	row->growth_bytes_per_s += bytes / ((entry->read_ns - entry->before_ns) / NS_PER_S);
 }
 
+static void merge_doubt(const struct board_entry *entry, struct board_row *row)
+{
+	const struct board_doubt doubt = board_entry_doubt(entry);
+
+	if (entry->now.key.source == HB_SRC_PAGES) {
+		row->sampled = true;
+		row->error_square += (double)entry->now.error_bytes * (double)entry->now.error_bytes;
+		row->swapped_bytes += entry->now.swapped_bytes;
+		return;
+	}
+	row->sampled |= entry->now.totals.sampled_count > 0;
+	row->sampled_count += doubt.sampled_count;
+	row->error_square += doubt.bytes_variance;
+	row->count_error_square += doubt.count_variance;
+}
+
 static void merge_age(uint64_t now_ns, const struct board_entry *entry, struct merged *merged)
 {
 	uint64_t born_ns = entry->now.oldest_born_ns;
@@ -196,7 +212,7 @@ static void merge(const struct ranking *ranking, const struct member *member, st
 	row->allocated_count += entry->now.totals.allocated_count;
 	row->freed_bytes += entry->now.totals.freed_bytes;
 	row->freed_count += entry->now.totals.freed_count;
-	row->error_square += (double)entry->now.error_bytes * (double)entry->now.error_bytes;
+	merge_doubt(entry, row);
 	merge_growth(ranking->board, entry, row);
 	merge_age(ranking->query->now_ns, entry, merged);
 }
@@ -205,7 +221,7 @@ static void finish(enum board_sort sort, struct merged *merged)
 {
 	struct board_row *row = &merged->row;
 
-	row->has_peak = merged->sites == 1 && row->source != HB_SRC_PAGES;
+	row->has_peak = merged->sites == 1 && !row->sampled; /* the highest of estimates is none */
 	if (!row->has_peak)
 		row->peak_bytes = 0;
 	if (merged->ageless) {
@@ -240,12 +256,19 @@ static void finish(enum board_sort sort, struct merged *merged)
 		merged->number = row->outstanding_bytes;
 }
 
-/* Most first. */
+static bool is_of_pages(const struct merged *merged)
+{
+	return merged->row.source == HB_SRC_PAGES;
+}
+
+/* Pages last, for they are a view of their own; most first. */
 static int compare_merged(const void *left, const void *right)
 {
 	const struct merged *a = left, *b = right;
-	int order = (int)b->known - (int)a->known;
+	int order = (int)is_of_pages(a) - (int)is_of_pages(b);
 
+	if (!order)
+		order = (int)b->known - (int)a->known;
 	if (!order && a->known)
 		order = (b->real > a->real) - (b->real < a->real);
 	if (!order)
@@ -309,24 +332,35 @@ static void set_frames(const struct ranking *ranking, const struct merged *merge
 	}
 }
 
+/* The rank of row @i: in its own view. */
+static size_t rank_of(const struct ranking *ranking, size_t others, size_t i)
+{
+	return is_of_pages(&ranking->merged[i]) ? i - others + 1 : i + 1;
+}
+
 static int hand_over(const struct ranking *ranking, struct board_row **rows, size_t *count)
 {
-	size_t i, top = ranking->query->top, wanted = ranking->merged_count;
+	size_t i, n = 0, others = 0, wanted = 0, top = ranking->query->top;
 	struct board_row *list = NULL;
 	struct frame *modules = NULL;
 
-	if (top && top < wanted)
-		wanted = top;
+	while (others < ranking->merged_count && !is_of_pages(&ranking->merged[others]))
+		others++;
+	for (i = 0; i < ranking->merged_count; i++)
+		wanted += !top || rank_of(ranking, others, i) <= top;
 	if (wanted) {
 		list = calloc(wanted, sizeof(*list) + sizeof(*modules));
 		if (!list)
 			return -ENOMEM;
 		modules = (struct frame *)(list + wanted);
 	}
-	for (i = 0; i < wanted; i++) {
-		list[i] = ranking->merged[i].row;
-		list[i].rank = i + 1;
-		set_frames(ranking, &ranking->merged[i], &list[i], &modules[i]);
+	for (i = 0; i < ranking->merged_count && n < wanted; i++) {
+		if (top && rank_of(ranking, others, i) > top)
+			continue;
+		list[n] = ranking->merged[i].row;
+		list[n].rank = rank_of(ranking, others, i);
+		set_frames(ranking, &ranking->merged[i], &list[n], &modules[n]);
+		n++;
 	}
 	if (ranking->query->total)
 		*ranking->query->total = ranking->merged_count;

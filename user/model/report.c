@@ -62,6 +62,15 @@ const struct process_info *report_owners_find(const struct report_owners *owners
 	return found ? *found : NULL;
 }
 
+size_t report_others(const struct report *report)
+{
+	size_t others = 0;
+
+	while (others < report->rows_count && report->rows[others].source != HB_SRC_PAGES)
+		others++;
+	return others;
+}
+
 const char *report_source_name(uint32_t source)
 {
 	return source < HB_SRC_END ? source_names[source] : NULL;

@@ -37,6 +37,8 @@ static const struct unwinding_end {
 		"code in no file (JIT) that keeps no frame pointer" },
 	[HB_END_BUSY] = { "busy", "while mappings changed",
 		"the mappings of the process were being changed at that moment" },
+	[HB_END_NARROW] = { "narrow", "of 32-bit programs",
+		"a 32-bit program: by frame pointers, callers that keep none are missing" },
 };
 
 _Static_assert(sizeof(ends) / sizeof(ends[0]) == HB_END_LAST, "every end has its row");

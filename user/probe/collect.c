@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Reads what the traced processes hold into the board, and names it. */
+/* A target's beginning and end, and what the traced processes hold, read into the board. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,7 +298,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 		info->rss_bytes = proc_rss_bytes(&proc);
 	fill_mappings(process, info);
 	info->blocks_untraced = !(target->sources & (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT));
-	target_pages_info(process, info);
+	target_pages_info(target, process, info);
 	names = reallocarray(process->allocators, process->now.modules_count + 1, sizeof(*names));
 	if (names)
 		process->allocators = names;

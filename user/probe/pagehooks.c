@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ static const struct {
 	{ "hb_pages_huge", PAGES_RUNG_END, HUGE_KPROBE },
 	{ "hb_pages_alloc", PAGES_RUNG_END, HUGE_RAW_TRACEPOINT },
 };
+#define MOVES "hb_pages_move"
 #define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
 const char *pagehooks_name(enum page_rung rung)
@@ -57,7 +59,7 @@ static void try_kprobe(struct feature *feature)
 		snprintf(feature->why, sizeof(feature->why), KPROBES ": %s", strerror(errno));
 }
 
-void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END])
+void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END], struct feature *moves)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 
@@ -74,19 +76,49 @@ void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[H
 #endif
 	try_kprobe(&pages[PAGES_KPROBE]);
 	try_kprobe(&huge[HUGE_KPROBE]);
+	*moves = (struct feature){ .name = "moves of mremap" };
+	try_kprobe(moves);
 	btf__free(btf);
+}
+
+#define HUGE_FOLDER "/sys/kernel/mm/transparent_hugepage"
+
+/* The setting in @path, such as "always inherit [madvise] never"; "" if there is none. */
+static void read_setting(const char *path, char text[64])
+{
+	__cleanup(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? 0 : read(fd, text, 63);
+
+	text[got > 0 ? got : 0] = '\0';
 }
 
 bool pagehooks_huge_wanted(void)
 {
-	__cleanup(fd_closep) int fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
-	char text[64] = "";
+	char text[64];
 
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && !strstr(text, "[never]");
+	read_setting(HUGE_FOLDER "/enabled", text);
+	return *text && !strstr(text, "[never]");
 }
 
-void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge)
+uint64_t pagehooks_medium_bytes(void)
 {
+	const bool huge = pagehooks_huge_wanted();
+	uint64_t largest = 0;
+
+	for (uint64_t kilobytes = 8; kilobytes < 2048; kilobytes *= 2) {
+		char path[128], text[64];
+
+		snprintf(path, sizeof(path), HUGE_FOLDER "/hugepages-%" PRIu64 "kB/enabled", kilobytes);
+		read_setting(path, text);
+		if (*text && !strstr(text, "[never]") && (huge || !strstr(text, "[inherit]")))
+			largest = kilobytes * 1024;
+	}
+	return largest;
+}
+
+void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge, bool moves)
+{
+	bpf_program__set_autoload(bpf_object__find_program_by_name(object, MOVES), moves);
 	for (size_t i = 0; i < PROGRAMS; i++) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, programs[i].program);
 
@@ -98,6 +130,8 @@ void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge
 int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_rung huge,
 		     struct bpf_link *links[PAGEHOOKS_MAX], size_t *count)
 {
+	int err;
+
 	*count = 0;
 	for (size_t i = 0; i < PROGRAMS && *count < PAGEHOOKS_MAX; i++) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, programs[i].program);
@@ -106,8 +140,22 @@ int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_
 			continue;
 		links[*count] = bpf_program__attach(program);
 		if (!links[*count])
-			return -errno;
+			goto fail;
 		(*count)++;
 	}
+	return 0;
+fail:
+	err = -errno;
+	while (*count)
+		bpf_link__destroy(links[--*count]);
+	return err;
+}
+
+int pagehooks_attach_moves(struct bpf_object *object, struct bpf_link *links[PAGEHOOKS_MAX], size_t *count)
+{
+	links[*count] = bpf_program__attach(bpf_object__find_program_by_name(object, MOVES));
+	if (!links[*count])
+		return -errno;
+	(*count)++;
 	return 0;
 }

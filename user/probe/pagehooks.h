@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "features.h"
 
@@ -24,10 +25,13 @@ enum huge_rung {
 	HUGE_RUNG_END
 };
 
-#define PAGEHOOKS_MAX 3
+#define PAGEHOOKS_MAX 4
 
-/* The rungs, best first, each tried once. */
-void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END]);
+/*
+ * The rungs, best first, each tried once. @moves: whether mremap can have a hook of its own, whose price nobody
+ * else pays; a tracepoint's would be paid by each system call of the host.
+ */
+void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END], struct feature *moves);
 
 /* "raw_tracepoint", "kprobe"; "none" */
 const char *pagehooks_name(enum page_rung rung);
@@ -35,11 +39,19 @@ const char *pagehooks_name(enum page_rung rung);
 /* Whether this host gives out huge pages by itself, or to those who ask. */
 bool pagehooks_huge_wanted(void);
 
-/* Before @object is loaded: only the programs of these rungs are; *_RUNG_END: none. */
-void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge);
+/*
+ * The largest size below that of a huge page in which this host gives out several pages at once (mTHP), in bytes; 0:
+ * none. A fault of such is seen as that of one page.
+ */
+uint64_t pagehooks_medium_bytes(void);
 
-/* Put them in place. 0 or negative errno; *@count links, to be destroyed, also on failure. */
+/* Before @object is loaded: only the programs of these rungs are; *_RUNG_END: none. @moves: and that of mremap. */
+void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge, bool moves);
+
+/* Put them in place. 0 or negative errno (none is); *@count links, to be destroyed. */
 int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_rung huge,
 		     struct bpf_link *links[PAGEHOOKS_MAX], size_t *count);
+/* The same of mremap's, behind them. */
+int pagehooks_attach_moves(struct bpf_object *object, struct bpf_link *links[PAGEHOOKS_MAX], size_t *count);
 
 #endif

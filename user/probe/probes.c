@@ -126,3 +126,13 @@ int session_attach(struct session *session, int file_fd, const struct probe_set 
 		*out = probes;
 	return err;
 }
+
+int session_watch_narrow(struct session *session, bool wanted)
+{
+	if (wanted == !!session->narrow_hooks[0])
+		return 0;
+	if (wanted)
+		return vmhooks_narrow_attach(session->bpf->obj, session->narrow_hooks);
+	vmhooks_narrow_detach(session->narrow_hooks);
+	return 0;
+}

@@ -136,6 +136,52 @@ int session_faults(struct session *session, struct session_fault **faults, size_
 	return 0;
 }
 
+struct move_list {
+	struct session_move *moves;
+	size_t count, cap;
+	bool short_of_memory;
+};
+
+static void add_move(void *ctx, const void *key, const void *value)
+{
+	struct move_list *list = ctx;
+
+	if (list->count == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 64;
+		void *grown = reallocarray(list->moves, cap, sizeof(*list->moves));
+
+		if (!grown) {
+			list->short_of_memory = true;
+			return;
+		}
+		list->moves = grown;
+		list->cap = cap;
+	}
+	list->moves[list->count].key = *(const struct hb_move_key *)key;
+	list->moves[list->count++].move = *(const struct hb_move *)value;
+}
+
+int session_moves(struct session *session, struct session_move **moves, size_t *count)
+{
+	struct move_list list = { 0 };
+	int err = map_walk(session->bpf->maps.hb_moves, add_move, &list);
+
+	if (!err && list.short_of_memory)
+		err = -ENOMEM;
+	if (err) {
+		free(list.moves);
+		return err;
+	}
+	*moves = list.moves;
+	*count = list.count;
+	return 0;
+}
+
+void session_drop_move(struct session *session, const struct hb_move_key *key)
+{
+	bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_moves), key);
+}
+
 void session_drop_fault(struct session *session, const struct hb_fault_key *key)
 {
 	session->purged.faults += !bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_faults), key);
@@ -158,6 +204,7 @@ void session_set_rate(struct session *session, uint32_t gen, const struct hb_rat
 void session_forget_rate(struct session *session, uint32_t gen)
 {
 	bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen);
+	bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_moved), &gen);
 }
 
 struct block_walk {

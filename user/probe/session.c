@@ -83,8 +83,9 @@ static int choose_programs(struct session *session)
 	bpf_map__set_autocreate(bpf->maps.hb_pending, session->storage);
 	bpf_map__set_autocreate(bpf->maps.hb_deep, session->storage);
 	bpf_map__set_autocreate(bpf->maps.hb_vm_calls, session->storage);
-	pagehooks_choose(bpf->obj, session->page_rung, session->huge_rung);
+	pagehooks_choose(bpf->obj, session->page_rung, session->huge_rung, session->moves);
 	oomhooks_choose(bpf->obj, session->options.oom, session->oom_rung);
+	vmhooks_narrow_choose(bpf->obj, session->vm_rung != VM_RUNG_END);
 	return vmhooks_choose(bpf->obj, session->vm_rung);
 }
 
@@ -106,7 +107,7 @@ static uint32_t ring_bytes(uint32_t events)
 static void allocate_ahead(struct heldby_bpf *bpf)
 {
 	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks, bpf->maps.hb_faults,
-					 bpf->maps.hb_rates };
+					 bpf->maps.hb_rates, bpf->maps.hb_moves, bpf->maps.hb_moved };
 	struct bpf_map *const unused[] = { bpf->maps.hb_live, bpf->maps.hb_sites, bpf->maps.hb_objects,
 					   bpf->maps.hb_inodes };
 
@@ -133,8 +134,12 @@ static void set_pages_knobs(struct session *session, const struct session_option
 
 	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
 	bpf->rodata->hb_everything = options->everything;
+	bpf->rodata->hb_see_pages = pages;
 	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
 	bpf_map__set_max_entries(bpf->maps.hb_rates, pages ? options->max_processes : 1);
+	bpf_map__set_max_entries(bpf->maps.hb_moved, session_follows_moves(session) ? options->max_processes : 1);
+	if (!session_follows_moves(session))
+		bpf_map__set_max_entries(bpf->maps.hb_moves, 1);
 }
 
 static void set_knobs(struct session *session, const struct session_options *options)
@@ -171,124 +176,6 @@ static void set_knobs(struct session *session, const struct session_options *opt
 		bpf_map__set_max_entries(bpf->maps.hb_pages, chunks * 256);
 	if (!session->storage)
 		allocate_ahead(bpf);
-}
-
-#define OF_FUNCTIONS (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT) /* sources that probe functions */
-
-/* Why no function can be probed here; NULL: they can. */
-static const struct feature *lacking(const struct features *features, const struct session_options *options)
-{
-	enum rung rung = options->rung == RUNG_END ? features->best : options->rung;
-
-	if (rung == RUNG_END || !features->rungs[rung].works)
-		return &features->rungs[rung == RUNG_END ? RUNG_PERF : rung];
-	return features->task_storage.works ? NULL : &features->task_storage;
-}
-
-static int choose_rung(struct session *session, const struct session_options *options, char *why, size_t size)
-{
-	const struct feature *without;
-	struct features features;
-
-	features_probe(&features, options->rung != RUNG_END);
-	session->rung = options->rung == RUNG_END ? features.best : options->rung;
-	session->storage = features.task_storage.works;
-	without = features.btf.works ? lacking(&features, options) : &features.btf;
-	if (without && (without == &features.btf || (session->sources & OF_FUNCTIONS & ~options->optional_sources))) {
-		snprintf(why, size, "no function can be probed here (%s: %s); run as root, or see 'heldby doctor'",
-			 without->name, without->why);
-		return -EOPNOTSUPP;
-	}
-	if (without || !(session->sources & OF_FUNCTIONS)) {
-		session->rung = RUNG_END;
-		session->sources &= ~OF_FUNCTIONS;
-	}
-	session->sleepable = features.sleepable.works && session->rung != RUNG_END;
-	if (options->pointers_only)
-		session->pointers_why = "frame pointers only, as asked for by --unwind";
-	else if (!features.unwinding.works)
-		session->pointers_why = "frame pointers only: this kernel has no bpf_loop and bpf_find_vma (5.17)";
-	return 0;
-}
-
-/* Where mappings are watched, if they are to be. */
-static int choose_vm_rung(struct session *session, const struct session_options *options, char *why, size_t size)
-{
-	struct feature rungs[VM_RUNG_END];
-	enum vm_rung order[VM_RUNG_END];
-
-	session->vm_rung = VM_RUNG_END;
-	if (!(session->sources & 1u << HB_SRC_MMAP))
-		return 0;
-	vmhooks_probe(rungs);
-	vmhooks_order(order);
-	for (int i = 0; i < VM_RUNG_END && session->vm_rung == VM_RUNG_END; i++) {
-		if (rungs[order[i]].works && (options->vm_rung == VM_RUNG_END || options->vm_rung == order[i]))
-			session->vm_rung = order[i];
-	}
-	if (session->vm_rung != VM_RUNG_END)
-		return 0;
-	session->sources &= ~(1u << HB_SRC_MMAP);
-	if (session->sources && (options->optional_sources & 1u << HB_SRC_MMAP))
-		return 0;
-	snprintf(why, size, "mappings cannot be watched here (%s); leave mmap out of --sources, or see 'heldby doctor'",
-		 rungs[options->vm_rung == VM_RUNG_END ? order[0] : options->vm_rung].why);
-	return -EOPNOTSUPP;
-}
-
-/* Where page faults are looked at, if they are to be. */
-static int choose_page_rung(struct session *session, const struct session_options *options, char *why, size_t size)
-{
-	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END];
-
-	session->page_rung = PAGES_RUNG_END;
-	session->huge_rung = HUGE_RUNG_END;
-	if (!(session->sources & 1u << HB_SRC_PAGES))
-		return 0;
-	pagehooks_probe(pages, huge);
-	for (int i = PAGES_RUNG_END - 1; i >= 0; i--) {
-		if (pages[i].works && (options->page_rung == PAGES_RUNG_END || options->page_rung == (enum page_rung)i))
-			session->page_rung = (enum page_rung)i;
-	}
-	for (int i = HUGE_RUNG_END - 1; i >= 0 && pagehooks_huge_wanted(); i--) {
-		if (huge[i].works)
-			session->huge_rung = (enum huge_rung)i;
-	}
-	if (options->page_rung == PAGES_RAW_TRACEPOINT && huge[HUGE_RAW_TRACEPOINT].works &&
-	    session->huge_rung != HUGE_RUNG_END)
-		session->huge_rung = HUGE_RAW_TRACEPOINT; /* the same kind, as asked for */
-	if (session->page_rung != PAGES_RUNG_END)
-		return 0;
-	session->sources &= ~(1u << HB_SRC_PAGES);
-	if ((session->sources || options->oom) && (options->optional_sources & 1u << HB_SRC_PAGES))
-		return 0;
-	snprintf(why, size, "page faults cannot be looked at here (%s); leave pages out of --sources, or see "
-		 "'heldby doctor'", pages[options->page_rung == PAGES_RUNG_END ? 0 : options->page_rung].why);
-	return -EOPNOTSUPP;
-}
-
-/* How OOM kills are explained, if they are to be seen. */
-static int choose_oom_rung(struct session *session, const struct session_options *options, char *why, size_t size)
-{
-	struct feature rungs[OOM_RUNG_END];
-
-	session->oom_rung = OOM_RUNG_END;
-	if (!options->oom)
-		return 0;
-	if (!oomhooks_works()) {
-		snprintf(why, size, "OOM kills cannot be seen here: this kernel has no tracepoint mark_victim");
-		return -EOPNOTSUPP;
-	}
-	oomhooks_probe(rungs);
-	for (int i = OOM_RUNG_END - 1; i >= 0; i--) {
-		if (rungs[i].works && (options->oom_rung == OOM_RUNG_END || options->oom_rung == (enum oom_rung)i))
-			session->oom_rung = (enum oom_rung)i;
-	}
-	if (options->oom_rung == OOM_RUNG_END || options->oom_rung == session->oom_rung)
-		return 0;
-	snprintf(why, size, "OOM kills cannot be explained by %s here (%s)", oomhooks_name(options->oom_rung),
-		 rungs[options->oom_rung].why);
-	return -EOPNOTSUPP;
 }
 
 /* The programs, with the unwinder or without it: the same maps and programs by name. */
@@ -398,13 +285,7 @@ int session_open(struct session **out, const struct session_options *options, ch
 	}
 	session->options = *options;
 	session->sources = options->sources;
-	err = choose_rung(session, options, why, size);
-	if (!err)
-		err = choose_vm_rung(session, options, why, size);
-	if (!err)
-		err = choose_page_rung(session, options, why, size);
-	if (!err)
-		err = choose_oom_rung(session, options, why, size);
+	err = session_choose(session, options, why, size);
 	if (err)
 		goto fail;
 	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
@@ -429,11 +310,19 @@ int session_open(struct session **out, const struct session_options *options, ch
 	}
 	err = pagehooks_attach(session->bpf->obj, session->page_rung, session->huge_rung, session->page_hooks,
 			       &session->page_hooks_count);
+	if (err && (session->sources & ~(1u << HB_SRC_PAGES)) && (options->optional_sources & 1u << HB_SRC_PAGES)) {
+		session->page_rung = PAGES_RUNG_END;
+		session->sources &= ~(1u << HB_SRC_PAGES);
+		session->moves = false;
+		err = 0;
+	}
 	if (err) {
 		snprintf(why, size, "page faults cannot be looked at (%s: %s); leave pages out of --sources",
 			 pagehooks_name(session->page_rung), strerror(-err));
 		goto fail;
 	}
+	session->moves = session->moves && !pagehooks_attach_moves(session->bpf->obj, session->page_hooks,
+								   &session->page_hooks_count);
 	err = open_rings(session);
 	if (!err)
 		err = open_oom(session);
@@ -457,6 +346,7 @@ void session_close(struct session *session)
 		bpf_link__destroy(session->hooks[i]);
 	for (size_t i = 0; i < session->vm_hooks_count; i++)
 		close(session->vm_hooks[i]);
+	vmhooks_narrow_detach(session->narrow_hooks);
 	for (size_t i = 0; i < session->page_hooks_count; i++)
 		bpf_link__destroy(session->page_hooks[i]);
 	for (size_t i = 0; i < session->oom_hooks_count; i++)
@@ -493,6 +383,12 @@ bool session_everything(const struct session *session)
 enum page_rung session_page_rung(const struct session *session)
 {
 	return session->page_rung;
+}
+
+bool session_follows_moves(const struct session *session)
+{
+	return session->page_rung != PAGES_RUNG_END &&
+	       (session->vm_rung != VM_RUNG_END || session->moves);
 }
 
 enum oom_rung session_oom_rung(const struct session *session)

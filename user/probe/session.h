@@ -56,6 +56,8 @@ unsigned int session_sources(const struct session *session);
 const char *session_rung_name(const struct session *session);
 /* Where mappings are watched; VM_RUNG_END: they are not. */
 enum vm_rung session_vm_rung(const struct session *session);
+/* Whether mappings of 32-bit programs are watched as well. 0 or negative errno: they cannot be. */
+int session_watch_narrow(struct session *session, bool wanted);
 /* Whether every process of the host is looked at: nobody is woken for each of their events then. */
 bool session_everything(const struct session *session);
 
@@ -126,6 +128,18 @@ struct session_fault {
 int session_faults(struct session *session, struct session_fault **faults, size_t *count);
 /* Take @key's row away. */
 void session_drop_fault(struct session *session, const struct hb_fault_key *key);
+/* What mremap moved. */
+struct session_move {
+	struct hb_move_key key;
+	struct hb_move move;
+};
+
+/* All that was moved and not dropped, in a malloc'ed array. 0 or negative errno. */
+int session_moves(struct session *session, struct session_move **moves, size_t *count);
+void session_drop_move(struct session *session, const struct hb_move_key *key);
+/* Whether moves are seen. */
+bool session_follows_moves(const struct session *session);
+
 /* What the sample was drawn by, for hb_page_kept(). */
 uint64_t session_seed(const struct session *session);
 /* How densely @gen is sampled; HB_SAMPLE_SHIFT if nothing is known. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of a session share: session.c loads, probes.c attaches, reader.c reads. */
+/* What the files of a session share: session.c loads, session_rungs.c chooses, probes.c attaches, reader.c reads. */
 #ifndef HB_PROBE_SESSION_PRIVATE_H
 #define HB_PROBE_SESSION_PRIVATE_H
 
@@ -12,11 +12,13 @@ struct session {
 	struct bpf_link *hooks[4];
 	int vm_hooks[VM_HOOKS_MAX];
 	size_t vm_hooks_count;
+	struct bpf_link *narrow_hooks[VM_NARROW_HOOKS]; /* NULL: no 32-bit program is traced */
 	enum vm_rung vm_rung; /* VM_RUNG_END: mappings are not watched */
 	struct bpf_link *page_hooks[PAGEHOOKS_MAX];
 	size_t page_hooks_count;
 	enum page_rung page_rung; /* PAGES_RUNG_END: page faults are not looked at */
 	enum huge_rung huge_rung;
+	bool moves; /* mremap has a hook of its own, for mappings are not watched */
 	struct bpf_link *oom_hooks[OOMHOOKS_MAX];
 	size_t oom_hooks_count;
 	enum oom_rung oom_rung; /* OOM_RUNG_END: no oom_control is found */
@@ -38,5 +40,8 @@ struct session {
 	void (*each_oom)(void *ctx, const void *event, size_t bytes);
 	void *each_oom_ctx;
 };
+
+/* session_rungs.c: fill in the rungs, and the sources that are left. 0; -EOPNOTSUPP with @why (of @size bytes). */
+int session_choose(struct session *session, const struct session_options *options, char *why, size_t size);
 
 #endif

@@ -56,6 +56,7 @@ static void process_free(struct process *process)
 	vma_free(process->mappings);
 	free(process->list);
 	free(process->pages);
+	filepages_release(&process->files);
 	free(process->allocators);
 	free(process->cgroup);
 	free(process->container);

@@ -79,6 +79,29 @@ static void recent_keep(struct recent *recent, const struct hb_ev_map *event)
 	*recent_at(recent, recent->count++) = *event;
 }
 
+/* Whether @process is a 32-bit program, of which only hooks of their own tell. */
+static bool is_narrow(const struct process *process)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+
+	return !proc_open(&proc, process->pid) && proc_narrow(&proc);
+}
+
+/* Have the hooks for 32-bit programs in place while there are any. */
+static void watch_narrow(struct target *target)
+{
+	const struct process *process;
+	bool wanted = false;
+	int err;
+
+	for (process = target->newest; process && !wanted; process = process->older)
+		wanted = process->mappings && process->narrow && !process->exited;
+	err = session_watch_narrow(target->session, wanted);
+	if (err)
+		log_debug("calls of 32-bit programs are not seen (%s): their mappings are read for each report",
+			  strerror(-err));
+}
+
 void target_maps_begin(struct target *target, struct process *process, const struct process *parent)
 {
 	if (!target->recent || !target_counts(target, process))
@@ -88,6 +111,9 @@ void target_maps_begin(struct target *target, struct process *process, const str
 	process->mappings_doubtful = true;
 	if (!process->mappings)
 		return;
+	process->narrow = parent ? parent->narrow : is_narrow(process);
+	if (process->narrow && !parent)
+		watch_narrow(target);
 	if (parent && parent->mappings && !vma_copy(process->mappings, parent->mappings))
 		process->mappings_stale = parent->mappings_stale || parent->mappings_doubtful;
 	process->mappings_doubtful = process->mappings_stale;
@@ -358,6 +384,7 @@ void target_maps_check(struct target *target)
 	if (!target->recent)
 		return;
 	target_events(target);
+	watch_narrow(target);
 	dropped = drops(target);
 	for (process = target->newest; process; process = process->older) {
 		if (process->mappings && !process->exited)

@@ -15,47 +15,9 @@
 #include "../remote/gate.h"
 #include "../remote/maps.h"
 #include "../remote/pagemap.h"
-#include "target_private.h"
+#include "page_reading.h"
 
-#define FORKS_MAX 16 /* generations up which pages are inherited */
 #define FRESH_NS  1000000000u /* a record so young may be of a page that is not there yet */
-
-/* One reading of the kernel's records. */
-struct reading {
-	struct target *target;
-	struct session_fault *faults; /* by generation */
-	size_t count;
-	uint64_t began_ns;
-	uint64_t page_bytes;
-	uint64_t seed;
-	bool crowded; /* the table is nearly full */
-};
-
-static int by_gen(const void *left, const void *right)
-{
-	const struct session_fault *a = left, *b = right;
-
-	return (a->key.gen > b->key.gen) - (a->key.gen < b->key.gen);
-}
-
-/* The records of @gen: their number, and the first. */
-static size_t records_of(const struct reading *reading, uint32_t gen, struct session_fault **first)
-{
-	size_t low = 0, high = reading->count, end;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (reading->faults[middle].key.gen < gen)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*first = reading->faults + low;
-	for (end = low; end < reading->count && reading->faults[end].key.gen == gen; end++)
-		;
-	return end - low;
-}
 
 /* Those it was forked from are needed as long as it lives, and so on up. */
 static void mark_needed(struct target *target)
@@ -66,7 +28,7 @@ static void mark_needed(struct target *target)
 		process->needed = false;
 	for (process = target->newest; process; process = process->older) {
 		parent = process;
-		for (int i = 0; i < FORKS_MAX && !process->exited && parent && parent->parent_gen; i++) {
+		for (int i = 0; i < PAGE_READING_FORKS && !process->exited && parent && parent->parent_gen; i++) {
 			parent = target_process(target, parent->parent_gen);
 			if (parent)
 				parent->needed = true;
@@ -75,7 +37,7 @@ static void mark_needed(struct target *target)
 }
 
 /* Take away the records of images that are over. */
-static void sweep(struct reading *reading)
+static void sweep(struct page_reading *reading)
 {
 	const struct process *process = NULL;
 	uint32_t gen = 0;
@@ -92,45 +54,26 @@ static void sweep(struct reading *reading)
 		if (!process || process_over(process, reading->began_ns))
 			session_drop_fault(reading->target->session, key);
 	}
+	for (size_t i = 0; i < reading->moves_count; i++) {
+		const struct hb_move_key *key = &reading->moves[i].key;
+
+		process = target_process(reading->target, key->gen);
+		if (!process || process_over(process, reading->began_ns))
+			session_drop_move(reading->target->session, key);
+	}
 }
 
-/* The records that may tell of @process's pages: its own, and those of whom it was forked from until then. */
-static int collect(const struct reading *reading, const struct process *process, struct page_record **out,
-		   size_t *out_n)
+/* Moves of @process that none of its records followed, and none of its children's. */
+static void drop_moves(const struct page_reading *reading, const struct process *process)
 {
-	const struct process *of = process;
-	uint64_t before_ns = UINT64_MAX;
-	struct page_record *records = NULL;
-	size_t n = 0;
+	size_t first, count = page_reading_moves(reading, process->gen, &first);
 
-	for (uint16_t depth = 0; of && depth < FORKS_MAX; depth++) {
-		struct session_fault *first;
-		size_t count = records_of(reading, of->gen, &first);
-		struct page_record *grown = reallocarray(records, n + count + 1, sizeof(*grown));
+	for (size_t i = first; i < first + count && !process->needed; i++) {
+		const struct hb_move_key *key = &reading->moves[i].key;
 
-		if (!grown) {
-			free(records);
-			return -ENOMEM;
-		}
-		records = grown;
-		for (size_t i = 0; i < count; i++) {
-			const struct session_fault *fault = &first[i];
-
-			if (fault->fault.time_ns >= before_ns ||
-			    (!fault->key.order && !hb_page_kept(fault->key.page, reading->seed, of->page_shift)))
-				continue;
-			records[n++] = (struct page_record){
-				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
-				.gen = fault->key.gen, .depth = depth, .order = fault->key.order,
-				.shift = fault->key.order ? 0 : of->page_shift,
-			};
-		}
-		before_ns = of->forked_ns;
-		of = of->parent_gen ? target_process(reading->target, of->parent_gen) : NULL;
+		if (!reading->moves_used[i] && key->time_ns + FRESH_NS <= reading->began_ns)
+			session_drop_move(reading->target->session, key);
 	}
-	*out_n = pages_settle(records, n);
-	*out = records;
-	return 0;
 }
 
 /* Shared memory of a process. */
@@ -203,8 +146,8 @@ static int entries_of(struct look *look, uint64_t page, size_t pages, const uint
 	return 0;
 }
 
-/* A page of a file is nobody's work, one of shared memory is. */
-static int counts(struct look *look, uint64_t page, uint64_t entry, bool *counts)
+/* A page of a file is nobody's work; one of shared memory is of the process that touched it first, not its child's. */
+static int counts(struct look *look, struct page_record *record, uint64_t page, uint64_t entry, bool *counts)
 {
 	int err = 0;
 
@@ -214,7 +157,8 @@ static int counts(struct look *look, uint64_t page, uint64_t entry, bool *counts
 	if (!look->shared.read)
 		err = maps_read(&look->proc, add_range, &look->shared);
 	look->shared.read = true;
-	*counts = !err && is_shared(&look->shared, page);
+	record->shared = !err && is_shared(&look->shared, page);
+	*counts = record->shared && !record->depth;
 	return err;
 }
 
@@ -228,14 +172,31 @@ static int look_at(struct look *look, struct page_record *record)
 		bool ours = false;
 
 		if (pagemap_resident(entries[i], zero))
-			err = counts(look, record->page + i, entries[i], &ours);
+			err = counts(look, record, record->page + i, entries[i], &ours);
 		record->resident += ours;
 		record->swapped += !(entries[i] & PAGEMAP_PRESENT) && (entries[i] & PAGEMAP_SWAPPED);
 	}
 	return err;
 }
 
-static int look_at_all(struct look *look, struct process *process, struct page_record *records, size_t count)
+/* No more than a thousandth of the time; what could not be read stays as it was. */
+static void look_at_files(struct process *process, struct pagemap *map, uint64_t page_bytes)
+{
+	const uint64_t began_ns = clock_mono_ns();
+	struct filepages files;
+
+	if (process->files_read_ns && began_ns - process->files_read_ns < process->files_cost_ns * 1000)
+		return;
+	if (filepages_read(&files, map, page_bytes))
+		return;
+	filepages_release(&process->files);
+	process->files = files;
+	process->files_read_ns = began_ns;
+	process->files_cost_ns = clock_mono_ns() - began_ns;
+}
+
+static int look_at_all(const struct target *target, struct look *look, struct process *process,
+		       struct page_record *records, size_t count)
 {
 	int err = proc_open(&look->proc, process->pid);
 
@@ -243,14 +204,13 @@ static int look_at_all(struct look *look, struct process *process, struct page_r
 		err = pagemap_open(&look->map, &look->proc);
 	for (size_t i = 0; !err && i < count; i++)
 		err = look_at(look, &records[i]);
-	process->pages_resident_bytes = 0;
-	if (!err) {
-		uint64_t anonymous = 0, shared = 0;
-
-		if (!pagemap_sums(&look->proc, &anonymous, &shared))
-			process->pages_resident_bytes = anonymous + shared;
-	}
-	return err;
+	process->resident = (struct pagemap_sums){ 0 };
+	if (err)
+		return err;
+	if (!target->everything)
+		look_at_files(process, &look->map, look->shared.page_bytes);
+	pagemap_sums(&look->proc, &process->resident); /* if it has gone, nothing is resident */
+	return 0;
 }
 
 /* Stacks that differ only in which instruction of the innermost function touched the page are one site. */
@@ -276,7 +236,7 @@ static int keep_sites(struct process *process, const struct page_site *sites, si
 
 		for (size_t j = 0; j < count && !again; j++) /* by stack, both */
 			again = sites[j].stack == process->pages[i].stack;
-		if (!again && process->pages[i].bytes)
+		if (!again && (process->pages[i].bytes || process->pages[i].swapped_bytes))
 			all[n++].stack = process->pages[i].stack;
 	}
 	free(process->pages);
@@ -286,24 +246,27 @@ static int keep_sites(struct process *process, const struct page_site *sites, si
 }
 
 /* What the records of its own tell about how many it should have. */
-static void set_rate(const struct reading *reading, const struct process *process, const struct page_record *records,
-		     size_t count)
+static void set_rate(const struct page_reading *reading, const struct process *process,
+		     const struct page_record *records, size_t count)
 {
 	struct session *session = reading->target->session;
 	struct hb_rate rate = { .shift = process->page_shift };
 	struct session_fault *own;
-	size_t own_count = records_of(reading, process->gen, &own);
+	size_t own_count = page_reading_records(reading, process->gen, &own);
 
 	for (size_t i = 0; i < own_count; i++) {
-		if (own[i].key.order || hb_page_kept(own[i].key.page, reading->seed, process->page_shift))
-			rate.records += !own[i].key.order;
+		if (page_reading_order(&own[i]) || hb_page_kept(own[i].key.page, reading->seed, process->page_shift))
+			rate.records += !page_reading_order(&own[i]);
 		else
 			session_drop_fault(session, &own[i].key);
 	}
 	/* What is there no more is forgotten: when the process is killed the records say what it holds. */
 	for (size_t i = 0; i < count; i++) {
 		const struct page_record *record = &records[i];
-		struct hb_fault_key key = { .page = record->page, .gen = record->gen, .order = record->order };
+		struct hb_fault_key key = {
+			.page = record->moved_ns ? record->from : record->page, .gen = record->gen,
+			.order = record->order | record->aside << HB_FAULT_ASIDE,
+		};
 
 		if (record->depth || record->resident || record->swapped ||
 		    record->time_ns + FRESH_NS > reading->began_ns)
@@ -319,20 +282,20 @@ static void set_rate(const struct reading *reading, const struct process *proces
 		session_set_rate(session, process->gen, &rate);
 }
 
-static int read_process(const struct reading *reading, struct process *process)
+static int read_process(const struct page_reading *reading, struct process *process)
 {
 	__cleanup(freep) struct look *look = calloc(1, sizeof(*look));
 	__cleanup(freep) struct page_record *records = NULL;
 	__cleanup(freep) struct page_site *sites = NULL;
 	size_t count, sites_count;
-	int err = look ? collect(reading, process, &records, &count) : -ENOMEM;
+	int err = look ? page_reading_collect(reading, process, &records, &count) : -ENOMEM;
 
 	if (err)
 		return err;
 	look->map = (struct pagemap)PAGEMAP_INIT;
 	look->proc = (struct proc)PROC_INIT;
 	look->shared.page_bytes = reading->page_bytes;
-	err = look_at_all(look, process, records, count);
+	err = look_at_all(reading->target, look, process, records, count);
 	free(look->shared.list);
 	pagemap_close(&look->map);
 	proc_close(&look->proc);
@@ -342,9 +305,11 @@ static int read_process(const struct reading *reading, struct process *process)
 	err = pages_estimate(records, count, reading->page_bytes, &sites, &sites_count);
 	if (!err)
 		err = keep_sites(process, sites, sites_count);
-	if (!err)
-		set_rate(reading, process, records, count);
-	return err;
+	if (err)
+		return err;
+	set_rate(reading, process, records, count);
+	drop_moves(reading, process);
+	return 0;
 }
 
 /* How densely each image is sampled. */
@@ -356,7 +321,7 @@ static void read_shifts(struct target *target)
 		process->page_shift = (uint8_t)session_shift(target->session, process->gen);
 }
 
-static void read_all(struct reading *reading)
+static void read_all(struct page_reading *reading)
 {
 	struct target *target = reading->target;
 	struct process *process;
@@ -376,25 +341,21 @@ static void read_all(struct reading *reading)
 
 int target_pages_read(struct target *target)
 {
-	struct reading reading = { .target = target, .began_ns = clock_mono_ns() };
+	__cleanup(page_reading_release) struct page_reading reading = { 0 };
 	struct session_fill fill;
 	int err;
 
 	if (session_page_rung(target->session) == PAGES_RUNG_END)
 		return 0;
-	reading.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	reading.seed = session_seed(target->session);
-	session_fill(target->session, &fill);
-	reading.crowded = fill.faults > fill.max_faults / 4 * 3;
-	err = session_faults(target->session, &reading.faults, &reading.count);
+	err = page_reading_begin(&reading, target);
 	if (err)
 		return err;
+	session_fill(target->session, &fill);
+	reading.crowded = fill.faults > fill.max_faults / 4 * 3;
 	target_events(target); /* whose records these are was told before they were made */
-	qsort(reading.faults, reading.count, sizeof(*reading.faults), by_gen);
 	mark_needed(target);
 	read_all(&reading);
 	sweep(&reading);
-	free(reading.faults);
 	return 0;
 }
 
@@ -425,6 +386,7 @@ int target_pages_sites(struct target *target, struct board_site **sites, size_t 
 				.held_bytes = site->bytes,
 				.held_count = site->sampled_count,
 				.error_bytes = site->error_bytes,
+				.swapped_bytes = site->swapped_bytes,
 				.oldest_born_ns = site->oldest_ns,
 			};
 		}
@@ -433,12 +395,12 @@ int target_pages_sites(struct target *target, struct board_site **sites, size_t 
 }
 
 /* As if all of it were there: nobody may look at a process that is being killed. */
-static int sites_unseen(const struct reading *reading, const struct process *process, struct page_site **sites,
+static int sites_unseen(const struct page_reading *reading, const struct process *process, struct page_site **sites,
 			size_t *count)
 {
 	__cleanup(freep) struct page_record *records = NULL;
 	size_t n;
-	int err = collect(reading, process, &records, &n);
+	int err = page_reading_collect(reading, process, &records, &n);
 
 	if (err)
 		return err;
@@ -457,7 +419,7 @@ static int by_bytes(const void *left, const void *right)
 
 int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, struct target_held *held)
 {
-	struct reading reading = { .target = target, .began_ns = clock_mono_ns() };
+	__cleanup(page_reading_release) struct page_reading reading = { 0 };
 	__cleanup(freep) struct page_site *sites = NULL;
 	struct process *process = target_process(target, gen);
 	uint64_t sum = 0;
@@ -466,15 +428,11 @@ int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, st
 	*held = (struct target_held){ 0 };
 	if (!process || session_page_rung(target->session) == PAGES_RUNG_END)
 		return -ENOENT;
-	reading.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-	reading.seed = session_seed(target->session);
-	err = session_faults(target->session, &reading.faults, &reading.count);
+	err = page_reading_begin(&reading, target);
 	if (err)
 		return err;
-	qsort(reading.faults, reading.count, sizeof(*reading.faults), by_gen);
 	read_shifts(target);
 	err = sites_unseen(&reading, process, &sites, &held->count);
-	free(reading.faults);
 	held->rows = err ? NULL : calloc(held->count + 1, sizeof(*held->rows));
 	if (!held->rows) {
 		held->count = 0;
@@ -498,11 +456,29 @@ int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, st
 	return 0;
 }
 
-void target_pages_info(const struct process *process, struct process_info *info)
+void target_pages_info(const struct target *target, const struct process *process, struct process_info *info)
 {
-	for (size_t i = 0; i < process->pages_count; i++)
+	const uint64_t resident_bytes = process->resident.anonymous_bytes + process->resident.shared_bytes;
+	uint64_t shared_bytes = 0;
+
+	for (size_t i = 0; i < process->pages_count; i++) {
 		info->pages_bytes += process->pages[i].bytes;
-	info->pages_known = process->pages_count || process->pages_resident_bytes;
-	if (process->pages_resident_bytes > info->pages_bytes)
-		info->pages_unattributed_bytes = process->pages_resident_bytes - info->pages_bytes;
+		info->swapped_bytes += process->pages[i].swapped_bytes;
+		shared_bytes += process->pages[i].shared_bytes;
+	}
+	info->pages_known = process->pages_count || resident_bytes;
+	info->moves_unseen = !session_follows_moves(target->session);
+	if (resident_bytes > info->pages_bytes)
+		info->pages_unattributed_bytes = resident_bytes - info->pages_bytes;
+	if (process->resident.shared_bytes > shared_bytes)
+		info->shared_with_bytes = process->resident.shared_bytes - shared_bytes;
+	if (info->shared_with_bytes > info->pages_unattributed_bytes)
+		info->shared_with_bytes = info->pages_unattributed_bytes; /* the sites of the rest are estimates */
+	for (size_t i = 0; i < process->files.count; i++)
+		info->files_bytes += process->files.files[i].resident_bytes;
+	if (info->files_bytes < process->resident.file_bytes)
+		info->files_bytes = process->resident.file_bytes; /* to the kernel, files of tmpfs are shared memory */
+	info->files = process->files.files;
+	info->files_count = process->files.count;
+	info->files_left_out_bytes = process->files.left_out * (uint64_t)sysconf(_SC_PAGESIZE);
 }

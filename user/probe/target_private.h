@@ -12,6 +12,7 @@
 #include "../model/pages.h"
 #include "../model/vma.h"
 #include "../remote/container_names.h"
+#include "../remote/filepages.h"
 #include "jit.h"
 #include "mapwatch.h"
 #include "target.h"
@@ -61,6 +62,7 @@ struct process {
 	uint64_t list_end_ns;    /* and ended */
 	bool mappings_stale; /* events of them were lost or do not tell: to be read anew */
 	bool mappings_doubtful; /* and could not be read until now */
+	bool narrow;         /* a 32-bit program: its calls are seen by hooks of their own */
 	bool mappings_final; /* and will not be: it has ended, and a report has looked since */
 	struct jit *jit; /* it runs code in no file; or NULL */
 	struct process_probes *probes; /* of its own, when not probed everywhere */
@@ -75,7 +77,9 @@ struct process {
 	bool undescribed;      /* what /proc says of it was not looked at yet */
 	struct page_site *pages; /* who made its pages resident */
 	size_t pages_count;
-	uint64_t pages_resident_bytes; /* anonymous and shared memory; 0: unknown */
+	struct pagemap_sums resident; /* all 0: unknown */
+	struct filepages files;  /* of a process that was chosen */
+	uint64_t files_read_ns, files_cost_ns; /* when they were last read, CLOCK_MONOTONIC; and what it took */
 	struct process *older; /* list of all, newest first */
 	UT_hash_handle hh;     /* by gen */
 	UT_hash_handle hh_pid; /* by pid, the current image only */
@@ -208,7 +212,7 @@ void recent_free(struct recent *recent);
 int target_pages_read(struct target *target);
 /* As target_maps_sites(). */
 int target_pages_sites(struct target *target, struct board_site **sites, size_t *count);
-void target_pages_info(const struct process *process, struct process_info *info);
+void target_pages_info(const struct target *target, const struct process *process, struct process_info *info);
 
 /* The stack that stands for @stack, of @gen, among those that differ only inside the innermost function. */
 uint64_t naming_alike(struct target *target, uint32_t gen, uint64_t stack);

@@ -155,6 +155,42 @@ int vmhooks_attach(struct bpf_object *object, enum vm_rung rung, int links[VM_HO
 	return 0;
 }
 
+static const char *const narrow_programs[VM_NARROW_HOOKS] = { "hb_narrow_enter", "hb_narrow_exit" };
+
+void vmhooks_narrow_choose(struct bpf_object *object, bool wanted)
+{
+	for (size_t i = 0; i < VM_NARROW_HOOKS; i++) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, narrow_programs[i]);
+
+		if (program)
+			bpf_program__set_autoload(program, wanted);
+	}
+}
+
+int vmhooks_narrow_attach(struct bpf_object *object, struct bpf_link *links[VM_NARROW_HOOKS])
+{
+	for (size_t i = VM_NARROW_HOOKS; i-- > 0;) {
+		struct bpf_program *program = bpf_object__find_program_by_name(object, narrow_programs[i]);
+
+		links[i] = program ? bpf_program__attach(program) : NULL;
+		if (!links[i]) {
+			int err = program ? -errno : -EOPNOTSUPP;
+
+			vmhooks_narrow_detach(links);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void vmhooks_narrow_detach(struct bpf_link *links[VM_NARROW_HOOKS])
+{
+	for (size_t i = 0; i < VM_NARROW_HOOKS; i++) {
+		bpf_link__destroy(links[i]);
+		links[i] = NULL;
+	}
+}
+
 static void refuse(struct feature *feature, const char *what, int err)
 {
 	feature->works = false;

@@ -12,6 +12,7 @@
 #include "features.h"
 
 struct bpf_object;
+struct bpf_link;
 
 enum vm_rung {
 	VM_TRACEPOINT, /* syscalls:sys_enter_* and sys_exit_* */
@@ -36,5 +37,15 @@ int vmhooks_choose(struct bpf_object *object, enum vm_rung rung);
 
 /* Put them in place. Descriptors that hold them there go to @links, *@count also on failure. 0 or negative errno. */
 int vmhooks_attach(struct bpf_object *object, enum vm_rung rung, int links[VM_HOOKS_MAX], size_t *count);
+
+/*
+ * The calls of 32-bit programs (x86): raw tracepoints of all system calls, whatever the rung, for only those tell of
+ * them. Each system call of the host pays for it: to be in place only while such a program is traced. On failure,
+ * negative errno, and where there is nothing of the kind, -EOPNOTSUPP, none is.
+ */
+#define VM_NARROW_HOOKS 2
+void vmhooks_narrow_choose(struct bpf_object *object, bool wanted);
+int vmhooks_narrow_attach(struct bpf_object *object, struct bpf_link *links[VM_NARROW_HOOKS]);
+void vmhooks_narrow_detach(struct bpf_link *links[VM_NARROW_HOOKS]);
 
 #endif

@@ -100,19 +100,20 @@ static bool status_bytes(const char *text, const char *name, uint64_t *bytes)
 	return true;
 }
 
-int pagemap_parse_sums(const char *text, uint64_t *anonymous_bytes, uint64_t *shared_bytes)
+int pagemap_parse_sums(const char *text, struct pagemap_sums *sums)
 {
 	/* The name comes first, and is whatever the process likes, but has no newline in it. */
-	return status_bytes(text, "\nRssAnon:", anonymous_bytes) && status_bytes(text, "\nRssShmem:", shared_bytes) ?
-		       0 : -EINVAL;
+	return status_bytes(text, "\nRssAnon:", &sums->anonymous_bytes) &&
+	       status_bytes(text, "\nRssFile:", &sums->file_bytes) &&
+	       status_bytes(text, "\nRssShmem:", &sums->shared_bytes) ? 0 : -EINVAL;
 }
 
-int pagemap_sums(const struct proc *proc, uint64_t *anonymous_bytes, uint64_t *shared_bytes)
+int pagemap_sums(const struct proc *proc, struct pagemap_sums *sums)
 {
 	char text[STATUS_BYTES];
 	ssize_t got = proc_read(proc, "status", text, sizeof(text));
 
-	return got < 0 ? (int)got : pagemap_parse_sums(text, anonymous_bytes, shared_bytes);
+	return got < 0 ? (int)got : pagemap_parse_sums(text, sums);
 }
 
 bool pagemap_is_shared_memory(const char *path)

@@ -44,11 +44,17 @@ uint64_t pagemap_zero_frame(void);
 /* Whether an entry says that a page counts as resident: present, and not the page of zeros. */
 bool pagemap_resident(uint64_t entry, uint64_t zero_frame);
 
-/* From status: the anonymous pages and the shared memory that are resident, in bytes. 0 or negative errno. */
-int pagemap_sums(const struct proc *proc, uint64_t *anonymous_bytes, uint64_t *shared_bytes);
+/* What is resident, by kind. */
+struct pagemap_sums {
+	uint64_t anonymous_bytes, file_bytes;
+	uint64_t shared_bytes; /* shared memory, files of tmpfs among it */
+};
+
+/* From status. 0 or negative errno. */
+int pagemap_sums(const struct proc *proc, struct pagemap_sums *sums);
 
 /* The same from the text of a status file. 0 or -EINVAL. */
-int pagemap_parse_sums(const char *text, uint64_t *anonymous_bytes, uint64_t *shared_bytes);
+int pagemap_parse_sums(const char *text, struct pagemap_sums *sums);
 
 /* Whether a mapping of that path, as maps has it, is shared memory and no file's: memfd, shm, shared anonymous. */
 bool pagemap_is_shared_memory(const char *path);

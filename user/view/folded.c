@@ -95,8 +95,11 @@ static int put_row(FILE *out, const struct report *report, const struct report_o
 		   const struct board_row *row)
 {
 	size_t i;
-	int err = put_root(out, owners, row);
+	int err;
 
+	if (row->source == HB_SRC_PAGES && report_others(report))
+		fputs("[pages];", out); /* or they would be added to the others */
+	err = put_root(out, owners, row);
 	if (!err)
 		err = put_cut(out, report, row);
 	for (i = row->frames_count; i > 0 && !err; i--)

@@ -10,6 +10,7 @@
 #include "words.h"
 
 #define PROCESSES_SHOWN 20         /* without -v */
+#define FILES_SHOWN     3
 #define START_APART_NS  1000000000 /* a pid does not come round again this soon */
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -216,6 +217,47 @@ static void print_governed(struct human *h, unsigned int indent, const struct pr
 	fputc('\n', h->out);
 }
 
+static void print_pages(struct human *h, unsigned int indent, const struct process_info *process)
+{
+	const bool moved = process->moves_unseen && process->pages_unattributed_bytes;
+	char text[16];
+
+	fprintf(h->out, "%*s", (int)indent, "");
+	human_print(h, COLOR_DIM, "pages: %s by site", text_bytes(process->pages_bytes, text));
+	human_print(h, COLOR_DIM, ", %s unattributed%s", text_bytes(process->pages_unattributed_bytes, text),
+		    moved ? ", what mremap moved among them" : "");
+	if (process->shared_with_bytes)
+		human_print(h, COLOR_DIM, ", of it %s shared memory from elsewhere",
+			    text_bytes(process->shared_with_bytes, text));
+	if (process->swapped_bytes)
+		human_print(h, COLOR_WARN, "; %s by site swapped out", text_bytes(process->swapped_bytes, text));
+	fputc('\n', h->out);
+}
+
+/* "files: 9.1 MiB resident: libjvm.so 5.0 MiB, libc.so.6 1.1 MiB, 12 more" */
+static void print_files(struct human *h, unsigned int indent, const struct process_info *process)
+{
+	const bool all = h->style->verbose;
+	const size_t shown = all || process->files_count < FILES_SHOWN ? process->files_count : FILES_SHOWN;
+	char text[16], number[32];
+
+	fprintf(h->out, "%*s", (int)indent, "");
+	human_print(h, COLOR_DIM, "files: %s resident", text_bytes(process->files_bytes, text));
+	for (size_t i = 0; i < shown; i++) {
+		const struct file_pages *file = &process->files[i];
+
+		fputs(i ? ", " : ": ", h->out);
+		human_text(h, COLOR_DIM, all ? file->path : words_basename(file->path), 0);
+		human_print(h, COLOR_DIM, " %s", text_bytes(file->resident_bytes, text));
+	}
+	if (shown < process->files_count)
+		human_print(h, COLOR_DIM, ", %s more", words_number(process->files_count - shown, number));
+	if (process->files_left_out_bytes)
+		human_print(h, COLOR_WARN, "; mappings of %s were not looked at, for that takes too long",
+			    text_bytes(process->files_left_out_bytes, text));
+	fputc('\n', h->out);
+}
+
 static void print_process(struct human *h, const struct human_table *table,
 			  const struct process_info *process)
 {
@@ -229,15 +271,10 @@ static void print_process(struct human *h, const struct human_table *table,
 		human_text(h, COLOR_NONE, process->blind, 0);
 		fputc('\n', h->out);
 	}
-	if (process->pages_known) {
-		char text[2][16];
-
-		fprintf(h->out, "%*s", (int)indent, "");
-		human_print(h, COLOR_DIM, "pages: %s by site, %s unattributed",
-			    text_bytes(process->pages_bytes, text[0]),
-			    text_bytes(process->pages_unattributed_bytes, text[1]));
-		fputc('\n', h->out);
-	}
+	if (process->pages_known)
+		print_pages(h, indent, process);
+	if (process->files_count || process->files_left_out_bytes)
+		print_files(h, indent, process);
 	if (report_sees(process) && (!process->pages_known || process->allocated_count)) {
 		fprintf(h->out, "%*s", (int)indent, "");
 		print_balance(h, process);

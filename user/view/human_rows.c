@@ -130,7 +130,7 @@ static bool is_shown(const struct human *h, const struct board_row *row)
 {
 	enum board_sort sort = h->report->sort;
 
-	return row->outstanding_bytes || row->outstanding_count || h->style->verbose ||
+	return row->outstanding_bytes || row->outstanding_count || row->swapped_bytes || h->style->verbose ||
 	       sort == SORT_ALLOCATED || sort == SORT_PEAK || sort == SORT_GROWTH;
 }
 
@@ -138,6 +138,7 @@ static void print_owner(struct human *h, const struct board_row *row)
 {
 	const struct process_info *process = report_owners_find(&h->owners, row->gen);
 	const char *source = report_source_name(row->source);
+	char swapped[16];
 
 	if (h->report->group == GROUP_CONTAINER) {
 		human_text(h, COLOR_TITLE, row->label ? row->label : "-", 0);
@@ -153,6 +154,8 @@ static void print_owner(struct human *h, const struct board_row *row)
 		fprintf(h->out, " thread %u", row->tid);
 	if (source)
 		human_print(h, COLOR_DIM, "  %s", source);
+	if (row->swapped_bytes)
+		human_print(h, COLOR_WARN, ", and %s swapped out", text_bytes(row->swapped_bytes, swapped));
 }
 
 /* Columns a module's name may take; 0: do not cut. */
@@ -313,7 +316,7 @@ void human_stack(struct human *h, const struct board_row *row)
 	print_stopped(h, row);
 }
 
-/* What the table left out, in one sentence each. */
+/* What the table left out, in one sentence each; @bytes are those of the rows shown, 0: nothing is to be said. */
 static void print_left_out(struct human *h, size_t hidden, uint64_t bytes)
 {
 	const struct report *report = h->report;
@@ -321,12 +324,13 @@ static void print_left_out(struct human *h, size_t hidden, uint64_t bytes)
 	char all[HUMAN_CELL] = "", sum[16], number[2][32];
 
 	if (report->rows_total > report->rows_count) {
+		fprintf(h->out, "The first %s of %s %s rows", words_number(report->rows_count, number[0]),
+			words_number(report->rows_total, number[1]), what);
 		percent(bytes, h->total_bytes, all);
-		fprintf(h->out,
-			"The first %s of %s %s rows, holding %s%s%s%s; --top 0 shows all.\n",
-			words_number(report->rows_count, number[0]),
-			words_number(report->rows_total, number[1]), what, text_bytes(bytes, sum),
-			*all ? ", " : "", all, *all ? " of all outstanding" : "");
+		if (bytes)
+			fprintf(h->out, ", holding %s%s%s%s", text_bytes(bytes, sum), *all ? ", " : "", all,
+				*all ? " of all outstanding" : "");
+		fputs("; --top 0 shows all.\n", h->out);
 	}
 	if (hidden)
 		fprintf(h->out, "Left out: %s %s row%s holding nothing now; -v shows all.\n",
@@ -344,30 +348,35 @@ static const char *last_title(enum board_group group)
 	return titles[group];
 }
 
-void human_rows(struct human *h)
+/* What the rows so far left out, and hold. */
+struct shown {
+	size_t hidden;
+	uint64_t bytes;
+};
+
+/* A table of the rows from @first up to @end. */
+static void print_view(struct human *h, size_t first, size_t end, struct shown *shown)
 {
 	const struct report *report = h->report;
 	struct human_table table = {
 		.columns = row_columns,
 		.last_title = last_title(report->group),
 	};
-	uint64_t bytes = 0;
 	size_t i, hidden = 0, printed = 0;
 
-	for (i = 0; i < report->rows_count; i++) {
-		bytes += report->rows[i].outstanding_bytes;
+	for (i = first; i < end; i++) {
+		shown->bytes += report->rows[i].outstanding_bytes;
 		if (is_shown(h, &report->rows[i]))
 			human_table_measure(h, &table, &report->rows[i]);
 		else
 			hidden++;
 	}
-	if (hidden < report->rows_count)
+	shown->hidden += hidden;
+	if (hidden < end - first)
 		human_table_head(h, &table);
-	else if (report->rows_count)
-		fputs("Nothing is outstanding.\n", h->out);
 	else
-		fputs("No allocation was seen.\n", h->out);
-	for (i = 0; i < report->rows_count && !h->err; i++) {
+		fputs("Nothing is outstanding.\n", h->out);
+	for (i = first; i < end && !h->err; i++) {
 		const struct board_row *row = &report->rows[i];
 
 		if (!is_shown(h, row))
@@ -379,7 +388,26 @@ void human_rows(struct human *h)
 		fputc('\n', h->out);
 		human_stack(h, row);
 	}
-	if (hidden || report->rows_total > report->rows_count)
+}
+
+void human_rows(struct human *h)
+{
+	const struct report *report = h->report;
+	const size_t others = report_others(report), all = report->rows_count;
+	struct shown shown = { 0 };
+
+	if (!all)
+		fputs("No allocation was seen.\n", h->out);
+	if (others)
+		print_view(h, 0, others, &shown);
+	if (others && others < all) {
 		fputc('\n', h->out);
-	print_left_out(h, hidden, bytes);
+		human_print(h, COLOR_TITLE, "Resident pages, by who touched them; not to be added to the rows above");
+		fputc('\n', h->out);
+	}
+	if (others < all)
+		print_view(h, others, all, &shown);
+	if (shown.hidden || report->rows_total > all)
+		fputc('\n', h->out);
+	print_left_out(h, shown.hidden, others && others < all ? 0 : shown.bytes); /* a sum of both is none */
 }

@@ -168,6 +168,38 @@ static struct json_object *malloc_object(struct writer *w, const struct process_
 	return object;
 }
 
+static struct json_object *files_array(struct writer *w, const struct process_info *process)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < process->files_count; i++) {
+		const struct file_pages *file = &process->files[i];
+		struct json_object *object = json_object_new_object();
+
+		json_put_text(&w->pen, object, "path", file->path);
+		json_put_number(&w->pen, object, "resident_bytes", file->resident_bytes);
+		json_put_number(&w->pen, object, "mappings_count", file->mappings);
+		json_append(&w->pen, array, object);
+	}
+	return array;
+}
+
+static void put_pages(struct writer *w, struct json_object *object, const struct process_info *process)
+{
+	json_put_number(&w->pen, object, "pages_unattributed_bytes", process->pages_unattributed_bytes);
+	if (process->shared_with_bytes)
+		json_put_number(&w->pen, object, "shared_with_bytes", process->shared_with_bytes);
+	if (process->swapped_bytes)
+		json_put_number(&w->pen, object, "swapped_bytes", process->swapped_bytes);
+	if (process->files_bytes)
+		json_put_number(&w->pen, object, "files_resident_bytes", process->files_bytes);
+	if (process->files_count)
+		json_put(&w->pen, object, "files", files_array(w, process));
+	if (process->files_left_out_bytes)
+		json_put_number(&w->pen, object, "files_left_out_bytes", process->files_left_out_bytes);
+}
+
 static void write_process(struct writer *w, const struct process_info *process)
 {
 	struct json_object *object = json_object_new_object();
@@ -185,7 +217,7 @@ static void write_process(struct writer *w, const struct process_info *process)
 		json_put_number(&w->pen, object, "rss_bytes", process->rss_bytes);
 	put_mappings(w, object, process);
 	if (process->pages_known)
-		json_put_number(&w->pen, object, "pages_unattributed_bytes", process->pages_unattributed_bytes);
+		put_pages(w, object, process);
 	put_process_sums(w, object, process);
 	if (process->governed)
 		json_put(&w->pen, object, "malloc", malloc_object(w, process));

@@ -39,6 +39,8 @@ static void put_sums(struct json_pen *pen, struct json_object *object, const str
 	if (row->source == HB_SRC_PAGES) {
 		json_put_number(pen, object, "standard_error_bytes", pages_root(row->error_square));
 		json_put_number(pen, object, "sampled_count", row->outstanding_count);
+		if (row->swapped_bytes)
+			json_put_number(pen, object, "swapped_bytes", row->swapped_bytes);
 		return;
 	}
 	json_put_number(pen, object, "outstanding_count", row->outstanding_count);
