@@ -43,23 +43,24 @@ SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c 
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
 .PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget bench
-.PHONY: check-vm check-e2e install image-root clean
+.PHONY: deps-vm check-vm check-e2e install image-root clean
 all: $(BUILD)/heldby
 
 help:
 	@echo 'all          build $(BUILD)/heldby; SANITIZE=address,undefined with sanitizers'
 	@echo 'run          install what it needs, build, trace a real program (CMD="..." or ARGS="heldby arguments")'
-	@echo 'test         install, build, run every test that this kernel allows'
-	@echo 'deps         install what building and testing need (Debian 12)'
+	@echo 'test         install, build, run every test that this kernel allows, and a part of check-vm'
+	@echo 'deps         install what building and testing need (Debian 12); deps-vm: for check-vm, too'
 	@echo 'check        unit and golden tests, with address and undefined sanitizers'
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
 	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
 	@echo 'check-e2e    image, DaemonSet and unit, in containers of runc and containerd (root); ONLY=words'
 	@echo 'check-vm     tests of the kernel side under other kernels, in emulated machines; ONLY="6.1-x86_64 ..."'
+	@echo 'check-vm-quick  the part of it that test has, in less than 10 minutes'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'
-	@echo 'bench        what tracing costs, by depth of the stack'
+	@echo 'bench        what tracing costs, beside other tools (root); BENCH="pairs programs --rounds 8" selects'
 	@echo 'budget       verified instructions per program, against tests/bpf/budget.csv'
 	@echo 'install      to $(DESTDIR)$(PREFIX): program, systemd unit, manual page'
 	@echo 'image-root   the files of a container image into DIR, see deploy/README.md'
@@ -125,6 +126,9 @@ deps-build:
 	$(call apt,$(DEPS_BUILD))
 deps-test:
 	$(call apt,$(DEPS_TEST))
+# Where they cannot be had, the machines are skipped.
+deps-vm:
+	-$(call apt,$(DEPS_TEST) $(DEPS_VM))
 
 # The unit names the program where it will be.
 install: all

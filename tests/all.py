@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every test there is, one suite after another, and adds them up.
+"""Runs every test there is, and adds them up: the quick suites side by side, then one after another.
 
-A suite's output goes through as it comes. Its own closing lines are counted: cmocka's, or
-"N passed, N failed[, N skipped]". A suite that prints neither, or exits non-zero without a
+A suite's output stays together, the long ones' goes through as it comes. Its own closing lines are counted:
+cmocka's, or "N passed, N failed[, N skipped]". A suite that prints neither, or exits non-zero without a
 failed test, counts as one failure: nothing passes unseen.
 """
+import concurrent.futures
 import glob
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,64 +22,127 @@ CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] .*: (\d+) test\(s\), listed below:
 PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 
 
-def suites():
-    """(name, command) of every suite, the quick ones first."""
+def quick_suites():
+    """(name, command) of the suites that no other disturbs."""
     yield "lint", [sys.executable, "tests/lint/lint.py"]
     yield "lint itself", [sys.executable, "tests/lint/selftest.py"]
     for folder in ("unit", "golden", "native"):
         for source in sorted(glob.glob(f"tests/{folder}/test_*.c")):
             name = os.path.basename(source)[:-2]
             yield f"{folder}/{name}", [os.path.join(BUILD, "tests", folder, name)]
-    yield "fuzz", ["make", "-j2", "--no-print-directory", "fuzz-check"]
+
+
+def make(*words):
+    return ["make", "--no-print-directory", *words]
+
+
+def suites():
+    """Those that want the machine for themselves."""
+    yield "fuzz", make("fuzz-check")
     yield "budget", [sys.executable, "tests/bpf/budget.py"]
-    yield "bpf", ["make", "--no-print-directory", "check-bpf"]
-    yield "e2e", ["make", "--no-print-directory", "check-e2e"]
-    yield "unwind", ["make", "--no-print-directory", "check-unwind", "SAMPLES=6000"]
+    yield "bpf", make("check-bpf")
+    yield "e2e", make("check-e2e")
+    yield "unwind", make("check-unwind", "SAMPLES=6000")
 
 
-def run(command):
-    """Run one suite; its (passed, failed, skipped)."""
-    passed = failed = skipped = 0
-    counted = False
+# It downloads and builds from the beginning on, and boots its machines when its stdin ends.
+EARLY = "vm", make("check-vm-quick", "HOLD=1")
+
+
+class Count:
+    """What a suite's lines say of its tests."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.counted = False
+
+    def line(self, line):
+        if match := CMOCKA_PASSED.match(line):
+            self.passed, self.counted = self.passed + int(match[1]), True
+        elif match := CMOCKA_SKIPPED.match(line):
+            self.skipped, self.counted = self.skipped + int(match[1]), True
+        elif match := CMOCKA_FAILED.match(line):
+            self.failed, self.counted = max(self.failed, int(match[1] or match[2])), True
+        elif match := PLAIN.match(line):
+            self.passed, self.failed = self.passed + int(match[1]), self.failed + int(match[2])
+            self.skipped, self.counted = self.skipped + int(match[3] or 0), True
+
+
+def start(command, **more):
+    """The process, or the error as it would be printed."""
     try:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
     except OSError as error:
-        print(f"{command[0]}: {error}")
+        return f"{command[0]}: {error}"
+
+
+def finish(process, say):
+    """Its (passed, failed, skipped), when it has ended; each line is said."""
+    if isinstance(process, str):
+        say(process)
         return 0, 1, 0
+    count = Count()
     for raw in process.stdout:
         line = raw.decode("utf-8", "replace").rstrip("\n")
-        print(line, flush=True)
-        if match := CMOCKA_PASSED.match(line):
-            passed, counted = passed + int(match[1]), True
-        elif match := CMOCKA_SKIPPED.match(line):
-            skipped, counted = skipped + int(match[1]), True
-        elif match := CMOCKA_FAILED.match(line):
-            failed, counted = max(failed, int(match[1] or match[2])), True
-        elif match := PLAIN.match(line):
-            passed, failed, counted = passed + int(match[1]), failed + int(match[2]), True
-            skipped += int(match[3] or 0)
+        say(line)
+        count.line(line)
     status = process.wait()
-    if not failed and (status or not counted):
-        print(f"this suite ended with status {status}" + ("" if counted else " and counted nothing"))
-        failed = 1
-    return passed, failed, skipped
+    if not count.failed and (status or not count.counted):
+        say(f"this suite ended with status {status}" + ("" if count.counted else " and counted nothing"))
+        count.failed = 1
+    return count.passed, count.failed, count.skipped
+
+
+class Totals:
+    """Of all suites."""
+
+    def __init__(self):
+        self.sums = [0, 0, 0]
+        self.failures = []
+
+    def add(self, name, result, seconds):
+        self.sums = [total + part for total, part in zip(self.sums, result)]
+        if result[1]:
+            self.failures.append(name)
+        print(f"-- {name}: {seconds:.1f} s", flush=True)
+
+    def run(self, name, process):
+        """One suite, whose lines go through. @process: what starts it, or continues it."""
+        print(f"== {name}", flush=True)
+        began = time.monotonic()
+        self.add(name, finish(process(), lambda line: print(line, flush=True)), time.monotonic() - began)
+
+    def run_side_by_side(self, rows):
+        """Suites, as many at a time as there are CPUs, each with its lines together."""
+        def one(row):
+            lines, began = [], time.monotonic()
+            result = finish(start(row[1]), lines.append)
+            return row[0], lines, result, time.monotonic() - began
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for name, lines, result, seconds in pool.map(one, rows):
+                print("\n".join([f"== {name}", *lines]))
+                self.add(name, result, seconds)
 
 
 def main():
-    totals = [0, 0, 0]
-    failures = []
-    for name, command in suites():
-        print(f"== {name}", flush=True)
-        began = time.monotonic()
-        result = run(command)
-        totals = [total + part for total, part in zip(totals, result)]
-        if result[1]:
-            failures.append(name)
-        print(f"-- {name}: {time.monotonic() - began:.1f} s", flush=True)
-    if failures:
-        print("failed suites: " + ", ".join(failures))
-    print("%d passed, %d failed, %d skipped" % tuple(totals))
-    return bool(totals[1])
+    totals = Totals()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    early = start(EARLY[1], stdin=subprocess.PIPE)
+    try:
+        totals.run_side_by_side(quick_suites())
+        for name, command in suites():
+            totals.run(name, lambda command=command: start(command))
+    except BaseException:
+        if not isinstance(early, str):
+            early.terminate()
+        raise
+    if not isinstance(early, str):
+        early.stdin.close()
+    totals.run(EARLY[0], lambda: early)
+    if totals.failures:
+        print("failed suites: " + ", ".join(totals.failures))
+    print("%d passed, %d failed, %d skipped" % tuple(totals.sums))
+    return bool(totals.sums[1])
 
 
 if __name__ == "__main__":

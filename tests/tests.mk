@@ -70,7 +70,7 @@ fuzz: $(FUZZ)
 
 # Every kept input once, and a short search: part of `make test`.
 fuzz-check: $(FUZZ)
-	$(Q)$(PYTHON) tests/fuzz/run.py $(T) 5
+	$(Q)$(PYTHON) tests/fuzz/run.py $(T) 3
 
 check-bpf: all
 	$(Q)$(MAKE) --no-print-directory -C tests/load OUT=$(abspath $(BUILD))/load
@@ -123,10 +123,13 @@ check-unwind: $(U_ALL)
 -include $(U_OBJS:.o=.d)
 
 # Each kernel in an emulated machine of its own. EXTRA: one more program and its arguments.
-check-vm: all
-	-$(call apt,$(DEPS_TEST) $(DEPS_VM))
-	$(Q)$(PYTHON) tests/vm/vm.py --build $(BUILD) --libraries '$(filter %-dev,$(DEPS_BUILD))' \
-		$(if $(EXTRA),--extra '$(EXTRA)') $(ONLY)
+VM = $(PYTHON) tests/vm/vm.py --build $(BUILD) --libraries '$(filter %-dev,$(DEPS_BUILD))'
+check-vm: all deps-vm
+	$(Q)$(VM) $(if $(EXTRA),--extra '$(EXTRA)') $(ONLY)
+
+# The part that `make test` has: HOLD=1 waits for the end of stdin when all is there.
+check-vm-quick: all
+	$(Q)$(VM) --quick $(if $(HOLD),--hold) $(ONLY)
 
 # What deploy/ holds, run as people run it.
 check-e2e: all
@@ -138,9 +141,9 @@ budget: all
 lint: all
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/lint/lint.py
 
-.PHONY: fuzz-check
-test: deps
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE) $(U_ALL)
+.PHONY: fuzz-check check-vm-quick
+test: deps deps-vm
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE) $(U_ALL) $(FUZZ)
 	$(Q)$(PYTHON) tests/all.py
 
 # --- what tracing costs: no test, for nothing here passes or fails ------------------------------

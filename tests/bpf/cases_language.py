@@ -96,12 +96,12 @@ def javas():
     return [os.path.basename(os.path.dirname(os.path.dirname(real))) for real in found]
 
 
-def java_direct(case, java, options, mode):
-    """Sums of one JVM's Unsafe memory, and its truth."""
+def java_direct(case, java, options, mode, how=()):
+    """Sums of one JVM's Unsafe memory, and its truth. @how: options of heldby."""
     folder = os.path.dirname(case.load("java/Direct.class"))
     if os.path.exists(case.truth):
         os.unlink(case.truth)
-    outcome = case.run([f"/usr/lib/jvm/{java}/bin/java", *options, "-cp", folder, "Direct", mode])
+    outcome = case.run([f"/usr/lib/jvm/{java}/bin/java", *options, "-cp", folder, "Direct", mode], how)
     # The launcher loads libjvm by dlopen, which nothing foretells; Unsafe is used long after.
     hold(consistent(outcome.document, ("missed_count",)), outcome)
     pid = outcome.truths[0]["pid"]
@@ -114,8 +114,17 @@ def java_direct(case, java, options, mode):
        (("", ()), (" with native memory tracking", ("-XX:NativeMemoryTracking=summary",)))],
       seconds=120)
 def java(case, name, _, options):
-    base, base_sites = java_direct(case, name, options, "none")
-    outcome, sites = java_direct(case, name, options, "keep")
+    java_exact(case, name, options)
+
+
+@each("direct memory of {0} stays exact while malloc is sampled", javas(), seconds=120)
+def java_sampled(case, name):
+    java_exact(case, name, (), ("--malloc", "524288"))
+
+
+def java_exact(case, name, options, how=()):
+    base, base_sites = java_direct(case, name, options, "none", how)
+    outcome, sites = java_direct(case, name, options, "keep", how)
     truth = outcome.truths[0]
     before, after = sums_of(base_sites), sums_of(sites)
     wrong = [f"{key} grew by {after[key] - before[key]}, truth {truth[key]}"

@@ -33,8 +33,10 @@ def many_sites(case):
 def many_blocks(case, _, __, blocks, mode):
     if os.environ.get("HB_SLOW") != "1" and available_bytes() < 8 * GIB:
         raise Skip("less than 8 GiB of memory available and HB_SLOW is not 1")
-    exact(case.run([case.load("many"), blocks, mode], ["--max-blocks", "12000000"]),
-          whole=True)
+    outcome = case.run([case.load("many"), blocks, mode], ["--max-blocks", "12000000"])
+    # Where others begin meanwhile, the ring of their mappings is full before all blocks have been walked.
+    others = detail(outcome.document, "mapping_events") == outcome.document["losses"]["dropped_count"]
+    exact(outcome, whole=True, allow=("dropped_count",) if others else ())
 
 
 @each("a full table of blocks loses by count and the rest is exact{0}",

@@ -11,11 +11,13 @@ from harness import Failure, Outcome, Skip, read_text
 from registry import each, test
 
 PAGES = ("--sources", "pages")
+MOVES = ("--sources", "mmap,pages")  # mremap is followed wherever mappings are
 MIB = 1 << 20
 TURNS = 20
 BOUND = 5   # standard errors that a single estimate may be off: once in a million
 USUAL = 3   # that it is off once in 400; more than
 RARE = 2    # of TURNS is once in 50,000
+HOST = "it looks at every process"
 
 
 def owner(site):
@@ -49,7 +51,8 @@ def look(case, mode, everything=False, options=()):
     """The last report while the program holds what it touched, and the truths."""
     target = Obedient(case, [case.load("pages"), mode])
     target.answer()
-    tracer = start_all(case) if everything else case.top(target.pid, *PAGES, *options, interval="60")
+    sources = () if "--sources" in options else PAGES
+    tracer = start_all(case) if everything else case.top(target.pid, *sources, *options, interval="60")
     target.do("x")
     document = case.stop_top(tracer)[-1]
     target.tell("x")
@@ -131,10 +134,13 @@ def rungs(case, rung, mode):
     ("what a system call fills belongs to its caller", "copied"),
     ("shared memory is of who touches it first, a file's pages only where they were written", "shared"),
     ("after a fork the child holds what it touched, and the rest by its parent's stacks", "forked"),
+    ("what mremap moves keeps its stack", "moved"),
+    ("a block that the library lets grow keeps its stack wherever it moves", "grown"),
     ("huge pages are exact, also where a part was given back", "huge"),
-])
+], alone=HOST)
 def line_by_line(case, _, mode):
-    document, truths = look(case, mode, everything=mode == "forked")
+    document, truths = look(case, mode, everything=mode == "forked",
+                            options=MOVES if mode in ("moved", "grown") else ())
     if mode == "forked" and document["hooks"]["pages"] == "kprobe":
         raise Skip("handle_mm_fault does not tell a copy on write from a page that was not there")
     wrong = []
@@ -143,7 +149,8 @@ def line_by_line(case, _, mode):
     hold(wrong + ([] if truths else ["the program wrote no truth"]), Outcome(0, document, [], ""))
 
 
-@test("without a target the pages of every process are known, of one that starts later as well")
+@test("without a target the pages of every process are known, of one that starts later as well",
+      alone=HOST)
 def everything(case):
     tracer = start_all(case)
     target = Obedient(case, [case.load("pages"), "contiguous"])
@@ -164,6 +171,106 @@ def refused(case):
     status, talk = case.wait(process), read_text(process.err)
     hold([] if status == 2 and "give processes with -p" in talk else [f"exit status {status}: {talk}"],
          Outcome(0, {"sites": []}, [], ""))
+
+
+def by_default(case, *options):
+    """What heldby top says of a process if nobody says which sources: its document, its text, its talk."""
+    target = Obedient(case, [case.load("pages"), "contiguous"])
+    target.answer()
+    command = [case.place.heldby, "top", "-p", str(target.pid), "--malloc", "exact", *options]
+    tracer = case.start([*command, "--json", "--top", "0", "60"])
+    case.until("heldby: ready", lambda: "heldby: ready" in read_text(tracer.err) or tracer.poll() is not None)
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    text = case.start([*command, "--top", "1", "0.1", "1"])
+    case.wait(text)
+    return document, case.truths()[-1], read_text(text.out), read_text(tracer.err)
+
+
+@test("with a target and without --sources pages are a view of their own beside malloc, direct and mmap")
+def beside(case):
+    document, truth, text, _ = by_default(case)
+    if "pages" not in document["hooks"] or "mmap" not in document["hooks"]:
+        raise Skip(f"the hooks here are {sorted(document['hooks'])}")
+    wrong = consistent(document, allow=("missed_count",)) + judge(document, truth)
+    sources = [site["source"] for site in document["sites"]]
+    others = [source for source in sources if source != "pages"]
+    if sources != others + ["pages"] * (len(sources) - len(others)) or set(others) != {"mmap"}:
+        wrong.append(f"the rows are of {sources}: those of pages stand behind all others")
+    ranks = [site["rank"] for site in document["sites"]]
+    if ranks != [*range(1, len(others) + 1), *range(1, len(sources) - len(others) + 1)]:
+        wrong.append(f"the ranks are {ranks}: each view has its own")
+    row = document["processes"][0]
+    mapped = sum(site["outstanding_bytes"] for site in document["sites"] if site["source"] == "mmap")
+    if row["mapped_bytes"] != row["mapped_before_bytes"] + row["mapped_by_allocators_bytes"] + mapped:
+        wrong.append(f"{row['mapped_bytes']} bytes are mapped, by sites {mapped}")
+    if row.get("outstanding_bytes") != 0:
+        wrong.append(f"{row.get('outstanding_bytes')} bytes are held by malloc, which was never called")
+    if set(document["hooks"]) != {"malloc", "direct", "mmap", "pages"}:
+        wrong.append(f"the hooks are {sorted(document['hooks'])}")
+    if "pages:" not in text or "unattributed" not in text:
+        wrong.append("the text does not tell of pages")
+    hold(wrong, Outcome(0, document, [], text))
+
+
+@test("where page faults cannot be looked at top says so in a sentence and does the rest")
+def without(case):
+    document, _, _, talk = by_default(case, "--pages-rung", "kprobe")
+    if "pages" in document["hooks"]:
+        raise Skip("page faults can be looked at by kprobes here")
+    wrong = [] if "pages cannot be seen on this kernel" in talk else [f"it says {talk}"]
+    if any(site["source"] == "pages" for site in document["sites"]) or "mmap" not in document["hooks"]:
+        wrong.append(f"the hooks are {sorted(document['hooks'])}")
+    hold(wrong, Outcome(0, document, [], talk))
+
+
+@test("shared memory is of the process that touched it, the others say how much they share with it", alone=HOST)
+def between(case):
+    target = Obedient(case, [case.load("pages"), "between"])
+    target.answer()
+    tracer = start_all(case)
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    child, parent = case.truths()
+    wrong = judge(document, parent) + judge(document, child)
+    for name, truth, expected in (("parent", parent, 0), ("child", child, 32 * MIB)):
+        row = next(row for row in document["processes"] if row["pid"] == truth["pid"])
+        got = row.get("shared_with_bytes", 0)
+        # What the child looks at comes 16 pages at a time: a fault on a sampled page among them is the child's own.
+        if not expected - 8 * MIB <= got <= expected + 2 * MIB:
+            wrong.append(f"the {name} shares {got} bytes with others, about {expected} were expected")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("pages of files are told by path, as many as the kernel has mapped")
+def files(case):
+    target = Obedient(case, [case.load("pages"), "files"])
+    target.answer()
+    tracer = case.top(target.pid, *PAGES, interval="60")
+    target.do("x")
+    document = case.stop_top(tracer)[-1]
+    row, expected = document["processes"][0], resident_files(target.pid)
+    wrong = judge(document, case.truths()[-1])
+    got = {file["path"]: file["resident_bytes"] for file in row["files"]}
+    for path in sorted({*got, *expected}):
+        if got.get(path, 0) != expected.get(path, 0):
+            wrong.append(f"{path}: {got.get(path, 0)} bytes are resident by our account, by the kernel's "
+                         f"{expected.get(path, 0)}")
+    if max(got.values()) < 16 * MIB or sum(got.values()) > row["files_resident_bytes"]:
+        wrong.append(f"{got} of {row['files_resident_bytes']}")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+def resident_files(pid):
+    """By path: what is resident of its mappings, less what was written in private ones."""
+    sums, path = {}, None
+    for line in read_text(f"/proc/{pid}/smaps").splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            path = line.split(None, 5)[5].removesuffix(" (deleted)") if len(words) > 5 and words[4] != "0" else None
+        elif path and words[0] in ("Rss:", "Anonymous:"):
+            sums[path] = sums.get(path, 0) + int(words[1]) * 1024 * (1 if words[0] == "Rss:" else -1)
+    return {path: held for path, held in sums.items() if held}
 
 
 @test("a process of many pages is sampled less densely, and still right")

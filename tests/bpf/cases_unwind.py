@@ -323,7 +323,8 @@ PROBED = [
 ]
 
 
-@each("frames are the same under another tracer's return probes on {0}", PROBED)
+@each("frames are the same under another tracer's return probes on {0}", PROBED,
+      alone="its probes count whoever runs it")
 def probed(case, _, mode, functions, expected, returns):
     command = [case.load("unwind_plain"), mode]
     oracle = told_bare(case, command)

@@ -27,12 +27,13 @@ class Skip(Exception):
 
 
 class Place:
-    """Where things are, for every test."""
+    """Where things are, for every test. @brief: what is repeated is repeated less."""
 
-    def __init__(self, heldby, loads, keep):
+    def __init__(self, heldby, loads, keep, brief=False):
         self.heldby = heldby
         self.loads = loads
         self.keep = keep
+        self.brief = brief
 
 
 class Outcome:

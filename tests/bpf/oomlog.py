@@ -12,6 +12,8 @@ from harness import Failure
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CPUS = os.sysconf("SC_NPROCESSORS_CONF")
 CONTEXTS = 10       # kills in 5 s of which the kernel's log says why: DEFAULT_RATELIMIT_BURST
+KINDS = {"CONSTRAINT_MEMCG": "memcg", "CONSTRAINT_NONE": "global", "CONSTRAINT_CPUSET": "cpuset",
+         "CONSTRAINT_MEMORY_POLICY": "mempolicy"}
 CHARGED_AHEAD = 64  # pages, by each CPU: MEMCG_CHARGE_BATCH
 
 INVOKED = re.compile(r"^(.*) invoked oom-killer: gfp_mask=(0x[0-9a-f]+)\((.*)\), order=(-?\d+), oom_score_adj=(-?\d+)$")
@@ -135,7 +137,7 @@ def same_context(document, kill):
         "trigger.comm": (trigger.get("comm"), comm), "trigger.thread": (trigger.get("thread"), kill["by"]),
         "trigger.gfp_mask": (flags(trigger.get("gfp_mask")), flags(names)),
         "trigger.order": (trigger.get("order"), int(order) if int(order) >= 0 else None),
-        "domain.kind": (where.get("kind"), {"CONSTRAINT_MEMCG": "memcg", "CONSTRAINT_NONE": "global"}[constraint]),
+        "domain.kind": (where.get("kind"), KINDS[constraint]),
         "domain.cgroup": (where.get("cgroup"), domain),
         "victim.cgroup": (document["victim"].get("cgroup"), cgroup),
         "victim.pid": (document["victim"]["pid"], int(pid)),

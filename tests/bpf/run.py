@@ -21,9 +21,12 @@ import cases_limits
 import cases_mmap
 import cases_mmap_real
 import cases_pages
+import cases_placement
 import cases_oom
+import cases_oom_kinds
 import cases_oom_reading
 import cases_rungs
+import cases_sampling
 import cases_namespaces
 import cases_containers
 import cases_real
@@ -35,10 +38,12 @@ from check import EXCUSED
 from harness import Place, Test
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
-           cases_mmap, cases_mmap_real, cases_pages, cases_oom, cases_oom_reading,
-           cases_rungs, cases_namespaces, cases_containers, cases_real, cases_unwind, cases_unwind_names)
+           cases_mmap, cases_mmap_real, cases_pages, cases_placement, cases_oom, cases_oom_kinds, cases_oom_reading,
+           cases_rungs, cases_sampling, cases_namespaces, cases_containers, cases_real, cases_unwind,
+           cases_unwind_names)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+JOBS = 3  # most tests wait for half of their time
 
 
 def options():
@@ -47,8 +52,11 @@ def options():
     parser.add_argument("--heldby", default=os.path.join(ROOT, "build", "heldby"))
     parser.add_argument("--loads", default=os.path.join(ROOT, "build", "load"),
                         help="where the load programs are built")
+    parser.add_argument("--jobs", type=int, default=JOBS, metavar="COUNT",
+                        help=f"tests that run at a time, but for those that must be alone (default {JOBS})")
     parser.add_argument("--patience", type=float, default=1, metavar="TIMES",
                         help="for slow machines: each test may take so many times longer")
+    parser.add_argument("--brief", action="store_true", help="for slow machines: repeat what is repeated less")
     parser.add_argument("--preempted", action="store_true",
                         help="on kernels that are preempted in tracepoints: what they skip for that is no failure")
     parser.add_argument("--built", action="store_true", help="the load programs are built already")
@@ -89,12 +97,17 @@ def main():
         return 0
     if given.preempted:
         EXCUSED.append("skipped_probes")
-    place = Place(os.path.abspath(given.heldby), os.path.abspath(given.loads), given.keep)
+    place = Place(os.path.abspath(given.heldby), os.path.abspath(given.loads), given.keep, given.brief)
     reason = why_not(place)
     if not reason and not given.built and not build(place.loads):
         print("FAIL the load programs do not build")
         return 1
-    return suite.run(rows, reason, lambda function, seconds: run_one(place, function, seconds * given.patience))
+
+    def one(function, seconds):
+        return run_one(place, function, seconds * given.patience)
+    if reason or given.jobs < 2:
+        return suite.run(rows, reason, one)
+    return suite.run_side_by_side(rows, one, given.jobs, given.patience)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""run.py DIR SECONDS: runs every fuzz target in DIR/fuzz on its corpus, then SECONDS of search each."""
+"""
+run.py DIR SECONDS: runs every fuzz target in DIR/fuzz on every input of its corpus, then searches on until its
+SECONDS are over. One target for each CPU runs at a time.
+"""
+import concurrent.futures
 import glob
 import os
 import re
@@ -9,6 +13,7 @@ import sys
 
 
 def run(target, out, seconds):
+    """Returns (whether it found nothing, what is to be said)."""
     name = os.path.basename(target)[len("fuzz_"):]
     found = os.path.join(out, "corpus", name)
     seeds = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", name)
@@ -19,18 +24,20 @@ def run(target, out, seconds):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     text = result.stdout.decode("utf-8", "replace")
     match = re.search(r"number_of_executed_units: (\d+)", text)
-    print(f"{name}: {match[1] if match else '?'} executions, "
-          + ("no finding" if result.returncode == 0 else "FOUND SOMETHING"), flush=True)
-    if result.returncode:
-        print(text[-4000:])
-    return result.returncode == 0
+    good = result.returncode == 0
+    return good, (f"{name}: {match[1] if match else '?'} executions, " + ("no finding" if good else "FOUND SOMETHING")
+                  + ("" if good else "\n" + text[-4000:]))
 
 
 def main():
     out, seconds = sys.argv[1], int(sys.argv[2])
     targets = sorted(t for t in glob.glob(os.path.join(out, "fuzz", "fuzz_*")) if os.access(t, os.X_OK)
                      and not t.endswith(".d"))
-    good = [run(target, out, seconds) for target in targets]
+    good = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for one, text in pool.map(lambda target: run(target, out, seconds), targets):
+            print(text, flush=True)
+            good.append(one)
     print("%d passed, %d failed" % (sum(good), len(good) - sum(good)))
     return not targets or not all(good)
 

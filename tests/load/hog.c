@@ -12,16 +12,24 @@
  *   idle       the one to be chosen: take MIB, say ".", and sleep
  *   fill       take MIB, slowly enough for a kill in the middle, and leave with 0
  *   team       a parent of so many children as MIB says, of a MiB each; when told, it grows
+ *   bound      grow on memory of the NUMA node alone that MIB names
+ *   doomed     a parent that stays small, whose child takes MIB and is held by its tracer, the parent, as it ends
+ *              of a SIGKILL; the parent says "." then, and once told lets it end and leaves with 0
+ *   calls      grow by calls: keep_blocks() by malloc, keep_mappings() by mmap; a third of the blocks is freed
  *
- * FILE gets two numbers of 8 bytes, which outlive a kill: the bytes that hold_most and hold_rest have touched.
+ * FILE gets two numbers of 8 bytes, which outlive a kill: the bytes that hold_most and hold_rest have touched, or
+ * those that keep_blocks and keep_mappings hold.
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +43,9 @@
 #define USER    4242
 #define CHOSEN  "1000" /* oom_score_adj */
 #define FILL_US 4000   /* for a MiB */
+#define LINGER_US 500000 /* the parent of a child that was killed, so that others find it alive */
+#define BIND    2      /* MPOL_BIND, linux/mempolicy.h */
+#define BLOCK   60000  /* bytes: glibc has no mapping for each */
 
 /* bytes touched: by hold_most, by hold_rest */
 static volatile uint64_t untold[2], *touched = untold;
@@ -105,6 +116,35 @@ static void say_and_wait(void)
 		load_fail("stdin");
 }
 
+LOAD_CALL static void keep_blocks(void)
+{
+	char *block = malloc(BLOCK), *brief = malloc(BLOCK / 2);
+
+	load_check(block && brief, "malloc");
+	free(brief);
+	touched[0] += BLOCK;
+	memset(block, 1, BLOCK);
+}
+
+LOAD_CALL static void keep_mappings(void)
+{
+	char *at = mmap(NULL, 4 * RUN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	load_check(at != MAP_FAILED, "mmap");
+	touched[1] += 4 * RUN;
+	memset(at, 1, 4 * RUN);
+}
+
+LOAD_CALL static void grow_by_calls(void)
+{
+	for (size_t i = 0; i < AHEAD; i += BLOCK) {
+		keep_blocks();
+		if (i % 8 == 0)
+			keep_mappings();
+	}
+	load_fail("nobody killed it");
+}
+
 static void put(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -157,6 +197,8 @@ static void child(void)
 	}
 	load_check(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status), "a child that is killed");
 	printf("child %d\n", WTERMSIG(status));
+	fflush(stdout);
+	usleep(LINGER_US);
 }
 
 static void *grow_too(void *unused)
@@ -192,6 +234,40 @@ static void team(size_t children)
 	grow();
 }
 
+static void bound(size_t node)
+{
+	unsigned long nodes = 1ul << node;
+
+	say_and_wait();
+	load_check(!syscall(SYS_set_mempolicy, BIND, &nodes, 8 * sizeof(nodes)), "set_mempolicy");
+	grow();
+}
+
+static void doomed(size_t bytes)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	load_check(!pipe(ready), "pipe");
+	pid = fork();
+	load_check(pid >= 0, "fork");
+	if (!pid) {
+		put("/proc/self/oom_score_adj", CHOSEN);
+		take(bytes, 0);
+		load_check(write(ready[1], ".", 1) == 1, "its parent");
+		for (;;)
+			pause();
+	}
+	load_check(read(ready[0], &byte, 1) == 1, "its child");
+	load_check(!ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACEEXIT), "ptrace");
+	load_check(!kill(pid, SIGKILL), "kill");
+	load_check(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status), "a child that ends");
+	say_and_wait();
+	ptrace(PTRACE_CONT, pid, 0, 0);
+	load_check(waitpid(pid, &status, __WALL) == pid && WIFSIGNALED(status), "a child that has ended");
+}
+
 int main(int argc, char **argv)
 {
 	size_t bytes = (argc > 3 ? load_number(argv[3]) : 0) * MIB;
@@ -209,6 +285,12 @@ int main(int argc, char **argv)
 		child();
 		return 0;
 	}
+	if (!strcmp(mode, "doomed")) {
+		doomed(bytes);
+		return 0;
+	}
+	if (!strcmp(mode, "bound"))
+		bound(bytes / MIB);
 	if (!strcmp(mode, "threads"))
 		threads();
 	if (!strcmp(mode, "team"))
@@ -216,6 +298,8 @@ int main(int argc, char **argv)
 	say_and_wait();
 	if (!strcmp(mode, "alone"))
 		grow();
+	if (!strcmp(mode, "calls"))
+		grow_by_calls();
 	load_check(!strcmp(mode, "fill"), mode);
 	take(bytes, FILL_US);
 	return 0;

@@ -204,6 +204,104 @@ static void shared(void)
 	load_fact("look_at", 0);
 }
 
+/*
+ * 64 MiB that move twice, the second time in part, and whose first place is taken by others; half of another site's
+ * is written to anew where it moved to.
+ */
+static void moved(void)
+{
+	char *a = small_pages(64 * MIB), *b = small_pages(64 * MIB), *there = small_pages(192 * MIB), *again;
+
+	touch_a(a, 64 * MIB);
+	touch_b(b, 64 * MIB);
+	again = mremap(a, 64 * MIB, 64 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, there + 17 * PAGE);
+	load_check(again == there + 17 * PAGE, "mremap");
+	again = mmap(a, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	load_check(again == a, "mmap");
+	madvise(a, 64 * MIB, MADV_NOHUGEPAGE);
+	touch_c(a, 48 * MIB);
+	again = mremap(there + 17 * PAGE, 32 * MIB, 32 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, there + 150 * MIB);
+	load_check(again == there + 150 * MIB, "mremap of a half");
+	again = mremap(b, 64 * MIB, 64 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, there + 82 * MIB + 33 * PAGE);
+	load_check(again == there + 82 * MIB + 33 * PAGE, "mremap");
+	load_check(!madvise(again, 32 * MIB, MADV_DONTNEED), "madvise");
+	touch_a(again, 32 * MIB);
+	load_fact("touch_a", 96 * MIB);
+	load_fact("touch_b", 32 * MIB);
+	load_fact("touch_c", 48 * MIB);
+}
+
+/* A block that the library lets grow, which moves it again and again. */
+static void grown(void)
+{
+	size_t bytes = MIB, moves = 0;
+	char *block = malloc(bytes);
+
+	madvise((char *)((unsigned long)block & -PAGE), bytes, MADV_NOHUGEPAGE);
+	touch_a(block, bytes);
+	for (; bytes < 96 * MIB; bytes += MIB) {
+		char *wall = mmap(block + bytes + PAGE - 16, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *larger = realloc(block, bytes + MIB);
+
+		load_check(larger && wall != MAP_FAILED, "realloc");
+		moves += larger != block;
+		block = larger;
+		touch_a(block + bytes, MIB);
+	}
+	load_check(moves > 3, "a realloc that moves");
+	load_fact("touch_a", 96 * MIB);
+}
+
+/* Shared memory of two: each touches its half, the child afterwards looks at all of it. */
+static void between(void)
+{
+	char *at = map(64 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE), byte;
+	int link[2], back[2];
+	pid_t child;
+
+	touch_a(at, 32 * MIB);
+	load_check(!pipe(link) && !pipe(back), "pipe");
+	child = fork();
+	load_check(child >= 0, "fork");
+	if (!child) {
+		touch_b(at + 32 * MIB, 32 * MIB);
+		look_at(at, 32 * MIB);
+		load_reset();
+		load_fact("touch_a", 0);
+		load_fact("touch_b", 32 * MIB);
+		load_write("child");
+		load_check(write(back[1], ".", 1) == 1, "write");
+		close(link[1]);
+		if (read(link[0], &byte, 1) < 0)
+			_exit(99);
+		_exit(0);
+	}
+	close(link[0]);
+	load_check(read(back[0], &byte, 1) == 1, "read");
+	load_fact("touch_a", 32 * MIB);
+	load_fact("touch_b", 0);
+}
+
+/* A file that is mapped twice and read once, and in part: 24 MiB of it are resident, in two mappings. */
+static void of_files(void)
+{
+	char name[] = "pages-file.XXXXXX", *shared, *copied;
+	int fd = mkstemp(name);
+
+	load_check(fd >= 0 && !ftruncate(fd, 32 * MIB), "a file");
+	shared = mmap(NULL, 32 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	copied = mmap(NULL, 32 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	load_check(shared != MAP_FAILED && copied != MAP_FAILED, "mmap of a file");
+	madvise(shared, 32 * MIB, MADV_RANDOM);
+	madvise(copied, 32 * MIB, MADV_RANDOM);
+	touch_a(shared, 16 * MIB);
+	touch_b(copied, 8 * MIB);
+	look_at(copied + 8 * MIB, 8 * MIB);
+	load_fact("touch_a", 0);
+	load_fact("touch_b", 8 * MIB);
+	load_fact("look_at", 0);
+}
+
 /* A child that touches half of what it inherits; the parent touches the rest once more. */
 static void forked(void)
 {
@@ -264,6 +362,7 @@ static const struct {
 	{ "contiguous", contiguous }, { "random", at_random }, { "runs", runs }, { "huge", huge }, { "zeros", zeros },
 	{ "copied", copied }, { "wide", wide },
 	{ "linger", linger }, { "shared", shared }, { "forked", forked },
+	{ "between", between }, { "files", of_files }, { "moved", moved }, { "grown", grown },
 };
 
 int main(int argc, char **argv)

@@ -21,7 +21,7 @@ static const int own_inside;
 #endif
 
 #define CALLS	   40000
-#define JUMPS	   3000
+#define JUMPS	   1000
 #define EVERY_US   200
 #define RING	   64
 #define STACK_SIZE (256 << 10)

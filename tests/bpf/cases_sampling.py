@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sampled calls: right on average, as far off as they say; and a budget that is kept."""
+
+import json
+import math
+import os
+import subprocess
+
+from check import hold, sites_of
+from harness import Failure, Outcome
+from libraries import LIBRARIES, library
+from registry import each, test
+
+CHILDREN = 100
+PERIOD = 16384
+
+
+def wanted(truth):
+    """By callsite, what one child holds."""
+    return {site["function"]: (site["outstanding_bytes"], site["outstanding_count"]) for site in truth["sites"]
+            if site["allocated_count"]}
+
+
+class Estimate:
+    """What was said of one callsite in all children, and how far each said it may be off."""
+
+    def __init__(self):
+        self.values = []
+        self.errors = []
+
+    def add(self, value, error):
+        self.values.append(value)
+        self.errors.append(error)
+
+    def wrong(self, what, truth):
+        """Whether the mean is off by more than five standard errors, or the errors are not what they are called."""
+        count = len(self.values)
+        mean = sum(self.values) / count
+        said = math.sqrt(sum(error * error for error in self.errors))
+        seen = math.sqrt(sum((value - truth) ** 2 for value in self.values))
+        lines = []
+        if abs(mean - truth) > 5 * said / count + 1e-9 * truth + 0.5:
+            lines.append(f"{what}: {mean:.1f} on average, truth {truth}; that is "
+                         f"{abs(mean - truth) / (said / count):.1f} standard errors off")
+        if said and not 0.6 < seen / said < 1.6:
+            lines.append(f"{what}: off by {seen / math.sqrt(count):.1f} (root of the mean square), said "
+                         f"{said / math.sqrt(count):.1f}")
+        return lines
+
+
+def judge(outcome):
+    truth = wanted(outcome.truths[0])
+    children = {truth["pid"] for truth in outcome.truths}
+    lines = [] if len(children) >= CHILDREN - 1 else [f"{len(children)} children wrote their truth"]
+    losses = outcome.document["losses"]
+    lines += [f"{name} is {losses[name]}" for name in ("lost_count", "dropped_count", "missed_count") if losses[name]]
+    for function, (held_bytes, held_count) in truth.items():
+        in_bytes, in_count = Estimate(), Estimate()
+        for pid in children:
+            sites = sites_of(outcome.document, pid, function)
+            in_bytes.add(sum(site["outstanding_bytes"] for site in sites),
+                         math.hypot(*(site.get("standard_error_bytes", 0) for site in sites)))
+            in_count.add(sum(site["outstanding_count"] for site in sites),
+                         math.hypot(*(site.get("standard_error_count", 0) for site in sites)))
+        lines += in_bytes.wrong(f"{function}, bytes", held_bytes) + in_count.wrong(f"{function}, blocks", held_count)
+    hold(lines, outcome)
+
+
+def sampled(case, name="sampled", env=None, options=()):
+    judge(case.run([case.load(name), str(CHILDREN)], ("--malloc", str(PERIOD), *options), env=env))
+
+
+@test("samples of a hundred children are right on average, and as far off as they say", seconds=120)
+def unbiased(case):
+    sampled(case)
+
+
+@each("samples are right on average by {0}", ["uprobe.multi", "uprobe"], seconds=120)
+def by_rung(case, rung):
+    sampled(case, options=("--rung", rung))
+
+
+@each("samples are right on average under {0}", list(LIBRARIES), seconds=120)
+def preloaded(case, name):
+    sampled(case, env={"LD_PRELOAD": library(name)})
+
+
+@each("samples are right on average in a program that is {0}",
+      [("static", "sampled-static"), ("linked to musl", "sampled-musl")], seconds=120)
+def linked(case, _, name):
+    sampled(case, name)
+
+
+@test("a period far below every block's size is every call")
+def fine(case):
+    outcome = case.run([case.load("sampled"), "2"], ("--malloc", "64"))
+    truth = wanted(outcome.truths[0])
+    wrong = []
+    for function, (held_bytes, held_count) in truth.items():
+        sites = sites_of(outcome.document, outcome.truths[0]["pid"], function)
+        got = (sum(site["outstanding_bytes"] for site in sites), sum(site["outstanding_count"] for site in sites))
+        slack = 5 * math.hypot(*(site.get("standard_error_bytes", 0) for site in sites))
+        if abs(got[0] - held_bytes) > slack + 0.001 * held_bytes:
+            wrong.append(f"{function} holds {got[0]} in {got[1]} blocks, truth {held_bytes} in {held_count}")
+    hold(wrong, outcome)
+
+
+def report_of(document, pid):
+    found = [process for process in document["processes"] if process["pid"] == pid]
+    if not found:
+        raise Failure(f"process {pid} is not in the document")
+    return found[0]
+
+
+def cost_in(documents, pid):
+    """(seconds since the beginning, percent of a core) of each document."""
+    return [(document["since_s"], report_of(document, pid)["malloc"]["cost_percent"]) for document in documents]
+
+
+@test("a storm of malloc that begins under top is brought under the budget within two seconds", seconds=60,
+      alone="the storm must have a CPU to itself")
+def storm(case):
+    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "5", interval="0.2")
+    case.sleep(1)
+    target.stdin.write(b"x")  # from now on it allocates as fast as it can
+    target.stdin.flush()
+    case.sleep(4)
+    documents = case.stop_top(tracer)
+    changes = [change for document in documents for change in document.get("sampling_changes", [])]
+    wrong = []
+    if not changes or changes[0]["from"] != "exact":
+        wrong.append(f"the changes were {changes}")
+    else:
+        began = next(cost["since_s"] for cost in documents if cost.get("sampling_changes"))
+        late = [cost for since, cost in cost_in(documents, target.pid) if since > began + 2]
+        if not late or max(late) > 5:
+            wrong.append(f"two seconds later it costs {max(late) if late else 'nobody knows what'} % of a core")
+    hold(wrong, Outcome(0, documents[-1], [], ""))
+
+
+def exact_cost(case, target):
+    """Percent of a core that it costs to follow every call."""
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "100000", interval="0.5")
+    case.sleep(3)
+    costs = [percent for _, percent in cost_in(case.stop_top(tracer), target.pid)]
+    return sorted(costs)[len(costs) // 2]
+
+
+def through_changes(case, budget):
+    """The last document of a load that goes on steadily under @budget and then stops, its truth, and the changes."""
+    if os.path.exists(case.truth):
+        os.unlink(case.truth)
+    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
+    target.stdin.write(b"s")
+    target.stdin.flush()
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", f"{budget:.4f}", interval="0.5")
+    case.sleep(4)
+    target.stdin.write(b".")  # it says what it holds, and waits
+    target.stdin.flush()
+    case.until("the truth", lambda: os.path.exists(case.truth) and case.truths())
+    documents = case.stop_top(tracer)
+    changes = [(change["from"], change["to"]) for document in documents
+               for change in document.get("sampling_changes", [])]
+    return documents[-1], case.truths()[0], changes
+
+
+@test("sums stay right while the budget changes how malloc is followed", seconds=90,
+      alone="what a probe costs must not depend on others")
+def across_changes(case):
+    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
+    target.stdin.write(b"s")
+    target.stdin.flush()
+    # Too little for every call, and more than the traps alone cost: on a busy machine not at the first guess.
+    budget, tries, changes = exact_cost(case, target) * 0.7, 5, []
+    target.kill()
+    while tries and (("exact", "65536") not in changes or any(to == "off" for _, to in changes)):
+        document, truth, changes = through_changes(case, budget)
+        budget *= 1.4 if changes else 0.7
+        tries -= 1
+    if not tries:
+        raise Failure(f"the last changes were {changes}, with a budget of {budget:.3f} %")
+    sites = sites_of(document, truth["pid"], "held_by_burst")
+    held = sum(site["outstanding_bytes"] for site in sites)
+    error = math.hypot(*(site.get("standard_error_bytes", 0) for site in sites))
+    hold([f"{held} bytes are held by our estimate +- {error:.0f}, truth {truth['outstanding_bytes']}"]
+         if abs(held - truth["outstanding_bytes"]) > 5 * error + 1 else [], Outcome(0, document, [truth], ""))
+
+
+@test("where tracing costs too much the probes go, and come back")
+def pauses(case):
+    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "0.01", interval="0.5")
+    target.stdin.write(b"x")
+    target.stdin.flush()
+
+    def levels():
+        return [change["to"] for document in read_lines_so_far(tracer.out)
+                for change in document.get("sampling_changes", [])]
+    case.until("the probes to go, to come back, and to go again",
+               lambda: levels()[:1] == ["off"] and "4194304" in levels() and levels().count("off") > 1)
+    documents = case.stop_top(tracer)
+    off = [document for document in documents if report_of(document, target.pid)["malloc"]["sampling"] == "off"]
+    hold([] if off and all("cannot_see" in report_of(document, target.pid) for document in off) else
+         ["nothing says that malloc is not seen while it is off"], Outcome(0, documents[-1], [], ""))
+
+
+def read_lines_so_far(path):
+    """Whole lines of a file that is still being written."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
