@@ -148,17 +148,47 @@ test: deps deps-vm
 
 # --- what tracing costs: no test, for nothing here passes or fails ------------------------------
 B := $(BUILD)/bench
+B_CFLAGS := -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-builtin -fno-omit-frame-pointer -fcf-protection=none
 
 $(B)/churn: tests/bench/churn.c
-	$(Q)mkdir -p $(@D) && $(CC) -O2 -fno-builtin -fomit-frame-pointer -fcf-protection=none $(WARN) \
-		-Wno-missing-prototypes -o $@ $<
+	$(call say,BENCH,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(B_CFLAGS) -DOWN_MALLOC -o $@ $< -pthread
+
+# With a libc of its own: what probes others' libc must not be measured here.
+$(B)/churn-libc: tests/bench/churn.c
+	$(call say,BENCH,$<)
+	$(Q)mkdir -p $(@D)/lib && cp -L $$($(CC) -print-file-name=libc.so.6) $(@D)/lib/ && \
+		$(CC) $(B_CFLAGS) -o $@ $< -pthread -Wl,-rpath,'$$ORIGIN/lib'
 
 $(B)/floor: tests/bench/floor.c $(filter $(BUILD)/user/base/%.o $(BUILD)/user/remote/%.o $(BUILD)/user/symbol/%.o \
-		$(BUILD)/user/model/%.o,$(OBJS)) $(BUILD)/user/probe/attach.o $(BUILD)/user/probe/features.o
+		$(BUILD)/user/model/%.o $(BUILD)/user/probe/allocator%.o $(BUILD)/user/probe/ret_%.o \
+		$(BUILD)/user/probe/placement%.o,$(OBJS)) \
+		$(patsubst %,$(BUILD)/user/probe/%.o,attach features runtimes)
+	$(call say,BENCH,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/faults: tests/bench/faults.c
-	$(Q)mkdir -p $(@D) && $(CC) -O2 -D_GNU_SOURCE $(WARN) -o $@ $<
+$(B)/faults $(B)/holder: $(B)/%: tests/bench/%.c
+	$(call say,BENCH,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(B_CFLAGS) -o $@ $<
 
-bench: all $(B)/churn $(B)/faults $(B)/floor
+$(B)/Buffers.class: tests/bench/Buffers.java
+	$(call say,BENCH,$<)
+	$(Q)mkdir -p $(@D) && { ! command -v javac >/dev/null || \
+		javac --release 17 -XDignore.symbol.file -nowarn -d $(@D) $< 2>$(@D)/javac.log || \
+		{ cat $(@D)/javac.log; exit 1; }; }
+
+# Peers and real programs. bcc compiles against the headers of a kernel, whichever.
+DEPS_BENCH := bpfcc-tools heaptrack redis-server redis-tools nginx-light wrk openjdk-17-jdk-headless \
+	$(if $(wildcard /lib/modules/$(shell uname -r)/build),, \
+		linux-headers-$(patsubst x86_64,amd64,$(ARCH:aarch64=arm64)))
+
+define newline
+
+
+endef
+
+# Each is installed if it can be had; what is missing is left out, and said.
+bench: all
+	$(foreach package,$(DEPS_BENCH),-$(call apt,$(package))$(newline))
+	$(Q)$(MAKE) -s $(addprefix $(B)/,churn churn-libc faults floor holder Buffers.class)
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)
