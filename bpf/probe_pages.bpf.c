@@ -79,6 +79,7 @@ int hb_pages_move(struct pt_regs *ctx)
 
 /* The context, as a number: the verifier would not let us count with it. */
 __u64 hb_pages_context[1024] = { 0 };
+__u64 hb_pages_found[1024] = { 0 }; /* in a register it would be another way through the search for each word */
 
 static __always_inline u64 stack_pointer(u64 *ctx)
 {
@@ -103,24 +104,32 @@ __noinline u64 pages_fault_at(u64 place)
 
 /*
  * A huge page is allocated, in the fault that wants it, whose description lies up this very stack: (page, order,
- * gfp flags, migrate type).
+ * gfp flags, migrate type). The highest that is found: in frames that do not use all of their room one of an
+ * earlier fault may still lie.
  */
 SEC("raw_tp/mm_page_alloc")
 int hb_pages_alloc(u64 *ctx)
 {
-	u64 bottom, sp, found = 0;
+	u32 cpu = bpf_get_smp_processor_id() & 1023;
+	volatile u64 *found = &hb_pages_found[cpu];
+	u64 bottom, sp;
 
 	if ((u32)ctx[1] != HB_HUGE_ORDER)
 		return 0;
+	*found = 0;
 	bottom = (u64)compat_stack_top() - KERNEL_STACK_WORDS * 8;
 	sp = stack_pointer(ctx) & ~7ULL;
-	for (u32 i = 0; i < KERNEL_STACK_WORDS && !found; i++) {
+	for (u32 i = 0; i < KERNEL_STACK_WORDS; i++) {
+		u64 address;
+
 		if (sp - bottom >= KERNEL_STACK_WORDS * 8)
 			break; /* in an interrupt, or at its top */
-		found = pages_fault_at(sp);
+		address = pages_fault_at(sp);
+		if (address)
+			*found = address;
 		sp += 8;
 	}
-	if (found)
-		faults_add(found & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
+	if (*found)
+		faults_add(*found & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
 	return 0;
 }

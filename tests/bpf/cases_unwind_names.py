@@ -108,7 +108,7 @@ STRIPPED = [
 ]
 
 
-@each("a program's functions are named {0}", STRIPPED)
+@each("a program's functions are named {0}", STRIPPED, alone="all have one build-id, and one puts a debug file for it")
 def stripped(case, _, prepare, expected):
     program = Stripped(case, "unwind_plain")
     try:

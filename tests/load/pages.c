@@ -252,15 +252,37 @@ static void grown(void)
 	load_fact("touch_a", 96 * MIB);
 }
 
+/* A child that says when it has done its part, and stays until its parent ends. */
+struct pair {
+	int link[2], back[2];
+};
+
+static void stay(const struct pair *pair)
+{
+	char byte;
+
+	load_check(write(pair->back[1], ".", 1) == 1, "write");
+	close(pair->link[1]);
+	_exit(read(pair->link[0], &byte, 1) < 0 ? 99 : 0);
+}
+
+static void wait_for(const struct pair *pair)
+{
+	char byte;
+
+	close(pair->link[0]);
+	load_check(read(pair->back[0], &byte, 1) == 1, "read");
+}
+
 /* Shared memory of two: each touches its half, the child afterwards looks at all of it. */
 static void between(void)
 {
-	char *at = map(64 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE), byte;
-	int link[2], back[2];
+	char *at = map(64 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
+	struct pair pair;
 	pid_t child;
 
 	touch_a(at, 32 * MIB);
-	load_check(!pipe(link) && !pipe(back), "pipe");
+	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
 	child = fork();
 	load_check(child >= 0, "fork");
 	if (!child) {
@@ -270,14 +292,9 @@ static void between(void)
 		load_fact("touch_a", 0);
 		load_fact("touch_b", 32 * MIB);
 		load_write("child");
-		load_check(write(back[1], ".", 1) == 1, "write");
-		close(link[1]);
-		if (read(link[0], &byte, 1) < 0)
-			_exit(99);
-		_exit(0);
+		stay(&pair);
 	}
-	close(link[0]);
-	load_check(read(back[0], &byte, 1) == 1, "read");
+	wait_for(&pair);
 	load_fact("touch_a", 32 * MIB);
 	load_fact("touch_b", 0);
 }
@@ -306,12 +323,11 @@ static void of_files(void)
 static void forked(void)
 {
 	char *at = small_pages(128 * MIB);
+	struct pair pair;
 	pid_t child;
-	char byte;
-	int link[2], back[2];
 
 	touch_a(at, 128 * MIB);
-	load_check(!pipe(link) && !pipe(back), "pipe");
+	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
 	child = fork();
 	load_check(child >= 0, "fork");
 	if (!child) {
@@ -320,14 +336,9 @@ static void forked(void)
 		load_fact("touch_a", 64 * MIB);
 		load_fact("touch_b", 64 * MIB);
 		load_write("child");
-		load_check(write(back[1], ".", 1) == 1, "write");
-		close(link[1]);
-		if (read(link[0], &byte, 1) < 0)
-			_exit(99);
-		_exit(0);
+		stay(&pair);
 	}
-	close(link[0]);
-	load_check(read(back[0], &byte, 1) == 1, "read");
+	wait_for(&pair);
 	touch_c(at + 64 * MIB, 64 * MIB); /* copies on write: still touch_a's */
 	load_fact("touch_a", 128 * MIB);
 	load_fact("touch_c", 0);

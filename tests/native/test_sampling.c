@@ -170,17 +170,28 @@ static void take_in(struct truth *truth, u64 pc)
 	truth->variance += site->bytes_variance;
 }
 
+/* Everything anew, with other random numbers in each round. */
+static struct thread *begin_round(void **state, u32 round)
+{
+	struct thread *thread;
+
+	done(state);
+	fresh(state);
+	thread = traced_thread();
+	fake_sampling(PERIOD, 0);
+	for (u32 i = 0; i < round * 1000; i++)
+		bpf_get_prandom_u32();
+	return thread;
+}
+
 static void nested_calls_of_functions_that_call_others_count_once(void **state)
 {
 	const struct function malloc_alone = alone(&fn_malloc);
 	struct truth truth = { 0 };
 
 	for (int round = 0; round < 100; round++) {
-		struct thread *thread = (done(state), fresh(state), traced_thread());
+		struct thread *thread = begin_round(state, round);
 
-		fake_sampling(PERIOD, 0);
-		for (u32 i = 0; i < round * 1000u; i++)
-			bpf_get_prandom_u32(); /* another beginning in each round */
 		for (u64 i = 0; i < 200; i++) {
 			const u64 block = 0x100000 + i * 0x4000;
 
@@ -202,11 +213,8 @@ static void realloc_is_a_free_and_an_allocation(void **state)
 	struct truth first = { 0 }, second = { 0 };
 
 	for (int round = 0; round < 100; round++) {
-		struct thread *thread = (done(state), fresh(state), traced_thread());
+		struct thread *thread = begin_round(state, round);
 
-		fake_sampling(PERIOD, 0);
-		for (u32 i = 0; i < round * 1000u; i++)
-			bpf_get_prandom_u32();
 		for (u64 i = 0; i < 200; i++) {
 			const u64 block = 0x100000 + i * 0x4000;
 
@@ -236,11 +244,8 @@ static void a_change_of_period_changes_no_sum(void **state)
 	struct truth truth = { 0 };
 
 	for (int round = 0; round < 100; round++) {
-		struct thread *thread = (done(state), fresh(state), traced_thread());
+		struct thread *thread = begin_round(state, round);
 
-		fake_sampling(PERIOD, 0);
-		for (u32 i = 0; i < round * 1000u; i++)
-			bpf_get_prandom_u32();
 		for (u64 i = 0; i < 500; i++) {
 			const u64 block = 0x100000 + i * 0x4000, old = 0x100000 + (i - 50) * 0x4000;
 

@@ -142,7 +142,8 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		log_error("mappings cannot be watched: %s; run as root, or see 'heldby doctor'", strerror(-err));
 		return EXIT_FAILED;
 	}
-	if (options->governed && target_govern(tracing->target, options->budget_percent)) {
+	if (options->governed && (session_sources(tracing->session) >> HB_SRC_MALLOC & 1) &&
+	    target_govern(tracing->target, options->budget_percent)) {
 		log_error("not enough memory");
 		return EXIT_FAILED;
 	}

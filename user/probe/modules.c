@@ -15,6 +15,9 @@
 #include "../remote/gate.h"
 #include "../remote/procfs.h"
 
+#define ATTACH_TRIES    10 /* where a process has no memory for its probe */
+#define ATTACH_PAUSE_US 20000
+
 /* By the kernel's name for a mapped file: spares opening libc once more in every process. */
 struct known_id {
 	struct module_id id;
@@ -338,6 +341,22 @@ struct module *modules_by_object(const struct modules *modules, uint32_t object)
 	return other ? other->module : NULL;
 }
 
+/*
+ * A probe in every process is a page of each of them: one in a cgroup that is full has none to give, and the kernel
+ * then puts no probe at all (register_for_each_vma(), kernel/events/uprobes.c). It is killed or gets room soon.
+ */
+static int attach_patiently(struct modules *modules, struct module *module, pid_t pid, struct session_probes **probes)
+{
+	int err, tries = pid ? 1 : ATTACH_TRIES;
+
+	do {
+		err = session_attach(modules->session, module->file->fd, &module->set, pid, probes);
+		if (err != -ENOMEM || !--tries)
+			return err;
+		usleep(ATTACH_PAUSE_US);
+	} while (true);
+}
+
 static struct session_probes *put(struct modules *modules, struct module *module, pid_t pid)
 {
 	struct session_probes *probes = NULL;
@@ -346,14 +365,15 @@ static struct session_probes *put(struct modules *modules, struct module *module
 	if (!module->set.count)
 		return NULL;
 	if (module->file->fd >= 0)
-		err = session_attach(modules->session, module->file->fd, &module->set, pid, &probes);
+		err = attach_patiently(modules, module, pid, &probes);
 	if (err == -ESRCH)
 		return NULL;
 	modules->failed += module->set.left_out;
 	if (err) {
 		modules->failed += module->set.count;
-		log_warning("%s: %zu entry points could not be probed: %s", module->set.allocator,
-			    module->set.count, strerror(-err));
+		log_warning("%s: %zu entry points could not be probed: %s%s", module->set.allocator,
+			    module->set.count, strerror(-err),
+			    err == -ENOMEM && !pid ? " (a process that maps it has no memory left)" : "");
 	}
 	return err ? NULL : probes;
 }

@@ -52,129 +52,106 @@ static int map_walk(const struct bpf_map *map, void (*each)(void *ctx, const voi
 	}
 }
 
-struct site_list {
-	struct board_site *sites;
-	size_t count, cap;
+/* Rows of a map, put into an array one after the other. */
+struct row_list {
+	void *rows;
+	size_t row_size, count, cap;
 	bool short_of_memory;
 };
 
-static void add_site(void *ctx, const void *key, const void *value)
+/* Room for one more, zeroed; NULL: there is none. */
+static void *row_more(struct row_list *list)
 {
-	struct site_list *list = ctx;
-
 	if (list->count == list->cap) {
 		size_t cap = list->cap ? 2 * list->cap : 1024;
-		void *grown = realloc(list->sites, cap * sizeof(*list->sites));
+		void *grown = reallocarray(list->rows, cap, list->row_size);
 
 		if (!grown) {
 			list->short_of_memory = true;
-			return;
+			return NULL;
 		}
-		list->sites = grown;
+		list->rows = grown;
 		list->cap = cap;
 	}
-	memset(&list->sites[list->count], 0, sizeof(*list->sites));
-	list->sites[list->count].key = *(const struct hb_site_key *)key;
-	list->sites[list->count].totals = *(const struct hb_site *)value;
-	list->count++;
+	return memset((char *)list->rows + list->count++ * list->row_size, 0, list->row_size);
+}
+
+/* All of @map by @each, whose context is the list. 0 with a malloc'ed array and its length, or negative errno. */
+static int map_rows(const struct bpf_map *map, void (*each)(void *ctx, const void *key, const void *value),
+		    size_t row_size, void **rows, size_t *count)
+{
+	struct row_list list = { .row_size = row_size };
+	int err = map_walk(map, each, &list);
+
+	if (!err && list.short_of_memory)
+		err = -ENOMEM;
+	if (err) {
+		free(list.rows);
+		return err;
+	}
+	*rows = list.rows;
+	*count = list.count;
+	return 0;
+}
+
+static void add_site(void *ctx, const void *key, const void *value)
+{
+	struct board_site *site = row_more(ctx);
+
+	if (!site)
+		return;
+	site->key = *(const struct hb_site_key *)key;
+	site->totals = *(const struct hb_site *)value;
 }
 
 int session_sites(struct session *session, struct board_site **sites, size_t *count)
 {
-	struct site_list list = { 0 };
-	int err = map_walk(session->bpf->maps.hb_sites, add_site, &list);
+	void *rows;
+	int err = map_rows(session->bpf->maps.hb_sites, add_site, sizeof(**sites), &rows, count);
 
-	if (!err && list.short_of_memory)
-		err = -ENOMEM;
-	if (err) {
-		free(list.sites);
-		return err;
-	}
-	*sites = list.sites;
-	*count = list.count;
-	return 0;
+	if (!err)
+		*sites = rows;
+	return err;
 }
-
-struct fault_list {
-	struct session_fault *faults;
-	size_t count, cap;
-	bool short_of_memory;
-};
 
 static void add_fault(void *ctx, const void *key, const void *value)
 {
-	struct fault_list *list = ctx;
+	struct session_fault *row = row_more(ctx);
 
-	if (list->count == list->cap) {
-		size_t cap = list->cap ? 2 * list->cap : 4096;
-		void *grown = reallocarray(list->faults, cap, sizeof(*list->faults));
-
-		if (!grown) {
-			list->short_of_memory = true;
-			return;
-		}
-		list->faults = grown;
-		list->cap = cap;
-	}
-	list->faults[list->count].key = *(const struct hb_fault_key *)key;
-	list->faults[list->count++].fault = *(const struct hb_fault *)value;
+	if (!row)
+		return;
+	row->key = *(const struct hb_fault_key *)key;
+	row->fault = *(const struct hb_fault *)value;
 }
 
 int session_faults(struct session *session, struct session_fault **faults, size_t *count)
 {
-	struct fault_list list = { 0 };
-	int err = map_walk(session->bpf->maps.hb_faults, add_fault, &list);
+	void *rows;
+	int err = map_rows(session->bpf->maps.hb_faults, add_fault, sizeof(**faults), &rows, count);
 
-	if (!err && list.short_of_memory)
-		err = -ENOMEM;
-	if (err) {
-		free(list.faults);
-		return err;
-	}
-	*faults = list.faults;
-	*count = list.count;
-	return 0;
+	if (!err)
+		*faults = rows;
+	return err;
 }
-
-struct move_list {
-	struct session_move *moves;
-	size_t count, cap;
-	bool short_of_memory;
-};
 
 static void add_move(void *ctx, const void *key, const void *value)
 {
-	struct move_list *list = ctx;
+	struct session_move *row = row_more(ctx);
 
-	if (list->count == list->cap) {
-		size_t cap = list->cap ? 2 * list->cap : 64;
-		void *grown = reallocarray(list->moves, cap, sizeof(*list->moves));
-
-		if (!grown) {
-			list->short_of_memory = true;
-			return;
-		}
-		list->moves = grown;
-		list->cap = cap;
-	}
-	list->moves[list->count].key = *(const struct hb_move_key *)key;
-	list->moves[list->count++].move = *(const struct hb_move *)value;
+	if (!row)
+		return;
+	row->key = *(const struct hb_move_key *)key;
+	row->move = *(const struct hb_move *)value;
 }
 
 int session_moves(struct session *session, struct session_move **moves, size_t *count)
 {
-	struct move_list list = { 0 };
-	int err = map_walk(session->bpf->maps.hb_moves, add_move, &list);
+	void *rows;
+	int err = map_rows(session->bpf->maps.hb_moves, add_move, sizeof(**moves), &rows, count);
 
-	if (!err && list.short_of_memory)
-		err = -ENOMEM;
-	if (err) {
-		free(list.moves);
-		return err;
-	}
-	*moves = list.moves;
-	*count = list.count;
-	return 0;
+	if (!err)
+		*moves = rows;
+	return err;
 }
 
 void session_drop_move(struct session *session, const struct hb_move_key *key)
