@@ -65,14 +65,12 @@ static void abandon(struct hb_pending *call)
 		.gen = call->gen,
 		.source = HB_COOKIE_GET(call->cookie, HB_COOKIE_SOURCE_SHIFT, 4),
 	};
-	struct hb_block old;
 
 	count(HB_CNT_ABANDONED);
 	if (!call->has_old)
 		return;
-	old = call->old;
 	call->has_old = 0;
-	acct_reput(&key, &old);
+	acct_reput(&key, &call->old);
 }
 
 static __always_inline bool in_trampoline(u64 address)

@@ -104,14 +104,11 @@ static __noinline bool may_return_unseen(u64 cookie, u64 ptr, u32 gen)
 static __noinline void give_up(struct pt_regs *ctx, struct hb_task *task, struct hb_pending *call, u32 role)
 {
 	struct hb_block_key key = { .addr = call->ptr, .gen = call->gen, .source = cookie_source(call->cookie) };
-	struct hb_block old;
 
-	if (role == HB_ROLE_FREE) {
+	if (role == HB_ROLE_FREE)
 		release(ctx, 0, task, &key); /* a runtime's: it keeps no thread caches above the probe */
-	} else if (acct_take(&key, &old)) {
-		call->old = old;
-		call->has_old = 1;
-	}
+	else
+		call->has_old = acct_take(&key, &call->old);
 }
 
 /*
@@ -201,15 +198,14 @@ static __always_inline struct hb_block_key old_key(const struct hb_pending *call
 static u64 realloc_returned(struct hb_pending *call, u64 result)
 {
 	struct hb_block_key key = old_key(call);
-	struct hb_block old = call->old;
 
 	if (!result && call->bytes) { /* failed: the old block lives on */
 		if (call->has_old)
-			acct_reput(&key, &old);
+			acct_reput(&key, &call->old);
 		return 0;
 	}
 	if (call->has_old)
-		acct_sub(&key, &old);
+		acct_sub(&key, &call->old);
 	else if (call->ptr && !hb_min_size && !hb_sampling)
 		count(HB_CNT_FREE_UNKNOWN);
 	return result;

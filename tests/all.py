@@ -42,7 +42,7 @@ def suites():
     yield "budget", [sys.executable, "tests/bpf/budget.py"]
     yield "bpf", make("check-bpf")
     yield "e2e", make("check-e2e")
-    yield "unwind", make("check-unwind", "SAMPLES=6000")
+    yield "unwind", make("check-unwind", "SAMPLES=4000")
 
 
 # It downloads and builds from the beginning on, and boots its machines when its stdin ends.

@@ -158,12 +158,16 @@ static void every_end_is_counted_under_its_reason(void **state)
 		[HB_END_BUSY] = ends_at_a_busy_moment,
 	};
 
+	u32 walks = 0;
+
 	begin();
 	for (u32 end = 0; end < HB_END_LAST; end++) {
+		if (end == HB_END_NARROW)
+			continue; /* programs of 32 bits are for tests/bpf: none is simulated here */
 		assert_non_null(ends[end]);
 		ends[end]();
 		assert_int_equal(ended(end), 1);
-		assert_int_equal(all_ended(), end + 1);
+		assert_int_equal(all_ended(), ++walks);
 	}
 	assert_int_equal(counter(HB_CNT_STACK_FULL), 0);
 }
