@@ -273,8 +273,8 @@ static void fill_governed(const struct target *target, const struct process *pro
 	info->malloc_level = process->governed.budget.level;
 	info->malloc_share = process->governed.budget.share;
 	if (target_paused(process) && !process->exited)
-		info->blind = "it calls malloc so often that tracing that would cost more than the budget; its pages "
-			      "are told, and malloc is looked at again from time to time";
+		info->blind = "its calls are so many that tracing them would cost more than --budget; they are looked "
+			      "at again from time to time, and --malloc BYTES samples them at any cost";
 }
 
 static void fill_info(struct target *target, struct process *process, struct process_info *info)
