@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Owns the plans: which calls of a process count, and what its probes have cost it. The arithmetic of samples is
- * in record.h, for user space walks over blocks as well.
+ * in sample.h, for user space walks over blocks as well.
  */
 #include "core.bpf.h"
 
@@ -45,7 +45,7 @@ __hidden u32 sampling_period(u32 gen)
 	return plan_of(gen)->period;
 }
 
-/* For the first of every step. */
+/* Bytes until the next sample. */
 HB_ONCE u64 sampling_countdown(u32 period)
 {
 	u32 random = bpf_get_prandom_u32();

@@ -16,22 +16,42 @@ static int by_gen(const void *left, const void *right)
 	return (a->key.gen > b->key.gen) - (a->key.gen < b->key.gen);
 }
 
-size_t page_reading_records(const struct page_reading *reading, uint32_t gen, struct session_fault **first)
+/* Where the rows of @gen begin among @count rows sorted by it, and (returned) their number. */
+static size_t rows_of(const void *rows, size_t count, size_t row_size, uint32_t (*gen_of)(const void *row),
+		      uint32_t gen, size_t *first)
 {
-	size_t low = 0, high = reading->count, end;
+	size_t low = 0, high = count, end;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (reading->faults[middle].key.gen < gen)
+		if (gen_of((const char *)rows + middle * row_size) < gen)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	*first = reading->faults + low;
-	for (end = low; end < reading->count && reading->faults[end].key.gen == gen; end++)
+	*first = low;
+	for (end = low; end < count && gen_of((const char *)rows + end * row_size) == gen; end++)
 		;
 	return end - low;
+}
+
+static uint32_t gen_of_fault(const void *row)
+{
+	return ((const struct session_fault *)row)->key.gen;
+}
+
+static uint32_t gen_of_move(const void *row)
+{
+	return ((const struct session_move *)row)->key.gen;
+}
+
+size_t page_reading_records(const struct page_reading *reading, uint32_t gen, struct session_fault **first)
+{
+	size_t low, found = rows_of(reading->faults, reading->count, sizeof(*reading->faults), gen_of_fault, gen, &low);
+
+	*first = reading->faults + low;
+	return found;
 }
 
 static int by_gen_and_time(const void *left, const void *right)
@@ -45,20 +65,7 @@ static int by_gen_and_time(const void *left, const void *right)
 
 size_t page_reading_moves(const struct page_reading *reading, uint32_t gen, size_t *first)
 {
-	size_t low = 0, high = reading->moves_count, end;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (reading->moves[middle].key.gen < gen)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*first = low;
-	for (end = low; end < reading->moves_count && reading->moves[end].key.gen == gen; end++)
-		;
-	return end - low;
+	return rows_of(reading->moves, reading->moves_count, sizeof(*reading->moves), gen_of_move, gen, first);
 }
 
 void page_reading_release(struct page_reading *reading)

@@ -16,7 +16,6 @@
 
 #define TICK_NS     400000000ULL
 #define STATS_EVERY 8 /* the kernel's statistics run for one tick in so many: they cost something themselves */
-#define CHANGES_MAX 256 /* between two reports; beyond it the oldest is forgotten */
 
 struct governor {
 	double most; /* of one core */
@@ -26,7 +25,7 @@ struct governor {
 	int stats;                         /* while they are on, else -1 */
 	uint64_t ticks, ticked_ns;
 	struct governed all; /* where all are governed as one */
-	struct report_change changes[CHANGES_MAX];
+	struct report_change changes[REPORT_CHANGES_MAX]; /* since the last report; beyond it the oldest is forgotten */
 	size_t changes_count;
 };
 
@@ -118,7 +117,7 @@ static void tell(struct target *target, const struct process *process, const str
 	struct governor *governor = target->governor;
 	struct report_change *change;
 
-	if (governor->changes_count == CHANGES_MAX)
+	if (governor->changes_count == REPORT_CHANGES_MAX)
 		memmove(governor->changes, governor->changes + 1, --governor->changes_count * sizeof(*change));
 	change = &governor->changes[governor->changes_count++];
 	*change = (struct report_change){
