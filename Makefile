@@ -2,6 +2,8 @@
 # heldby: who holds the memory? `make help` lists the targets.
 
 BUILD   ?= build
+# One name for one folder, or what was built by the one is taken for up to date by the other.
+override BUILD := $(patsubst $(CURDIR)/%,%,$(abspath $(BUILD)))
 PREFIX  ?= /usr
 CC      ?= gcc
 CLANG   ?= clang-14
@@ -31,8 +33,8 @@ DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless xz-utils \
 	libc6-dbg dwz redis-server runc containerd buildah libcap2-bin python3-yaml python3-grpcio
-# What check-vm boots kernels with, where they can be had.
-DEPS_VM    := qemu-system-x86 qemu-system-arm busybox-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
+# What check-vm and check-e2e boot kernels with, where they can be had.
+DEPS_VM    := qemu-system-x86 qemu-system-arm busybox-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu e2fsprogs
 
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.c=$(BUILD)/bpf/%.o)
@@ -55,8 +57,8 @@ help:
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
 	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
-	@echo 'check-e2e    image, DaemonSet and unit, in containers of runc and containerd (root); ONLY=words'
-	@echo 'check-vm     tests of the kernel side under other kernels, in emulated machines; ONLY="6.1-x86_64 ..."'
+	@echo 'check-e2e    image, DaemonSet and unit, in containers and on an emulated host (root); ONLY=words'
+	@echo 'check-vm     a selection of check-bpf under other kernels, in emulated machines; ONLY="6.1-x86_64 ..."'
 	@echo 'check-vm-quick  the part of it that test has, in less than 10 minutes'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'

@@ -104,21 +104,35 @@ static __always_inline void compat_own_stack(void *ctx)
 		bpf_tail_call(ctx, NULL, 0);
 }
 
+/*
+ * What follows is read at every call of an allocator: by loads, where the kernel lets a program follow the current
+ * thread's pointers (5.11), since each helper that reads costs twenty times as much.
+ */
+
 /* The return trampoline that the kernel puts in place of return addresses; 0: this process has none. */
 static __always_inline u64 compat_trampoline(void)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct xol_area *area = BPF_CORE_READ(task, mm, uprobes_state.xol_area);
+	struct xol_area *area;
+	struct mm_struct *mm;
 
-	return area ? BPF_CORE_READ(area, vaddr) : 0;
+	if (hb_no_storage) {
+		area = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm, uprobes_state.xol_area);
+		return area ? BPF_CORE_READ(area, vaddr) : 0;
+	}
+	mm = bpf_get_current_task_btf()->mm;
+	area = mm ? mm->uprobes_state.xol_area : NULL;
+	return area ? area->vaddr : 0;
 }
 
 /* Executable pages that are mapped in the current process. */
 static __always_inline u64 compat_exec_pages(void)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm;
 
-	return BPF_CORE_READ(task, mm, exec_vm);
+	if (hb_no_storage)
+		return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm, exec_vm);
+	mm = bpf_get_current_task_btf()->mm;
+	return mm ? mm->exec_vm : 0;
 }
 
 /* The heap of the current process: from @start to the break, which is returned. */
@@ -130,12 +144,14 @@ static __always_inline u64 compat_break(u64 *start)
 	return BPF_CORE_READ(task, mm, brk);
 }
 
+#define THREAD_BYTES (16U << 10) /* of a thread's kernel stack: THREAD_SIZE, x86_64 */
+
 /* Where the current thread's kernel stack begins: what it entered the kernel with lies right below. */
 static __always_inline void *compat_stack_top(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	return (void *)((u64)BPF_CORE_READ(task, stack) + (16 << 10)); /* THREAD_SIZE, x86_64 */
+	return (void *)((u64)BPF_CORE_READ(task, stack) + THREAD_BYTES);
 }
 
 /* A copy of the registers that the current thread entered the kernel with. */
@@ -151,6 +167,7 @@ static __always_inline void compat_user_registers(struct pt_regs *registers)
 		__builtin_memset(registers, 0, sizeof(*registers));
 }
 
+#define MADV_COLLAPSE 25 /* include/uapi/asm-generic/mman-common.h */
 #define USER32_CS 0x23 /* __USER32_CS, arch/x86/include/asm/segment.h */
 #define TS_COMPAT 2    /* arch/x86/include/asm/thread_info.h */
 
@@ -174,6 +191,26 @@ static __always_inline bool compat_narrow_call(void)
 #else
 	return false;
 #endif
+}
+
+/*
+ * Whether the thread is in madvise(MADV_COLLAPSE) or process_madvise(MADV_COLLAPSE): numbers of
+ * arch/x86/entry/syscalls/syscall_{32,64}.tbl. Only x86 has the rung that asks.
+ */
+static __always_inline bool compat_collapses(void)
+{
+#if defined(__TARGET_ARCH_x86)
+	const bool narrow = compat_narrow_call();
+	struct pt_regs *registers = hb_no_storage ? compat_stack_top() - sizeof(*registers) :
+						    (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	const u64 number = BPF_CORE_READ(registers, orig_ax);
+
+	if (number == (narrow ? 219 : 28))
+		return (u32)BPF_CORE_READ(registers, dx) == MADV_COLLAPSE;
+	if (number == 440)
+		return (u32)(narrow ? BPF_CORE_READ(registers, si) : BPF_CORE_READ(registers, r10)) == MADV_COLLAPSE;
+#endif
+	return false;
 }
 
 /* The vdso of the current process. */
@@ -307,10 +344,19 @@ static __always_inline u64 compat_blocked(void)
 /* Whether @sp lies on the thread's alternate signal stack. */
 static __always_inline bool compat_on_altstack(u64 sp)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	u64 start = BPF_CORE_READ(task, sas_ss_sp);
+	struct task_struct *task;
+	u64 start, bytes;
 
-	return sp > start && sp - start <= BPF_CORE_READ(task, sas_ss_size);
+	if (hb_no_storage) {
+		task = (struct task_struct *)bpf_get_current_task();
+		start = BPF_CORE_READ(task, sas_ss_sp);
+		bytes = BPF_CORE_READ(task, sas_ss_size);
+	} else {
+		task = bpf_get_current_task_btf();
+		start = task->sas_ss_sp;
+		bytes = task->sas_ss_size;
+	}
+	return sp > start && sp - start <= bytes;
 }
 #else
 static __always_inline void compat_own_stack(void *ctx)

@@ -36,6 +36,7 @@ extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
 extern const volatile __u32 hb_sampling; /* calls may be sampled: hb_plans says which; else every one counts */
 extern const volatile __u32 hb_budget;   /* hits are counted in hb_plans */
 extern const volatile __u32 hb_page_bits; /* log2 of the page size */
+extern const volatile __u32 hb_granule_order; /* what is sampled are granules of 1 << so many pages */
 extern const volatile __u32 hb_everything; /* page faults of every process are looked at */
 extern const volatile __u32 hb_see_pages; /* page faults are looked at */
 extern const volatile __u32 hb_cpus; /* CPUs that there may be, at most HB_CPUS_MAX */
@@ -150,6 +151,27 @@ struct hb_mapping {
 
 /* Words of the stack that a walk reads in one go: a read costs more than what it copies. */
 #define HB_WINDOW_WORDS 64
+#define HB_CALLS        64 /* return addresses that a thread's walks by frame pointers remember */
+
+/*
+ * What a walk came to, and what that depends on. The words of the stack that it read are kept as their places and
+ * one hash of them all: two walks that differ in a word are as likely taken for one as two stacks are.
+ */
+#define HB_REPLAYS      8  /* of a thread */
+#define HB_REPLAY_READS 32 /* of a word, or of two side by side: as many frames */
+#define HB_REPLAY_REACH (8ULL << 15) /* bytes from the beginning to the last of them */
+struct hb_replay {
+	u64 pc, sp, fp, lr; /* it began with */
+	u64 words;          /* hash of those at the places below */
+	u64 key;
+	u32 gen, mappings, flushes;
+	u16 reads;          /* 0: none is kept here */
+	u8 exact;
+	u8 by_fp;           /* fp mattered */
+	u8 end;
+	u8 pad[7];
+	u16 at[HB_REPLAY_READS]; /* twice the words above sp; and 1, if the next word was read as well */
+};
 
 /* A walk under way. In task storage: it is too large for the stack, and verified faster there. */
 struct hb_walk {
@@ -178,14 +200,29 @@ struct hb_walk {
 	u8 why;           /* enum hb_end to give if pc turns out to be none */
 	u8 bx_valid;
 	u8 unlocked;      /* as in struct hb_resume */
-	u64 window_at;    /* address of the first word below; WINDOW_NONE: none was read */
+	u64 window_at;    /* address of the first word below; STACK_WINDOW_NONE: none was read */
 	u64 window[HB_WINDOW_WORDS];
+	union {
+		u64 calls[HB_CALLS]; /* by frame pointers: return addresses behind a call, mixed with gen */
+		struct hb_replay replays[HB_REPLAYS]; /* by rows */
+	};
+	u64 begin_pc, begin_sp, begin_fp, begin_lr;
+	u64 words;        /* as of a replay, so far */
+	u64 reach;        /* the distances of all of them from begin_sp, or'ed */
+	u32 seat;         /* of the replay that is being written */
+	u16 reads;
+	u8 begin_exact;
+	u8 fp_begins;     /* fp is what the walk began with */
+	u8 by_fp;         /* and was needed */
+	u8 once;          /* it depends on what may be another the next time */
+	u8 replayed;      /* nothing was walked: the frames in the scratch stack are another's */
+	u8 pad;
 };
 
 /* The stack being walked has room for HB_FRAMES_MAX frames here; deeper ones go to hb_deep. */
 #define HB_SCRATCH_WORDS (1 + HB_FRAMES_MAX)
 
-/* Per thread, in task storage: 2.3 KB for each thread that allocates. */
+/* Per thread, in task storage: 3.6 KB for each thread that allocates. */
 struct hb_task {
 	u32 depth;      /* slots in use */
 	u32 pad;
@@ -193,7 +230,7 @@ struct hb_task {
 	u32 gen, epoch; /* process_traced(), as it was when hb_epoch was @epoch */
 	u64 countdown;  /* bytes until the next sample, drawn for @period */
 	u32 period;
-	u32 entered, returned, freed; /* probes hit since the last step of the plan */
+	u32 entered, returned, left, freed, counted; /* as in struct hb_plan, since its last step */
 	struct hb_pending pending[HB_PENDING_MAX];
 	struct hb_walk walk;
 	u64 scratch[HB_SCRATCH_WORDS]; /* a struct hb_stack; not per CPU: these programs can be preempted */
@@ -202,7 +239,7 @@ struct hb_task {
 /* Where a probe fired. */
 struct hb_place {
 	u64 slot;   /* stack address of the return address */
-	u64 caller; /* the return address */
+	u64 caller; /* the return address, if the thread has a call open */
 	u64 ip;     /* the probed instruction */
 	u32 gen;
 	u32 pad;
@@ -250,7 +287,8 @@ __hidden bool sampling_take(struct hb_task *task, u32 period, u64 bytes);
 HB_ONCE int sampling_weigh(struct hb_weight *weight, u64 bytes, u64 identity, u32 period);
 /* A probe of the current thread was hit. @task of the last may be NULL. */
 __hidden void sampling_entered(struct hb_task *task, u32 gen);
-__hidden void sampling_returned(struct hb_task *task, u32 gen);
+/* @by_ret: on a ret instruction; @counts: a call was waited for there. */
+__hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, bool counts);
 __hidden void sampling_freed(struct hb_task *task, u32 gen);
 
 /* stack.bpf.c */
@@ -261,6 +299,8 @@ __hidden void sampling_freed(struct hb_task *task, u32 gen);
 HB_ONCE u64 stack_walk(struct hb_task *task, u32 gen, const struct hb_resume *resume);
 /* Keep the scratch stack under @key. Returns @key, or HB_STACK_NONE if there is no room. */
 __hidden u64 stack_store(struct hb_task *task, u64 key);
+/* Whether the frames of @key are kept. */
+__hidden bool stack_kept(u64 key);
 /* Read user memory that is there. 0 or negative errno. */
 __hidden long stack_read_u64(u64 address, u64 *value);
 /* Whether the bytes in front of @address are a call. */
@@ -275,6 +315,66 @@ static __always_inline u64 stack_mix(u64 hash, u64 value)
 	hash ^= value;
 	hash *= 0x9e3779b97f4a7c15ULL; /* 2^64 / golden ratio: Knuth's multiplicative hashing */
 	return hash ^ (hash >> 29);
+}
+
+#define STACK_WINDOW_NONE (~0ULL << 32) /* above STACK_TEXT_MAX: nothing is taken from there */
+
+/*
+ * A word of the stack, from the window if it lies there. A walk goes up: the window begins at what is
+ * asked for. Where a window cannot be read (the stack ends, or a page is not there) the word is read
+ * alone. 0 or negative errno.
+ */
+static __always_inline long stack_read_up(struct hb_walk *walk, u64 address, u64 *value)
+{
+	u64 at = address - walk->window_at;
+
+	if ((at & 7) || address > STACK_TEXT_MAX)
+		return stack_read_u64(address, value);
+	if (at >= sizeof(walk->window)) {
+		walk->window_at = address;
+		at = 0;
+		if (bpf_probe_read_user(walk->window, sizeof(walk->window), (void *)address)) {
+			walk->window_at = STACK_WINDOW_NONE;
+			return stack_read_u64(address, value);
+		}
+	}
+	*value = walk->window[(at >> 3) & (HB_WINDOW_WORDS - 1)];
+	return 0;
+}
+
+/* replay.bpf.c */
+/* What the walk that begins as @walk says came to before, or HB_STACK_NONE: it must be walked. */
+u64 replay_find(struct hb_walk *walk);
+/* The walk has come to @key. */
+__hidden void replay_keep(struct hb_walk *walk, u64 key);
+/* What replay_find() has just found must be walked again. */
+__hidden void replay_forget(struct hb_walk *walk);
+
+/*
+ * The walk has read from the stack at @address a word, or (@two) two, of which @words is the hash. Free of branches: it
+ * is verified wherever something is read.
+ */
+static __always_inline void replay_note(struct hb_walk *walk, u64 address, u64 words, u32 two)
+{
+	struct hb_replay *replay = &walk->replays[walk->seat & (HB_REPLAYS - 1)];
+	u64 distance = address - walk->begin_sp, n = walk->reads;
+
+	walk->words = stack_mix(walk->words, words);
+	walk->reach |= distance;
+	asm volatile("" : "+r"(n)); /* or clang bounds a copy of it, and 6.1's verifier loses sight of the bound */
+	replay->at[n & (HB_REPLAY_READS - 1)] = distance >> 2 | two;
+	walk->reads++;
+}
+
+/* A walk into @stack has ended. Returns its key. */
+static __always_inline u64 stack_end(struct hb_walk *walk, struct hb_stack *stack)
+{
+	stack->gen = walk->gen;
+	stack->count = walk->count;
+	stack->end = walk->end;
+	stack->pad = 0;
+	walk->hash = stack_mix(walk->hash, walk->end);
+	return walk->hash == HB_STACK_NONE ? 1 : walk->hash;
 }
 
 /* The same as stack_read_u64(), faulting the page in if it must and hb_can_fault. For uprobes alone. */
@@ -295,10 +395,32 @@ static __always_inline u64 stack_walked(const struct hb_task *task, u64 key)
 	return key;
 }
 
+/* Whether @key came without its frames, and nobody has kept those: it must be walked again, which it then is. */
+static __always_inline bool stack_without_frames(struct hb_task *task, u64 key)
+{
+#ifndef HB_POINTERS_ONLY
+	if (hb_unwind && task->walk.replayed && !stack_kept(key)) {
+		replay_forget(&task->walk);
+		return true;
+	}
+#endif
+	return false;
+}
+
 /* Walk, in a program that must not sleep. */
 static __always_inline u64 stack_capture(struct hb_task *task, u32 gen, const struct hb_resume *resume)
 {
 	return stack_walked(task, stack_walk(task, gen, resume));
+}
+
+/* The same, and the frames are kept. */
+static __always_inline u64 stack_capture_kept(struct hb_task *task, u32 gen, const struct hb_resume *resume)
+{
+	u64 key = stack_capture(task, gen, resume);
+
+	if (stack_without_frames(task, key))
+		key = stack_walk(task, gen, resume);
+	return stack_store(task, key);
 }
 
 #define STACK_FAULTS_MAX 4 /* pages of a stack that are brought in for one walk */
@@ -377,7 +499,9 @@ __hidden void faults_move(u64 to);
 
 #define HB_PF_EXITING 0x00000004u /* include/linux/sched.h */
 #define HB_PF_KTHREAD 0x00200000u
-#define HB_OOM_MEMCG  3 /* CONSTRAINT_MEMCG, include/linux/oom.h */
+#define HB_OOM_CPUSET    1 /* CONSTRAINT_CPUSET, include/linux/oom.h */
+#define HB_OOM_MEMPOLICY 2
+#define HB_OOM_MEMCG     3
 
 /*
  * oom.bpf.c. Marks are made one at a time, with the kernel's oom_lock held: what they need is there once. @task is
@@ -416,6 +540,9 @@ __hidden void oom_domain_tell(struct hb_ev_oom *event, struct task_struct *task)
 /* Without an oom_control: whose limit was hit, concluded from what they say. */
 __hidden void oom_domain_conclude(struct hb_ev_oom *event);
 
+/* oom_stat.bpf.c: the statistics of the domain that @event names, one of those around @task, into it. 0. */
+__hidden int oom_stat_tell(struct hb_ev_oom *event, struct task_struct *task);
+
 /* oom_counters.bpf.c */
 /* Pages of @mm's memory by enum hb_oom_counter: exact, with what @thread holds back; and as the log has them. 0. */
 __hidden int oom_counters_read(u64 mm, struct task_struct *thread, u64 *pages, u64 *logged);
@@ -424,7 +551,7 @@ __hidden int oom_task_tell(struct hb_oom_task *row, struct task_struct *task);
 #endif
 
 /* unwind_native.bpf.c */
-/* Walk by unwind rows, from what @walk says of the first frame, into @stack. */
-__hidden void unwind_native(struct hb_walk *walk, struct hb_stack *stack);
+/* Walk by unwind rows, from what @walk says of the first frame, into @stack. Returns its key. */
+__hidden u64 unwind_native(struct hb_walk *walk, struct hb_stack *stack);
 
 #endif

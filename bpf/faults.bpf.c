@@ -138,8 +138,13 @@ __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 		count(HB_CNT_FAULTS_FULL);
 		return;
 	}
-	if (!order && !hb_page_kept(key.page, hb_sample_seed, rate->shift))
-		return;
+	if (!order) {
+		const u64 granule = key.page >> hb_granule_order;
+
+		if (!hb_page_kept(granule, hb_sample_seed, rate->shift))
+			return;
+		key.page = granule << hb_granule_order;
+	}
 	known = bpf_map_lookup_elem(&hb_faults, &key);
 	/* The first who writes owns the page: a copy on write, after a fork, does not change that. */
 	if (known && (known->flags & HB_FAULT_WRITE) && (flags & HB_FAULT_PRESENT))
@@ -149,7 +154,7 @@ __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 	compat_user_registers(&room->registers);
 	compat_resume(&room->registers, &room->resume);
 	room->resume.unlocked = 1;
-	fresh.stack = stack_store(&room->task, stack_capture(&room->task, key.gen, &room->resume));
+	fresh.stack = stack_capture_kept(&room->task, key.gen, &room->resume);
 	fresh.time_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&hb_faults, &key, &fresh, BPF_ANY)) {
 		count(HB_CNT_FAULTS_FULL);

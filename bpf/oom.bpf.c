@@ -3,7 +3,7 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
-/* 2.9 KB for a kill, 1.2 KB for what follows it: 260 of them. Full: count HB_CNT_OOM_DROPPED; a kill leaves a gap. */
+/* 3.1 KB for a kill, 1.6 KB for what follows it: 220 of them. Full: count HB_CNT_OOM_DROPPED; a kill leaves a gap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
@@ -23,7 +23,7 @@ struct {
 	__type(value, struct named);
 } hb_oom_marked SEC(".maps");
 
-/* Of them, those whose command line is still to be read. As above. */
+/* Of them, those of which it is told what they were doing: how many threads that was told of. As above. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 12);
@@ -53,6 +53,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct room);
 } hb_oom_rooms SEC(".maps");
+
+struct thread_room {
+	struct hb_task task; /* for the walk */
+	struct hb_resume resume;
+	struct pt_regs registers;
+};
+
+/* 4 KB for each CPU: threads of a victim take their signals side by side. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct thread_room);
+} hb_oom_threads SEC(".maps");
 
 __u64 hb_oom_sequence = 0;
 
@@ -117,7 +131,7 @@ static __always_inline void tell_trigger(struct room *room, void *ctx)
 	compat_user_registers(&room->registers);
 	compat_resume(&room->registers, &room->resume);
 	room->resume.unlocked = 1; /* it may hold its list of mappings for itself */
-	event->by_stack = stack_store(&room->task, stack_capture(&room->task, event->by_gen, &room->resume));
+	event->by_stack = stack_capture_kept(&room->task, event->by_gen, &room->resume);
 }
 
 /* Remember the victim. Without a SIGKILL sent right before, by this thread, it was dying already. */
@@ -155,6 +169,7 @@ __hidden void oom_mark(void *ctx, struct task_struct *task)
 	oom_control_tell(event);
 	if (event->how == HB_OOM_HOW_NONE)
 		oom_domain_conclude(event);
+	oom_stat_tell(event, task);
 	tell_trigger(room, ctx);
 	if (task)
 		remember(event);
@@ -165,7 +180,7 @@ __hidden void oom_name(struct task_struct *task)
 {
 	struct task_struct *self = (struct task_struct *)bpf_get_current_task();
 	struct named fresh = { .by = (u32)bpf_get_current_pid_tgid() }, *known;
-	u32 tgid = BPF_CORE_READ(task, tgid), one = 1;
+	u32 tgid = BPF_CORE_READ(task, tgid), none = 0;
 
 	fresh.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	known = bpf_map_lookup_elem(&hb_oom_marked, &tgid);
@@ -174,7 +189,7 @@ __hidden void oom_name(struct task_struct *task)
 	/* Namespaces and tracers kill so, too, as they end. */
 	if (!fresh.told && (oom_control_known() || !(BPF_CORE_READ(self, flags) & HB_PF_EXITING))) {
 		fresh.told = 1;
-		bpf_map_update_elem(&hb_oom_armed, &tgid, &one, BPF_ANY);
+		bpf_map_update_elem(&hb_oom_armed, &tgid, &none, BPF_ANY);
 	}
 	bpf_map_update_elem(&hb_oom_marked, &tgid, &fresh, BPF_ANY);
 }
@@ -204,24 +219,57 @@ static __always_inline void read_command(struct hb_ev_oom_after *event, struct m
 		event->bytes = first; /* up to the end of its first page */
 }
 
-__hidden void oom_take_signal(void)
+static __always_inline void tell_command(u32 tgid, u64 start_ns, struct mm_struct *mm)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
-	struct hb_ev_oom_after *event;
+	struct hb_ev_oom_after *event = bpf_ringbuf_reserve(&hb_oom_ring, sizeof(*event), 0);
 
-	if (bpf_map_delete_elem(&hb_oom_armed, &tgid) || !mm)
-		return; /* not of ours, or another of its threads was first */
-	event = bpf_ringbuf_reserve(&hb_oom_ring, sizeof(*event), 0);
 	if (!event) {
 		count(HB_CNT_OOM_DROPPED);
 		return;
 	}
 	begin(event, tgid, HB_OOM_COMMAND);
-	event->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	event->start_ns = start_ns;
 	read_command(event, mm);
 	bpf_ringbuf_submit(event, 0);
+}
+
+/* Where the current thread is in user space. Of what nobody knows nobody could say what the addresses mean. */
+static __always_inline void tell_thread(u32 tgid, u64 start_ns)
+{
+	struct hb_ev_oom_thread event = { .kind = HB_EV_OOM_THREAD, .tgid = tgid, .start_ns = start_ns };
+	u32 zero = 0;
+	struct thread_room *room = bpf_map_lookup_elem(&hb_oom_threads, &zero);
+
+	event.gen = process_known(tgid);
+	if (!room || !event.gen)
+		return;
+	event.tid = bpf_get_current_pid_tgid();
+	bpf_get_current_comm(&event.comm, sizeof(event.comm));
+	compat_user_registers(&room->registers);
+	compat_resume(&room->registers, &room->resume);
+	room->resume.unlocked = 1; /* the others of its threads are at work */
+	event.stack = stack_capture_kept(&room->task, event.gen, &room->resume);
+	send(&event, sizeof(event));
+}
+
+__hidden void oom_take_signal(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u32 tgid = bpf_get_current_pid_tgid() >> 32, before;
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	u32 *told = bpf_map_lookup_elem(&hb_oom_armed, &tgid);
+	u64 start_ns;
+
+	if (!told || !mm)
+		return; /* not of ours */
+	before = *told;
+	if (before >= HB_OOM_THREADS)
+		return;
+	*told = before + 1; /* another of its threads may do so now: then one more is told of, or the command twice */
+	start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	if (!before)
+		tell_command(tgid, start_ns, mm);
+	tell_thread(tgid, start_ns);
 }
 
 #define WITHOUT_TEXT offsetof(struct hb_ev_oom_after, text)

@@ -64,7 +64,6 @@ __hidden bool oom_control_known(void)
 
 #define ORDER_MAX 12
 #define GFP_END   (1u << 30)
-#define STACK_BYTES (16u << 10) /* THREAD_SIZE, x86_64 */
 
 static __always_inline bool is_above(struct task_struct *task, u64 memcg)
 {
@@ -133,7 +132,7 @@ static __always_inline bool read_stack(struct hb_oom_call *call, void *ctx)
 	*(volatile u64 *)&call->place = (u64)ctx; /* as a number: the verifier would not let us count with it */
 	call->top = (u64)compat_stack_top();
 	bytes = call->top - *(volatile u64 *)&call->place;
-	if (bytes >= STACK_BYTES)
+	if (bytes >= THREAD_BYTES)
 		return false; /* not on the thread's own */
 	if (bytes > sizeof(call->words))
 		bytes = sizeof(call->words);
@@ -168,6 +167,21 @@ __hidden void oom_control_search(void *ctx, struct task_struct *task)
 }
 #endif
 
+/* The NUMA nodes that had to have the memory: as the kernel's constrained_alloc() has them. */
+static __always_inline void tell_nodes(struct hb_ev_oom *event, struct oom_control *control)
+{
+	u64 bytes = bpf_core_type_size(nodemask_t), from = 0;
+
+	if (event->constraint == HB_OOM_CPUSET && bpf_core_field_exists(((struct task_struct *)0)->mems_allowed))
+		from = bpf_get_current_task() + bpf_core_field_offset(struct task_struct, mems_allowed);
+	else if (event->constraint == HB_OOM_MEMPOLICY)
+		from = (u64)BPF_CORE_READ(control, nodemask);
+	if (bytes > sizeof(event->nodes))
+		bytes = sizeof(event->nodes);
+	if (from)
+		bpf_probe_read_kernel(event->nodes, bytes, (void *)from);
+}
+
 __hidden void oom_control_tell(struct hb_ev_oom *event)
 {
 	struct hb_oom_call *call = the_call();
@@ -190,6 +204,7 @@ __hidden void oom_control_tell(struct hb_ev_oom *event)
 	event->total_pages = BPF_CORE_READ(control, totalpages);
 	if (!event->total_pages)
 		event->total_pages = HB_OOM_UNKNOWN;
+	tell_nodes(event, control);
 	if (BPF_CORE_READ(control, chosen))
 		event->chosen_points = BPF_CORE_READ(control, chosen_points);
 }

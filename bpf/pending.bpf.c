@@ -8,7 +8,7 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
-/* 1.7 KB for each thread that allocates in a traced process. None to be had: count HB_CNT_TASK_STORAGE. */
+/* 3.6 KB for each thread that allocates in a traced process. None to be had: count HB_CNT_TASK_STORAGE. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

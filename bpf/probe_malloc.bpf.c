@@ -33,10 +33,11 @@ static __always_inline u64 asked_bytes(const u64 *args, u64 cookie)
 	return times > most ? ~0ULL : bytes * times;
 }
 
-static __always_inline void here(struct hb_place *place, struct pt_regs *ctx, u32 gen)
+/* @task: whose call it is, if it has any open; who calls matters only then. */
+static __always_inline void here(struct hb_place *place, struct pt_regs *ctx, const struct hb_task *task, u32 gen)
 {
 	place->slot = compat_entry_slot(ctx);
-	place->caller = compat_caller(ctx);
+	place->caller = task->depth ? compat_caller(ctx) : 0;
 	place->ip = PT_REGS_IP(ctx);
 	place->gen = gen;
 	place->pad = 0;
@@ -145,7 +146,7 @@ static bool call_enter(struct pt_regs *ctx)
 		if (!wanted && may_return_unseen(cookie, ptr, gen))
 			return false;
 	}
-	here(&place, ctx, gen);
+	here(&place, ctx, task, gen);
 	call = pending_push(task, &place, cookie);
 	if (!call)
 		return false;
@@ -180,8 +181,11 @@ static __always_inline void allocated(struct hb_task *task, const struct hb_pend
 		return;
 	alloc.stack = stack_capture_fetching(task, call->gen, resume);
 	site = acct_site(&alloc);
-	if (!site)
+	if (!site) {
+		if (stack_without_frames(task, alloc.stack))
+			alloc.stack = stack_capture_fetching(task, call->gen, resume);
 		alloc.stack = stack_store(task, alloc.stack);
+	}
 	acct_add(&alloc, site);
 }
 
@@ -257,14 +261,18 @@ static void call_leave(u64 slot, bool by_ret, u64 result, const struct hb_resume
 	struct hb_task *task = pending_task();
 	struct hb_pending *call;
 	u64 addr;
+	u32 gen;
 
-	if (!task || !task->depth)
+	if (!task)
 		return;
-	call = pending_pop(task, slot, by_ret);
+	call = task->depth ? pending_pop(task, slot, by_ret) : NULL;
+	if (hb_budget) {
+		gen = call ? call->gen : process_traced_by(task);
+		if (gen)
+			sampling_returned(task, gen, by_ret, call); /* its trap is paid for in any case */
+	}
 	if (!call)
 		return;
-	if (hb_budget)
-		sampling_returned(task, call->gen);
 	addr = handed_out(call, result);
 	if (addr && !call->left_out)
 		allocated(task, call, addr, call->bytes, resume);
@@ -342,7 +350,7 @@ int hb_free_enter(struct pt_regs *ctx)
 	compat_own_stack(ctx);
 	compat_args(ctx, args);
 	key.addr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
-	if (!key.addr)
+	if (!key.addr && !hb_budget)
 		return 0;
 	task = pending_task();
 	gen = task ? process_traced_by(task) : process_traced();
@@ -350,12 +358,14 @@ int hb_free_enter(struct pt_regs *ctx)
 		return 0;
 	if (hb_budget)
 		sampling_freed(task, gen);
+	if (!key.addr)
+		return 0;
 	key.gen = gen;
 	key.source = cookie_source(cookie);
 	if (hb_sampling && !acct_has(&key))
 		return 0; /* of no account, whoever frees it */
 	if (task && task->depth) {
-		here(&place, ctx, gen);
+		here(&place, ctx, task, gen);
 		if (pending_nested(task, &place))
 			return 0;
 	}

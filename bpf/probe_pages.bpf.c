@@ -12,9 +12,14 @@
 
 #define FAULT_FLAG_WRITE_BIT 1ULL /* include/linux/mm_types.h */
 
+static __always_inline bool is_sampled(u64 address)
+{
+	return hb_page_sampled(address >> hb_page_bits >> hb_granule_order, hb_sample_seed);
+}
+
 static __always_inline int page(u64 address, u32 flags)
 {
-	if ((s64)address >= 0 && hb_page_sampled(address >> hb_page_bits, hb_sample_seed))
+	if ((s64)address >= 0 && is_sampled(address))
 		faults_add(address, 0, flags, HB_ROOM_FAULT);
 	return 0;
 }
@@ -47,7 +52,7 @@ int hb_pages_fault(struct pt_regs *ctx)
 {
 	u64 address = PT_REGS_PARM2(ctx);
 
-	if (!hb_page_sampled(address >> hb_page_bits, hb_sample_seed))
+	if (!is_sampled(address))
 		return 0;
 	if (!compat_own_vma((struct vm_area_struct *)PT_REGS_PARM1(ctx)))
 		return 0; /* of another process: ptrace */
@@ -74,8 +79,6 @@ int hb_pages_move(struct pt_regs *ctx)
 	faults_move(PT_REGS_RC(ctx));
 	return 0;
 }
-
-#define KERNEL_STACK_WORDS 2048 /* THREAD_SIZE, x86_64 */
 
 /* The context, as a number: the verifier would not let us count with it. */
 __u64 hb_pages_context[1024] = { 0 };
@@ -105,7 +108,7 @@ __noinline u64 pages_fault_at(u64 place)
 /*
  * A huge page is allocated, in the fault that wants it, whose description lies up this very stack: (page, order,
  * gfp flags, migrate type). The highest that is found: in frames that do not use all of their room one of an
- * earlier fault may still lie.
+ * earlier fault may still lie. Where pages that are there become a huge one when asked, there is no fault at all.
  */
 SEC("raw_tp/mm_page_alloc")
 int hb_pages_alloc(u64 *ctx)
@@ -114,15 +117,15 @@ int hb_pages_alloc(u64 *ctx)
 	volatile u64 *found = &hb_pages_found[cpu];
 	u64 bottom, sp;
 
-	if ((u32)ctx[1] != HB_HUGE_ORDER)
+	if ((u32)ctx[1] != HB_HUGE_ORDER || compat_collapses())
 		return 0;
 	*found = 0;
-	bottom = (u64)compat_stack_top() - KERNEL_STACK_WORDS * 8;
+	bottom = (u64)compat_stack_top() - THREAD_BYTES;
 	sp = stack_pointer(ctx) & ~7ULL;
-	for (u32 i = 0; i < KERNEL_STACK_WORDS; i++) {
+	for (u32 i = 0; i < THREAD_BYTES / 8; i++) {
 		u64 address;
 
-		if (sp - bottom >= KERNEL_STACK_WORDS * 8)
+		if (sp - bottom >= THREAD_BYTES)
 			break; /* in an interrupt, or at its top */
 		address = pages_fault_at(sp);
 		if (address)

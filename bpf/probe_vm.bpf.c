@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * mmap, munmap, mremap, brk, shmat, shmdt, mprotect of traced processes, as events: the six calls' arguments
- * and results say everything that a process does to its own mappings. Each call has one body, and a program
+ * mmap, munmap, mremap, brk, shmat, shmdt, mprotect and pkey_mprotect of traced processes, as events: these calls'
+ * arguments and results say everything that a process does to its own mappings. Each call has one body, and a program
  * for each rung: tracepoints of system calls, kprobes, fentry and fexit.
  */
 #include "core.bpf.h"

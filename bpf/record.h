@@ -80,10 +80,11 @@ _Static_assert(sizeof(struct hb_block) == 32, "layout is shared with user space"
 struct hb_plan {
 	__u32 period;   /* written by user space; 0: every call counts */
 	__u32 pad;
-	/* Probes hit, in steps of HB_PLAN_STEP for each thread. */
-	__u64 entered, returned, freed;
+	/* Probes hit, in steps of HB_PLAN_STEP for each thread; left: on ret instructions. */
+	__u64 entered, returned, left, freed;
+	__u64 counted; /* calls whose return was waited for: every one, or the samples */
 };
-_Static_assert(sizeof(struct hb_plan) == 32, "layout is shared with user space");
+_Static_assert(sizeof(struct hb_plan) == 48, "layout is shared with user space");
 
 #define HB_PLAN_STEP 64
 
@@ -292,6 +293,7 @@ enum hb_ev_kind {
 	HB_EV_SEEN = 6,   /* the first sampled page fault of a process that was not known */
 	HB_EV_OOM = 7,    /* a victim of the OOM killer was marked; in hb_oom_ring, as the next */
 	HB_EV_OOM_AFTER = 8,
+	HB_EV_OOM_THREAD = 9,
 };
 
 struct hb_ev_process {
@@ -357,11 +359,12 @@ _Static_assert(sizeof(struct hb_ev_map) == 80, "layout is shared with user space
 
 /*
  * Who made a page resident. Pages are sampled by their address: of every aligned block of 64 pages one, at a
- * place drawn from the block's number, so that each fault on it is seen, whoever makes it. Huge pages are few
- * and have rows of their own, all of them.
+ * place drawn from the block's number, so that each fault on it is seen, whoever makes it. Where one fault may bring
+ * several pages, so many are a granule, and granules are sampled in place of pages: it brings them all or none. Huge
+ * pages are few and have rows of their own, all of them.
  */
 struct hb_fault_key {
-	__u64 page;  /* its address by the page size */
+	__u64 page;  /* its address by the page size; of a granule the first */
 	__u32 gen;   /* generation, as in struct hb_block_key */
 	__u32 order; /* 0, or HB_HUGE_ORDER: it stands for so many pages itself. HB_FAULT_ASIDE: see struct hb_moved */
 };
@@ -435,6 +438,20 @@ enum hb_oom_how {
 /* Pages of a process: exact sums; and what the kernel's own log line says (6.2 to 6.18: less exact). */
 enum hb_oom_counter { HB_OOM_FILE = 0, HB_OOM_ANON = 1, HB_OOM_SWAP = 2, HB_OOM_SHMEM = 3, HB_OOM_COUNTERS };
 
+/* Of memory.stat, in bytes. */
+enum hb_oom_stat {
+	HB_OOM_STAT_ANON = 0,
+	HB_OOM_STAT_FILE = 1, /* with the next */
+	HB_OOM_STAT_SHMEM = 2,
+	HB_OOM_STAT_KSTACK = 3,
+	HB_OOM_STAT_SLAB = 4,
+	HB_OOM_STAT_PGTABLES = 5, /* 5.10 does not count them */
+	HB_OOM_STAT_SOCK = 6,
+	HB_OOM_STATS
+};
+
+#define HB_OOM_NODE_WORDS 16 /* 1,024 NUMA nodes: as many as a kernel can have */
+
 struct hb_oom_level {
 	__u64 id;          /* of the cgroup: its directory's inode number */
 	__u64 usage_pages, max_pages, peak_pages;    /* max: UNKNOWN if there is no limit */
@@ -490,6 +507,8 @@ struct hb_ev_oom {
 	__s32 order;
 	__u32 constraint; /* 0 none, 1 cpuset, 2 mempolicy, 3 memcg: enum oom_constraint, include/linux/oom.h */
 	__u32 levels_count;
+	__u64 nodes[HB_OOM_NODE_WORDS]; /* of cpuset and mempolicy: who may be asked, a bit each; all 0: not known */
+	__u64 stat[HB_OOM_STATS]; /* of domain_id and all below it; each may be UNKNOWN */
 	struct hb_oom_level levels[HB_OOM_LEVELS]; /* the victim's own cgroup first */
 };
 
@@ -510,6 +529,17 @@ struct hb_ev_oom_after {
 	__u32 what;     /* enum hb_oom_after */
 	__u32 bytes;    /* of text */
 	char text[HB_OOM_COMMAND_LEN]; /* COMMAND: words, a 0 byte behind each; not sent of the others */
+};
+
+/* Where a thread of a victim was in user space as it took the signal: of the first HB_OOM_THREADS or some more. */
+#define HB_OOM_THREADS 8
+struct hb_ev_oom_thread {
+	__u32 kind; /* HB_EV_OOM_THREAD */
+	__u32 tgid;
+	__u64 start_ns; /* as in struct hb_ev_oom_after */
+	__u64 stack;    /* key into hb_stacks; HB_STACK_NONE */
+	__u32 tid, gen;
+	char comm[HB_COMM_LEN];
 };
 
 /* A process as a walk over all of them finds it (iterator over tasks), without holding its memory. */

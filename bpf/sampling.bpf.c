@@ -5,7 +5,7 @@
  */
 #include "core.bpf.h"
 
-/* 32 KiB, mapped into user space, which sets periods and reads hits without a system call. Cannot fill. */
+/* 48 KiB, mapped into user space, which sets periods and reads hits without a system call. Cannot fill. */
 struct hb_plan hb_plans[HB_PLANS];
 
 #define LN2       186065279ULL /* ln(2) with 28 bits behind the point */
@@ -91,9 +91,16 @@ __hidden void sampling_entered(struct hb_task *task, u32 gen)
 	hit(&task->entered, &plan_of(gen)->entered);
 }
 
-__hidden void sampling_returned(struct hb_task *task, u32 gen)
+__hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, bool counts)
 {
-	hit(&task->returned, &plan_of(gen)->returned);
+	struct hb_plan *plan = plan_of(gen);
+
+	if (by_ret)
+		hit(&task->left, &plan->left);
+	else
+		hit(&task->returned, &plan->returned);
+	if (counts)
+		hit(&task->counted, &plan->counted);
 }
 
 __hidden void sampling_freed(struct hb_task *task, u32 gen)

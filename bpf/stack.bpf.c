@@ -61,37 +61,75 @@ static __always_inline struct hb_stack *scratch_of(struct hb_task *task)
 }
 
 /*
- * By frame pointers alone. What lies at a frame pointer that is none is almost never a return
- * address, so a call must stand before each.
+ * Whether a call stands before @address, from memory where it is known: the bytes of code cost more to read
+ * than all else of a frame. Code that has changed since is believed once more.
  */
+static __always_inline bool known_after_call(struct hb_walk *walk, u64 address)
+{
+	u64 known = stack_mix(walk->gen, address);
+	u64 *seat = &walk->calls[known & (HB_CALLS - 1)];
+
+	if (*seat == known)
+		return true;
+	if (!stack_after_call(address))
+		return false;
+	*seat = known;
+	return true;
+}
+
+/* What lies at a frame pointer: the caller's frame pointer, the return address. 0 or negative errno. */
+static __always_inline long read_record(struct hb_walk *walk, u64 fp, u64 record[2])
+{
+#ifndef HB_POINTERS_ONLY
+	return stack_read_up(walk, fp, &record[0]) ?: stack_read_up(walk, fp + 8, &record[1]);
+#else /* each branch counts for every frame there: the walk is verified turn by turn */
+	return bpf_probe_read_user(record, 16, (void *)fp);
+#endif
+}
+
+/*
+ * Go on at the caller, by the frame pointer: walk->pc, walk->sp and walk->fp. Returns whether there is one. What lies
+ * at a frame pointer that is none is almost never a return address, so a call must stand before it.
+ */
+HB_ONCE int stack_up(struct hb_walk *walk)
+{
+	u64 record[2], fp;
+
+	if (!walk)
+		return 0;
+	fp = walk->fp;
+	if (fp < walk->sp || fp - walk->sp > STACK_FRAME_BYTES_MAX || (fp & 7))
+		return 0;
+	if (read_record(walk, fp, record))
+		return 0;
+	if (record[1] < STACK_TEXT_MIN || record[1] > STACK_TEXT_MAX || !known_after_call(walk, record[1]))
+		return 0;
+	walk->pc = record[1];
+	walk->sp = fp + 16;
+	walk->fp = record[0];
+	return 1;
+}
+
+/* By frame pointers alone. */
 static __always_inline void walk_pointers(struct hb_walk *walk, struct hb_stack *stack)
 {
-	u64 sp = walk->sp, fp = walk->fp;
-
 	stack->frames[0] = walk->pc | (walk->exact ? HB_FRAME_EXACT : 0);
 	walk->hash = stack_mix(walk->hash, stack->frames[0]);
 	walk->count = 1;
 	walk->end = HB_END_POINTERS;
+	walk->window_at = STACK_WINDOW_NONE;
 	for (u32 i = 1; i < HB_FRAMES_MAX; i++) {
-		u64 record[2]; /* the caller's frame pointer, the return address */
-
 		if (i >= hb_frames_max) {
 			walk->end = HB_END_DEPTH;
 			break;
 		}
-		if (fp < sp || fp - sp > STACK_FRAME_BYTES_MAX || (fp & 7))
+		if (!stack_up(walk))
 			break;
-		if (bpf_probe_read_user(record, sizeof(record), (void *)fp))
-			break;
-		if (record[1] < STACK_TEXT_MIN || record[1] > STACK_TEXT_MAX || !stack_after_call(record[1]))
-			break;
-		stack->frames[i] = record[1];
-		walk->hash = stack_mix(walk->hash, record[1]);
+		stack->frames[i] = walk->pc;
+		walk->hash = stack_mix(walk->hash, walk->pc);
 		walk->count = i + 1;
-		if (record[0] <= fp)
-			break;
-		sp = fp + 16;
-		fp = record[0];
+		if (walk->fp < walk->sp)
+			break; /* the outermost, though it may be the last that is kept */
 	}
 }
 
@@ -162,22 +200,23 @@ HB_ONCE __noinline u64 stack_walk(struct hb_task *task, u32 gen, const struct hb
 	walk->exact = !!resume->exact;
 	walk->unlocked = !!resume->unlocked;
 	walk->fault = 0;
+	walk->replayed = 0;
 	walk->gen = gen;
 	walk->hash = stack_mix(0, gen); /* in a step of its own: gen ^ pc is the same for many */
+#ifndef HB_POINTERS_ONLY
+	if (hb_unwind && !resume->narrow)
+		return unwind_native(walk, stack);
+#endif
 	if (resume->narrow)
 		walk_narrow(walk, stack);
-#ifndef HB_POINTERS_ONLY
-	else if (hb_unwind)
-		unwind_native(walk, stack);
-#endif
 	else
 		walk_pointers(walk, stack);
-	stack->gen = gen;
-	stack->count = walk->count;
-	stack->end = walk->end;
-	stack->pad = 0;
-	walk->hash = stack_mix(walk->hash, walk->end);
-	return walk->hash == HB_STACK_NONE ? 1 : walk->hash;
+	return stack_end(walk, stack);
+}
+
+__hidden bool stack_kept(u64 key)
+{
+	return bpf_map_lookup_elem(&hb_stacks, &key);
 }
 
 __hidden u64 stack_store(struct hb_task *task, u64 key)

@@ -22,34 +22,30 @@ static __always_inline long read_word(struct hb_walk *walk, u64 address, u64 *va
 {
 	long err = stack_read_u64(address, value);
 
+	walk->once = 1;
 	if (err)
 		walk->fault = address;
 	return err;
 }
 
-#define WINDOW_NONE (~0ULL << 32) /* above STACK_TEXT_MAX: nothing is taken from there */
-
-/*
- * A word of the stack, from the window if it lies there. A walk goes up: the window begins at what is
- * asked for. Where a window cannot be read (the stack ends, or a page is not there) the word is read
- * alone.
- */
+/* A word of the stack, above those that were read before it. */
 static __always_inline long read_up(struct hb_walk *walk, u64 address, u64 *value)
 {
-	u64 at = address - walk->window_at;
-
-	if ((at & 7) || address > STACK_TEXT_MAX)
-		return read_word(walk, address, value);
-	if (at >= sizeof(walk->window)) {
-		walk->window_at = address;
-		at = 0;
-		if (bpf_probe_read_user(walk->window, sizeof(walk->window), (void *)address)) {
-			walk->window_at = WINDOW_NONE;
-			return read_word(walk, address, value);
-		}
+	if (!stack_read_up(walk, address, value)) {
+		replay_note(walk, address, *value, 0);
+		return 0;
 	}
-	*value = walk->window[(at >> 3) & (HB_WINDOW_WORDS - 1)];
-	return 0;
+	return read_word(walk, address, value); /* which fails as well, and tells */
+}
+
+/* The same of two words side by side. */
+static __always_inline long read_two_up(struct hb_walk *walk, u64 address, u64 *low, u64 *high)
+{
+	if (!stack_read_up(walk, address, low) && !stack_read_up(walk, address + 8, high)) {
+		replay_note(walk, address, stack_mix(stack_mix(0, *low), *high), 1);
+		return 0;
+	}
+	return read_word(walk, address, low) ?: read_word(walk, address + 8, high);
 }
 
 static __always_inline u64 true_address(u64 address)
@@ -87,6 +83,7 @@ static __always_inline long by_pointer(struct hb_walk *walk)
 {
 	u64 record[2]; /* the caller's frame pointer, the return address */
 
+	walk->once = 1;
 	walk->why = walk->rule.more;
 	if (walk->why != HB_END_NO_ROWS && walk->why != HB_END_ANONYMOUS)
 		return stop(walk, walk->why);
@@ -197,9 +194,10 @@ static __always_inline long by_cfa(struct hb_walk *walk, u64 cfa)
 		return stop(walk, HB_END_BAD_CFA);
 	if (!in_register && walk->rule.fp == HB_SAVED_AT_CFA && walk->rule.fp_offset == RA_OFFSET(&walk->rule) - 8) {
 		/* Side by side, as nearly always: from below. */
-		if (read_up(walk, slot - 8, &fp) || read_up(walk, slot, &ra))
+		if (read_two_up(walk, slot - 8, &fp, &ra))
 			return stop(walk, HB_END_FAULT);
 		walk->fp_valid = 1;
+		walk->fp_begins = 0;
 	} else {
 		if (!in_register && read_up(walk, slot, &ra))
 			return stop(walk, HB_END_FAULT);
@@ -210,6 +208,7 @@ static __always_inline long by_cfa(struct hb_walk *walk, u64 cfa)
 			if (read_up(walk, cfa + walk->rule.fp_offset, &fp))
 				return stop(walk, HB_END_FAULT);
 			walk->fp_valid = 1;
+			walk->fp_begins = 0;
 			break;
 		case HB_SAVED_AT_FP:
 			if (walk->fp_valid && read_word(walk, walk->fp + walk->rule.fp_offset, &fp))
@@ -243,6 +242,7 @@ __noinline int unwind_caller(struct hb_walk *walk)
 	case HB_CFA_FP:
 		if (!walk->fp_valid)
 			return stop(walk, HB_END_POINTER_LOST);
+		walk->by_fp |= walk->fp_begins;
 		cfa = walk->fp + walk->rule.cfa_offset;
 		break;
 	case HB_CFA_DEREF_FP:
@@ -257,6 +257,7 @@ __noinline int unwind_caller(struct hb_walk *walk)
 	case HB_CFA_BX:
 		if (!walk->bx_valid)
 			return stop(walk, HB_END_POINTER_LOST);
+		walk->once = 1;
 		if (bx_cfa(walk, &cfa))
 			return stop(walk, HB_END_FAULT);
 		break;
@@ -284,6 +285,25 @@ struct step {
 	struct hb_stack *stack;
 };
 
+/*
+ * The mapping around walk->pc into walk->mapping: mostly that of the frame before, a microsecond ago. Returns as
+ * mapping_find(), which may leave anything behind where it fails.
+ */
+static __always_inline int find_mapping(struct hb_walk *walk)
+{
+	/* A call can be the last instruction of its function, or its page. */
+	const u64 address = walk->pc - !walk->first;
+	struct hb_mapping *last = &walk->mapping;
+	int err = 0;
+
+	if (address - last->start >= last->end - last->start) {
+		err = mapping_find(walk, address);
+		if (err)
+			last->start = last->end = 0;
+	}
+	return err;
+}
+
 /* Record the frame at walk->pc and move to its caller. 1 ends the walk. */
 static long one_step(u32 index, struct step *step)
 {
@@ -296,13 +316,15 @@ static long one_step(u32 index, struct step *step)
 		return stop(walk, HB_END_DEPTH);
 	by = compat_probed_by(walk->slot, walk->sp, !walk->exact);
 	if (walk->trampoline && by && walk->pc - walk->trampoline < 4096) {
+		walk->once = 1;
 		walk->pc = true_address(unwind_probed(by));
 		if (!walk->pc || walk->pc > STACK_TEXT_MAX)
 			return stop(walk, HB_END_PROBE);
 	}
-	/* A call can be the last instruction of its function, or its page. */
 	if (!unwind_known(walk))
-		found = unwind_find(walk, mapping_find(walk, walk->pc - !walk->first));
+		found = unwind_find(walk, find_mapping(walk));
+	if (found != HB_FOUND)
+		walk->once = 1;
 	if (found == HB_FOUND_NOTHING && n)
 		return stop(walk, walk->by_pointer ? walk->why : HB_END_UNMAPPED);
 	/* A register that is no frame pointer shows so; only JIT code and handlers return to where no call is. */
@@ -315,12 +337,19 @@ static long one_step(u32 index, struct step *step)
 	return unwind_caller(walk) ? 1 : 0;
 }
 
-__hidden void unwind_native(struct hb_walk *walk, struct hb_stack *stack)
+__hidden u64 unwind_native(struct hb_walk *walk, struct hb_stack *stack)
 {
 	struct step step = { .walk = walk, .stack = stack };
+	u64 key;
 
-	walk->trampoline = compat_trampoline();
+	walk->window_at = STACK_WINDOW_NONE;
 	unwind_begin(walk);
+	key = replay_find(walk);
+	if (key != HB_STACK_NONE) {
+		walk->replayed = 1;
+		return key;
+	}
+	walk->trampoline = compat_trampoline();
 	walk->count = 0;
 	walk->first = 1;
 	walk->fp_valid = 1;
@@ -330,8 +359,11 @@ __hidden void unwind_native(struct hb_walk *walk, struct hb_stack *stack)
 	walk->by_pointer = 0;
 	walk->why = HB_END_UNMAPPED;
 	walk->end = HB_END_DEPTH;
-	walk->window_at = WINDOW_NONE;
+	walk->mapping.start = walk->mapping.end = 0;
 	bpf_loop(HB_FRAMES_LIMIT + 1, one_step, &step, 0);
+	key = stack_end(walk, stack);
+	replay_keep(walk, key);
+	return key;
 }
 
 #endif /* HB_POINTERS_ONLY */

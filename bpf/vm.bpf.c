@@ -68,7 +68,7 @@ __hidden void vm_send_with_stack(struct hb_vm_call *call)
 	if (task) {
 		if (pending_open(task, call->resume.sp, call->event.gen))
 			call->event.marks |= HB_MAP_OWNED;
-		call->event.stack = stack_store(task, stack_capture(task, call->event.gen, &call->resume));
+		call->event.stack = stack_capture_kept(task, call->event.gen, &call->resume);
 	}
 	vm_send(call);
 }

@@ -251,7 +251,29 @@ enum memcg_memory_event {
 	MEMCG_MAX = 0, /* likewise */
 };
 
+enum node_stat_item {
+	NR_SLAB_RECLAIMABLE_B = 0, /* likewise, all of them */
+	NR_SLAB_UNRECLAIMABLE_B,
+	NR_ANON_MAPPED,
+	NR_FILE_PAGES,
+	NR_SHMEM,
+	NR_KERNEL_STACK_KB,
+	NR_PAGETABLE,
+};
+
+enum memcg_stat_item {
+	MEMCG_SOCK = 0,
+	MEMCG_NR_STAT,
+};
+
+/* mm/memcontrol.c */
+struct memcg_vmstats {
+	long state[1];
+	atomic_long_t stats_updates; /* atomic_t in some */
+};
+
 struct mem_cgroup {
+	struct memcg_vmstats *vmstats;
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
 	struct page_counter memsw; /* v2: the same place is called swap, and counts that */
@@ -261,6 +283,20 @@ struct mem_cgroup {
 	int under_oom;
 };
 
+/* As it was from 5.13 to 6.0, and before. */
+struct mem_cgroup___within {
+	struct memcg_vmstats vmstats;
+};
+
+struct mem_cgroup___flat {
+	atomic_long_t vmstats[1];
+};
+
+/* include/linux/nodemask.h, since 6.9 nodemask_types.h */
+typedef struct {
+	unsigned long bits[1];
+} nodemask_t;
+
 /* include/linux/oom.h */
 enum oom_constraint {
 	CONSTRAINT_NONE,
@@ -268,6 +304,7 @@ enum oom_constraint {
 
 struct oom_control {
 	void *zonelist;
+	nodemask_t *nodemask;
 	struct mem_cgroup *memcg;
 	unsigned int gfp_mask;
 	int order;
@@ -356,6 +393,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	int pagefault_disabled;
 	sigset_t blocked;
+	nodemask_t mems_allowed;
 	unsigned long sas_ss_sp; /* sigaltstack */
 	unsigned long sas_ss_size;
 	u64 start_boottime;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Any bytes as memory.stat of both versions, as meminfo, and as memory.pressure. */
+/* Any bytes as memory.stat of both versions, as meminfo, as memory.pressure, and as a list of nodes and one of them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct memstat first, second;
 	struct memstat_pressure pressure;
 	struct memstat_host host;
+	uint64_t nodes[MEMSTAT_NODE_WORDS], any = 0, unused;
 
 	if (!text)
 		abort();
@@ -40,6 +41,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((pressure.some_10s != MEMSTAT_UNKNOWN && pressure.some_10s > 10000) ||
 	    (pressure.full_60s != MEMSTAT_UNKNOWN && pressure.full_60s > 10000))
 		abort();
+	unused = memstat_parse_node(text);
+	if (unused != MEMSTAT_UNKNOWN && unused % 1024)
+		abort();
+	if (memstat_parse_nodes(nodes, text)) {
+		for (size_t i = 0; i < MEMSTAT_NODE_WORDS; i++)
+			any |= nodes[i];
+		if (!any)
+			abort();
+	}
 	free(text);
 	return 0;
 }

@@ -83,6 +83,14 @@ static const struct postmortem_task tasks[] = {
 	{ 16002, "entry\033.sh", KIB(412), KIB(2900), 0, POSTMORTEM_UNKNOWN, KIB(52), 0, .approximate = true },
 };
 
+static const struct postmortem_thread threads[] = {
+	{ 16021, "java", heap_frames, COUNT_OF(heap_frames) },
+	{ 16044, "pool-\033\xff", fault_frames + 9, 3 },
+	{ 16050, "cache", cache_frames, 1 },
+	{ 16051, "unknown", NULL, 0 },
+	{ 16052, "deep", fault_frames, COUNT_OF(fault_frames) },
+};
+
 static const char *const loss_names[] = { "dropped_kills", "log_difference" };
 static const uint64_t loss_counts[] = { 0, 1 };
 
@@ -122,6 +130,8 @@ static void fill_victim(struct postmortem *pm)
 	pm->victim.start_unix_ns = 1795294197723456789;
 	pm->victim.container_pid = 7;
 	pm->victim.threads_count = 43;
+	pm->victim.threads = threads;
+	pm->victim.threads_shown = COUNT_OF(threads);
 	pm->victim.marks_count = 1;
 	pm->victim.freed_ns = 42300000;
 	pm->victim.total_vm_bytes = MIB(4321);
@@ -142,6 +152,7 @@ static void fill_domain(struct postmortem *pm)
 	pm->domain.limit_bytes = MIB(640);
 	pm->domain.usage_bytes = MIB(640);
 	pm->domain.has_stat = true;
+	pm->domain.stat_how = "kernel";
 	pm->domain.stat_anon = MIB(613);
 	pm->domain.stat_file = MIB(18);
 	pm->domain.stat_shmem = 0;
@@ -301,6 +312,48 @@ static void odd_kills_say_what_was_odd(void **state)
 	expect(postmortem_json, &pm, (struct view_style){ 0 }, "postmortem-odd.json");
 }
 
+static void a_kill_of_one_node_tells_which_were_allowed(void **state)
+{
+	struct postmortem pm = java_story();
+
+	(void)state;
+	fill_odd(&pm);
+	pm.domain.kind = OOM_CPUSET;
+	pm.domain.stat_how = "file";
+	pm.domain.nodes[0] = 0x16;
+	pm.domain.nodes_free_bytes = KIB(640);
+	pm.domain.elsewhere_free_bytes = MIB(899);
+	expect(postmortem_text, &pm, (struct view_style){ 0 }, "postmortem-nodes.txt");
+	expect(postmortem_json, &pm, (struct view_style){ 0 }, "postmortem-nodes.json");
+}
+
+static void samples_of_malloc_have_their_errors(void **state)
+{
+	const struct board_row row = {
+		.rank = 1, .gen = 3, .source = HB_SRC_MALLOC, .outstanding_bytes = MIB(12), .outstanding_count = 12000,
+		.allocated_bytes = MIB(40), .allocated_count = 40000, .freed_bytes = MIB(28), .freed_count = 28000,
+		.sampled = true, .sampled_count = 190, .error_square = 1048576.0 * 1048576.0,
+		.count_error_square = 900.0 * 900.0, .frames = heap_frames, .frames_count = COUNT_OF(heap_frames),
+	};
+	struct postmortem pm;
+
+	(void)state;
+	postmortem_init(&pm);
+	pm.host = "node-7";
+	pm.kernel = "6.18.44";
+	pm.sequence = 3;
+	fill_victim(&pm);
+	pm.holders = &row;
+	pm.holders_count = 1;
+	pm.holders_traced_ns = 871500000000;
+	pm.holders_sampling = "65536";
+	expect(postmortem_text, &pm, (struct view_style){ 0 }, "postmortem-sampled.txt");
+	expect(postmortem_json, &pm, (struct view_style){ 0 }, "postmortem-sampled.json");
+	pm.holders_count = 0;
+	pm.holders_sampling = "off";
+	expect(postmortem_text, &pm, (struct view_style){ 0 }, "postmortem-off.txt");
+}
+
 static void a_stream_that_is_full_is_an_error(void **state)
 {
 	int (*const writes[])(FILE *, const struct postmortem *, const struct view_style *) = {
@@ -328,6 +381,8 @@ int main(void)
 		cmocka_unit_test(folded_stacks_are_those_of_resident_pages),
 		cmocka_unit_test(what_is_unknown_is_absent_or_a_dash),
 		cmocka_unit_test(odd_kills_say_what_was_odd),
+		cmocka_unit_test(a_kill_of_one_node_tells_which_were_allowed),
+		cmocka_unit_test(samples_of_malloc_have_their_errors),
 		cmocka_unit_test(a_stream_that_is_full_is_an_error),
 	};
 

@@ -369,19 +369,27 @@ static void stacks_are_summed_up_by_why_they_ended(void **state)
 	expect("text", &report, (struct view_style){ 0 }, "stacks-most.txt");
 }
 
-static void mappings_are_told_beside_blocks(void **state)
+static void mappings_are_told_beside_blocks_and_share_one_sum_with_them(void **state)
 {
 	static const struct process_info mapping[] = {
 		{ .gen = 1, .pid = 4711, .comm = "app", .rss_bytes = 3 << 20, .mapped_bytes = 12 << 20,
-		  .committed_bytes = 8 << 20, .mapped_before_bytes = 2 << 20, .mapped_by_allocators_bytes = 6 << 20 },
+		  .committed_bytes = 8 << 20, .mapped_before_bytes = 2 << 20, .mapped_by_allocators_bytes = 6 << 20,
+		  .mapped_by_sites_bytes = 4 << 20, .outstanding_bytes = 1 << 20, .outstanding_count = 7,
+		  .allocated_bytes = 1 << 20, .allocated_count = 7 },
 		{ .gen = 2, .pid = 4712, .comm = "lost", .rss_bytes = 1 << 20, .mapped_bytes = 4096,
 		  .committed_bytes = 4096, .mapped_before_bytes = 4096, .mapped_doubtful = true },
 		{ .gen = 3, .pid = 4713, .comm = "unwatched", .rss_bytes = 1 << 20, .blocks_untraced = true },
+		{ .gen = 4, .pid = 4714, .comm = "short", .mapped_bytes = 8192, .committed_bytes = 4096, .exited = true,
+		  .mapped_doubtful = true },
 	};
 	static const struct board_row row[] = { {
 		.rank = 1, .gen = 1, .source = HB_SRC_MMAP, .stack = 1, .outstanding_bytes = 4 << 20,
 		.outstanding_count = 2, .allocated_bytes = 5 << 20, .allocated_count = 3, .freed_bytes = 1 << 20,
 		.freed_count = 1, .frames = row_frames, .frames_count = 1,
+	}, {
+		.rank = 2, .gen = 1, .source = HB_SRC_MALLOC, .stack = 2, .outstanding_bytes = 1 << 20,
+		.outstanding_count = 7, .allocated_bytes = 1 << 20, .allocated_count = 7, .frames = row_frames,
+		.frames_count = 1,
 	} };
 	static const struct report_hook hook[] = { { "mmap", "tracepoint" } };
 	struct report report = full_report();
@@ -390,9 +398,12 @@ static void mappings_are_told_beside_blocks(void **state)
 	report.processes = mapping;
 	report.processes_count = COUNT_OF(mapping);
 	report.rows = row;
-	report.rows_count = report.rows_total = 1;
+	report.rows_count = report.rows_total = COUNT_OF(row);
 	report.hooks = hook;
 	report.hooks_count = 1;
+	losses_skip(&report.losses, "hb_vm_prot_tx", 3);
+	losses_skip(&report.losses, "hb_vm_mmap_tx", 12345);
+	losses_skip(&report.losses, "hb_vm_unmap_te", 0);
 	expect("text", &report, (struct view_style){ 0 }, "mappings.txt");
 	expect("json", &report, (struct view_style){ 0 }, "mappings.json");
 }
@@ -537,10 +548,12 @@ static void pages_are_a_view_of_their_own_with_what_is_swapped_out_and_the_files
 		  .allocated_bytes = 4096, .allocated_count = 1,
 		  .pages_known = true, .pages_bytes = 268435456, .pages_unattributed_bytes = 33554432,
 		  .shared_with_bytes = 16777216, .swapped_bytes = 67108864, .moves_unseen = true,
-		  .files_bytes = 12582912, .files = files, .files_count = COUNT_OF(files),
+		  .files_age_ns = 21000000000, .files_bytes = 12582912, .files = files, .files_count = COUNT_OF(files),
 		  .files_left_out_bytes = 1099511627776 },
 		{ .gen = 9, .pid = 815, .comm = "other", .blocks_untraced = true, .pages_known = true,
-		  .pages_bytes = 4194304 },
+		  .pages_age_ns = 7340000000, .pages_bytes = 4194304 },
+		{ .gen = 11, .pid = 816, .comm = "gone", .blocks_untraced = true, .pages_known = true, .exited = true,
+		  .pages_age_ns = 300000000, .pages_bytes = 8388608 },
 	};
 	static const struct board_row views[] = {
 		{ .rank = 1, .gen = 7, .source = HB_SRC_MALLOC, .stack = 1, .outstanding_bytes = 4096,
@@ -683,7 +696,7 @@ int main(void)
 		cmocka_unit_test(a_row_of_many_stacks_does_not_say_why_one_ended),
 		cmocka_unit_test(a_frame_of_the_kernel_is_told_apart),
 		cmocka_unit_test(stacks_are_summed_up_by_why_they_ended),
-		cmocka_unit_test(mappings_are_told_beside_blocks),
+		cmocka_unit_test(mappings_are_told_beside_blocks_and_share_one_sum_with_them),
 		cmocka_unit_test(a_kernel_that_follows_frame_pointers_only_is_named),
 		cmocka_unit_test(of_many_processes_those_that_hold_most_are_listed),
 		cmocka_unit_test(twenty_processes_are_listed_and_one_more_is_summed_up),

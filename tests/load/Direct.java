@@ -12,7 +12,8 @@ import sun.misc.Unsafe;
 
 /**
  * Direct memory of known sums. "none" takes nothing, so that what the JVM itself holds can be
- * subtracted; "keep" takes buffers and raw Unsafe memory, gives some back, and keeps the rest. "churn" has no sums.
+ * subtracted; "keep" takes buffers and raw Unsafe memory, gives some back, and keeps the rest; "grow" says "." and
+ * waits for a byte, keeps the same, and fills its heap until it is killed. "churn" has no sums.
  * Sizes are multiples of 8, for the JDK rounds up to that before it calls the JVM.
  */
 public final class Direct {
@@ -145,11 +146,29 @@ public final class Direct {
 		}
 	}
 
+	private static void grow() throws IOException {
+		long before = poolBytes();
+		System.out.write('.');
+		System.out.flush();
+		if (System.in.read() < 0) {
+			throw new IllegalStateException("nobody says when to begin");
+		}
+		takeBuffers();
+		takeRaw();
+		write("grow", poolBytes() - before);
+		for (List<byte[]> heap = new ArrayList<>(); ; ) {
+			heap.add(new byte[1 << 20]);
+		}
+	}
+
 	/** Takes one argument, the mode. */
 	public static void main(String[] args) throws IOException {
 		if (args[0].equals("churn")) {
 			churn();
 			return;
+		}
+		if (args[0].equals("grow")) {
+			grow();
 		}
 		long before = poolBytes();
 		if (args[0].equals("keep")) {

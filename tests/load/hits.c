@@ -7,9 +7,9 @@
  *
  * Both are probed in the command's process from its first instruction on. Prints a line for each:
  * function, offset of its entry in FILE, bytes from entry to place, "past" if NULL goes around it or
- * "all", hits of the place with a block and with NULL, hits of the entry, the same two. --behind puts the
- * place of FUNCTION elsewhere, for the test of the test. Leaves with the command's status, or 99 where
- * it cannot count.
+ * "all", hits of the place with a block and with NULL, hits of the entry, the same two, and "cheap" or
+ * "stepped", by what the kernel does with the instruction there. --behind puts the place of FUNCTION
+ * elsewhere, for the test of the test. Leaves with the command's status, or 99 where it cannot count.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -179,10 +179,11 @@ static void tell(int map, const struct probe_set *set)
 			continue;
 		place = hits_of(map, 2 * i);
 		entry = hits_of(map, 2 * i + 1);
-		printf("%s %llu %llu %s %llu %llu %llu %llu\n", point->function, (unsigned long long)point->entry,
+		printf("%s %llu %llu %s %llu %llu %llu %llu %s\n", point->function, (unsigned long long)point->entry,
 		       (unsigned long long)(place_of(point) - point->entry),
 		       strstr(point->why, "NULL") ? "past" : "all", (unsigned long long)place.with,
-		       (unsigned long long)place.null, (unsigned long long)entry.with, (unsigned long long)entry.null);
+		       (unsigned long long)place.null, (unsigned long long)entry.with, (unsigned long long)entry.null,
+		       point->cheap ? "cheap" : "stepped");
 	}
 }
 

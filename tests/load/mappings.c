@@ -29,8 +29,23 @@ LOAD_SITE(thread_map);
 LOAD_SITE(child_map);
 LOAD_SITE(vfork_map);
 LOAD_SITE(image_map);
+LOAD_SITE(crowd_map);
+
+#define CROWD       64 /* threads */
+#define CROWD_CALLS 40
+#define CROWD_PAGES 32
+#define ADVISED     (32UL << 20)
 
 static char *self;
+
+/* Before: until the runner says so. After: until it has seen enough. */
+static void wait_for_runner(void)
+{
+	char byte;
+
+	load_check(write(STDOUT_FILENO, ".", 1) == 1, "a reader on stdout");
+	load_check(read(STDIN_FILENO, &byte, 1) == 1, "a writer on stdin");
+}
 
 static char *must(void *address, const char *what)
 {
@@ -426,6 +441,51 @@ static void do_thread(void)
 	}
 }
 
+LOAD_CALL char *crowd_map(void)
+{
+	char *address = must(mmap(NULL, CROWD_PAGES * PAGE, READ_WRITE, ANONYMOUS | MAP_POPULATE, -1, 0),
+			     "memory that is there at once");
+
+	mapped_took(&truth_crowd_map, CROWD_PAGES);
+	return address;
+}
+
+static void *crowd_member(void *unused)
+{
+	for (size_t i = 0; i < CROWD_CALLS; i++) {
+		char *at = crowd_map();
+
+		load_check(!mprotect(at, CROWD_PAGES / 2 * PAGE, PROT_NONE), "mprotect");
+		if (i % 20)
+			unmap(&truth_crowd_map, at, CROWD_PAGES, 1);
+	}
+	return unused;
+}
+
+/* So many calls at once that a kretprobe may have no instance left for one. */
+static void do_crowd(void)
+{
+	pthread_t threads[CROWD];
+
+	for (size_t i = 0; i < CROWD; i++)
+		load_check(!pthread_create(&threads[i], NULL, crowd_member, NULL), "a thread");
+	for (size_t i = 0; i < CROWD; i++)
+		load_check(!pthread_join(threads[i], NULL), "its end");
+}
+
+/* What leaves memory and stays mapped; the runner looks after each step. */
+static void do_advise(void)
+{
+	char *at = anon_map(2 * ADVISED);
+
+	memset(at, 1, 2 * ADVISED);
+	wait_for_runner();
+	load_check(!madvise(at, ADVISED, MADV_DONTNEED), "MADV_DONTNEED");
+	wait_for_runner();
+	load_check(!madvise(at + ADVISED, ADVISED, MADV_FREE), "MADV_FREE");
+	madvise(at + ADVISED, ADVISED, MADV_PAGEOUT); /* what is free goes when memory is wanted: now, if it can */
+}
+
 /* What the library maps to have something to give is the allocator's. */
 static void do_malloc(void)
 {
@@ -453,16 +513,8 @@ static const struct {
 	{ "unclear", do_unclear }, { "remap", do_remap },     { "brk", do_brk },     { "shm", do_shm },
 	{ "protect", do_protect }, { "fork", do_fork },       { "vfork", do_vfork }, { "image", do_image },
 	{ "exec", do_exec },       { "thread", do_thread },   { "malloc", do_malloc },
+	{ "crowd", do_crowd },     { "advise", do_advise },
 };
-
-/* Before: until the runner says so. After: until it has seen enough. */
-static void wait_for_runner(void)
-{
-	char byte;
-
-	load_check(write(STDOUT_FILENO, ".", 1) == 1, "a reader on stdout");
-	load_check(read(STDIN_FILENO, &byte, 1) == 1, "a writer on stdin");
-}
 
 /* mappings MODE [wait|slow]: slow gives a tracer the time to look at what was there before. */
 int main(int argc, char **argv)

@@ -356,6 +356,170 @@ static void wide(void)
 	load_fact("touch_a", 256 * MIB);
 }
 
+/* What is given back lazily is resident until somebody needs it, and touched anew nobody sees it. */
+static void lazy(void)
+{
+	char *at = small_pages(64 * MIB);
+
+	touch_a(at, 64 * MIB);
+	load_check(!madvise(at, 32 * MIB, MADV_FREE), "madvise");
+	touch_b(at, 16 * MIB);
+	load_fact("touch_a", 64 * MIB);
+	load_fact("touch_b", 0);
+}
+
+LOAD_CALL char *fill_by_mapping(size_t bytes)
+{
+	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	load_check(at != MAP_FAILED, "mmap");
+	return at;
+}
+
+LOAD_CALL void fill_by_lock(char *at, size_t bytes)
+{
+	load_check(!mlock(at, bytes), "mlock");
+}
+
+/* What the kernel makes resident with nobody touching it; in pieces that no huge page fits into. */
+static void populated(void)
+{
+	char *locked = small_pages(32 * MIB);
+
+	for (size_t i = 0; i < 64; i++) {
+		fill_by_mapping(MIB);
+		load_check(mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED, "a wall");
+	}
+	fill_by_lock(locked, 32 * MIB);
+	touch_a(small_pages(16 * MIB), 16 * MIB);
+	load_fact("fill_by_mapping", 64 * MIB);
+	load_fact("fill_by_lock", 32 * MIB);
+	load_fact("touch_a", 16 * MIB);
+}
+
+/* Small pages that become huge ones behind the program's back: as khugepaged does it, but when we say so. */
+static void collapsed(void)
+{
+	char *a = small_pages(128 * MIB), *b = small_pages(64 * MIB);
+	int err = 0;
+
+	touch_a(a, 128 * MIB);
+	touch_b(b, 64 * MIB);
+	madvise(a, 64 * MIB, MADV_HUGEPAGE);
+	if (madvise(a, 64 * MIB, 25 /* MADV_COLLAPSE, of 6.1 */))
+		err = errno;
+	load_fact("refused", (unsigned long long)err);
+	load_fact("touch_a", 128 * MIB);
+	load_fact("touch_b", 64 * MIB);
+}
+
+/* How many bytes of it are swapped out, by our own page table. */
+static unsigned long long swapped_bytes(const char *at, size_t bytes)
+{
+	unsigned long long entry, sum = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	for (size_t i = 0; i < bytes; i += PAGE) {
+		off_t place = (off_t)(((unsigned long)at + i) / PAGE * sizeof(entry));
+
+		load_check(pread(fd, &entry, sizeof(entry), place) == sizeof(entry), "pagemap");
+		sum += entry >> 62 & 1 ? PAGE : 0;
+	}
+	close(fd);
+	return sum;
+}
+
+/* Half of one site's memory and all of another's goes to the swap, as far as there is room. */
+static void swapped(void)
+{
+	char *a = small_pages(64 * MIB), *b = small_pages(32 * MIB);
+
+	touch_a(a, 64 * MIB);
+	touch_b(b, 32 * MIB);
+	madvise(a, 32 * MIB, MADV_PAGEOUT);
+	madvise(b, 32 * MIB, MADV_PAGEOUT);
+	load_fact("touch_a swapped", swapped_bytes(a, 64 * MIB));
+	load_fact("touch_b swapped", swapped_bytes(b, 32 * MIB));
+}
+
+/* Memory that no huge page fits into, but pages of the sizes between do; and some of small pages alone. */
+static void medium(void)
+{
+	for (size_t i = 0; i < 128; i++) {
+		char *piece = map(MIB, MAP_PRIVATE | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
+
+		madvise(piece, MIB, MADV_HUGEPAGE);
+		if (i < 64)
+			touch_a(piece, MIB);
+		else
+			touch_b(piece, MIB);
+	}
+	touch_b(small_pages(64 * MIB), 64 * MIB);
+	load_fact("touch_a", 64 * MIB);
+	load_fact("touch_b", 128 * MIB);
+}
+
+#define STEPS      16
+#define STEP_BYTES (32 * MIB)
+
+/* Two sites in turns, each step when we are told to. */
+static void steps(void)
+{
+	char *at = small_pages(STEPS * STEP_BYTES);
+
+	for (size_t i = 0; i < STEPS; i++) {
+		if (i)
+			step();
+		if (i & 1)
+			touch_b(at + i * STEP_BYTES, STEP_BYTES);
+		else
+			touch_a(at + i * STEP_BYTES, STEP_BYTES);
+	}
+	load_fact("touch_a", STEPS / 2 * STEP_BYTES);
+	load_fact("touch_b", STEPS / 2 * STEP_BYTES);
+}
+
+/* Half of it at once by one site, the rest in steps by another. */
+static void burst(void)
+{
+	char *at = small_pages(STEPS * STEP_BYTES);
+
+	touch_c(at, STEPS / 2 * STEP_BYTES);
+	for (size_t i = STEPS / 2; i < STEPS; i++) {
+		step();
+		touch_b(at + i * STEP_BYTES, STEP_BYTES);
+	}
+	load_fact("touch_b", STEPS / 2 * STEP_BYTES);
+}
+
+#define FRAME_BYTES (64ul << 10)
+
+/* Another @depth frames on the stack. */
+LOAD_CALL static void grow_stack(size_t depth)
+{
+	volatile char room[FRAME_BYTES];
+
+	for (size_t i = 0; i < sizeof(room); i += PAGE)
+		room[i] = 1;
+	if (depth)
+		grow_stack(depth - 1);
+	room[0] = 2; /* it is needed until here */
+}
+
+/* So many mappings that their list is long; then the stack grows, which no call tells. */
+static void growing(void)
+{
+	for (size_t i = 0; i < 4000; i++) {
+		int protection = i & 1 ? PROT_READ : PROT_READ | PROT_WRITE;
+
+		load_check(mmap(NULL, PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED, "mmap");
+	}
+	for (size_t i = 1; i < 10; i++) {
+		step();
+		grow_stack(10 * i);
+	}
+}
+
 /* By itself, and for a while. */
 static void linger(void)
 {
@@ -374,6 +538,8 @@ static const struct {
 	{ "copied", copied }, { "wide", wide },
 	{ "linger", linger }, { "shared", shared }, { "forked", forked },
 	{ "between", between }, { "files", of_files }, { "moved", moved }, { "grown", grown },
+	{ "lazy", lazy }, { "populated", populated }, { "collapsed", collapsed }, { "swapped", swapped },
+	{ "medium", medium }, { "steps", steps }, { "burst", burst }, { "growing", growing },
 };
 
 int main(int argc, char **argv)

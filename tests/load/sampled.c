@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The same blocks again and again, each time in a child of its own: what a tracer that samples says of each child
- * differs, and must be right on average. Some blocks are given back, some change their size, some belong to a second
- * thread. Takes the number of children.
+ * differs, and must be right on average. Some blocks are given back, also by another thread, some change their size,
+ * some belong to a second thread. Half-way each child has a child itself, which gives back some of what it inherits
+ * and goes on; that one's truth begins with its fork. Takes the number of children.
  */
 #include "load.h"
 
@@ -24,6 +25,13 @@ LOAD_SITE(by_aligned_alloc);
 LOAD_SITE(by_thread);
 LOAD_SITE(by_large);
 LOAD_SITE(by_small);
+LOAD_SITE(by_chain);
+LOAD_SITE(by_second_link);
+LOAD_SITE(by_third_link);
+LOAD_SITE(by_last_link);
+LOAD_SITE(by_giver);
+LOAD_SITE(by_forked);
+LOAD_SITE(before_fork);
 
 /* Most sizes are far below a period, some around it. */
 static size_t size_of(int i)
@@ -89,11 +97,104 @@ LOAD_CALL void *by_small(void)
 	return load_took(&truth_by_small, malloc(24), 24);
 }
 
+LOAD_CALL void *by_giver(int i)
+{
+	return load_took(&truth_by_giver, malloc(size_of(i)), size_of(i));
+}
+
+LOAD_CALL void *before_fork(int i)
+{
+	return load_took(&truth_before_fork, malloc(size_of(i)), size_of(i));
+}
+
+LOAD_CALL void *by_forked(int i)
+{
+	return load_took(&truth_by_forked, malloc(size_of(i)), size_of(i));
+}
+
+LOAD_CALL void *by_chain(int i)
+{
+	return load_took(&truth_by_chain, malloc(size_of(i)), size_of(i));
+}
+
+/* One realloc of a chain, from @before bytes of @from to @after. */
+#define LINK(name)                                                                                             \
+	LOAD_CALL void *name(void *block, struct load_site *from, size_t before, size_t after)                 \
+	{                                                                                                      \
+		void *moved = realloc(block, after);                                                           \
+                                                                                                               \
+		load_check(moved != NULL, "realloc");                                                          \
+		load_gave(from, before);                                                                       \
+		return load_took(&truth_##name, moved, after);                                                 \
+	}
+LINK(by_second_link)
+LINK(by_third_link)
+LINK(by_last_link)
+
+/* It grows twice and shrinks, or ends on the way there. */
+static void chain(int i)
+{
+	const size_t bytes = size_of(i);
+	void *block = by_chain(i);
+
+	block = by_second_link(block, &truth_by_chain, bytes, 3 * bytes);
+	if (i % 4)
+		block = by_third_link(block, &truth_by_second_link, 3 * bytes, 9 * bytes);
+	if (i % 4 > 1)
+		block = by_last_link(block, &truth_by_third_link, 9 * bytes, 2 * bytes);
+	if (i % 4 > 2)
+		load_drop(&(struct load_block){ block, 2 * bytes, &truth_by_last_link });
+}
+
+static struct load_block given[BLOCKS];
+
 static void *second_thread(void *unused)
 {
-	for (int i = 0; i < BLOCKS; i++)
+	for (int i = 0; i < BLOCKS; i++) {
 		load_check(by_thread(i) != NULL, "malloc in a thread");
+		if (i % 3)
+			load_drop(&given[i]);
+	}
 	return unused;
+}
+
+/* What is inherited is the parent's: its child's frees of it change nothing for either. */
+static void forked(struct load_block *inherited)
+{
+	load_reset();
+	for (int i = 0; i < BLOCKS; i++) {
+		struct load_block block = { NULL, size_of(i), &truth_by_forked };
+
+		if (i % 2)
+			free(inherited[i].block);
+		block.block = by_forked(i);
+		if (i % 3 == 0)
+			load_drop(&block);
+	}
+	load_write("forked");
+	_exit(0);
+}
+
+static void wait_for(pid_t child)
+{
+	int status;
+
+	load_check(child > 0 && waitpid(child, &status, 0) == child && !status, "a child");
+}
+
+static void fork_half_way(void)
+{
+	struct load_block inherited[BLOCKS];
+	pid_t child;
+
+	for (int i = 0; i < BLOCKS; i++)
+		inherited[i] = (struct load_block){ before_fork(i), size_of(i), &truth_before_fork };
+	child = fork();
+	if (!child)
+		forked(inherited);
+	wait_for(child);
+	for (int i = 0; i < BLOCKS; i += 3)
+		load_drop(&inherited[i]);
 }
 
 static void allocate(void)
@@ -119,7 +220,10 @@ static void allocate(void)
 			by_small();
 		if (i % 10 == 0)
 			by_large();
+		chain(i);
+		given[i] = (struct load_block){ by_giver(i), size_of(i), &truth_by_giver };
 	}
+	fork_half_way();
 	load_check(!pthread_create(&thread, NULL, second_thread, NULL), "pthread_create");
 	pthread_join(thread, NULL);
 }
@@ -130,15 +234,13 @@ int main(int argc, char **argv)
 
 	for (int i = 0; i < children; i++) {
 		const pid_t child = fork();
-		int status;
 
-		load_check(child >= 0, "fork");
 		if (!child) {
 			allocate();
 			load_write("sampled");
 			_exit(0);
 		}
-		load_check(waitpid(child, &status, 0) == child && !status, "a child");
+		wait_for(child);
 	}
 	return 0;
 }

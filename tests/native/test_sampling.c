@@ -291,6 +291,51 @@ static void hits_are_counted_in_steps(void **state)
 	assert_int_equal(plan->entered, 200 / HB_PLAN_STEP * HB_PLAN_STEP);
 	assert_int_equal(plan->returned, 200 / HB_PLAN_STEP * HB_PLAN_STEP);
 	assert_int_equal(plan->freed, 200 / HB_PLAN_STEP * HB_PLAN_STEP);
+	assert_int_equal(plan->counted, 200 / HB_PLAN_STEP * HB_PLAN_STEP);
+	assert_int_equal(plan->left, 0);
+}
+
+static void returns_are_hit_by_calls_that_are_not_sampled_where_there_is_no_session(void **state)
+{
+	const struct hb_plan *plan = &hb_plans[HB_PLAN(GEN)];
+	const struct function malloc_alone = alone(&fn_malloc);
+	struct thread *thread = traced_thread();
+
+	fake_sampling(HB_PERIOD_MAX, 1);
+	for (u64 i = 0; i < 2 * HB_PLAN_STEP; i++)
+		sampled_take(thread, &malloc_alone, SITE_A, 1, 0x1000 + i * 16);
+	assert_int_equal(plan->entered, 2 * HB_PLAN_STEP);
+	assert_int_equal(plan->returned, *state ? 0 : 2 * HB_PLAN_STEP);
+	assert_int_equal(plan->counted, 0);
+}
+
+static void ret_instructions_are_hit_whether_their_call_is_sampled_or_not(void **state)
+{
+	const struct hb_plan *plan = &hb_plans[HB_PLAN(GEN)];
+	const struct function new_alone = alone(&fn_new);
+	struct thread *thread = traced_thread();
+
+	(void)state;
+	fake_sampling(HB_PERIOD_MAX, 1);
+	for (u64 i = 0; i < 2 * HB_PLAN_STEP; i++)
+		sampled_take(thread, &new_alone, SITE_A, 1, 0x1000 + i * 16);
+	assert_int_equal(plan->left, 2 * HB_PLAN_STEP);
+	assert_int_equal(plan->returned, 0);
+	assert_int_equal(plan->counted, 0);
+}
+
+static void a_free_of_null_is_hit_as_others_are(void **state)
+{
+	const struct hb_plan *plan = &hb_plans[HB_PLAN(GEN)];
+	struct thread *thread = traced_thread();
+
+	(void)state;
+	fake_sampling(0, 1);
+	take(thread, SITE_A, 16, 0x1000);
+	for (int i = 0; i < HB_PLAN_STEP; i++)
+		give(thread, 0);
+	assert_int_equal(plan->freed, HB_PLAN_STEP);
+	assert_int_equal(counter(HB_CNT_FREE_UNKNOWN), 0);
 }
 
 int main(void)
@@ -307,6 +352,9 @@ int main(void)
 		BOTH(a_change_of_period_changes_no_sum),
 		BOTH(direct_memory_is_exact_whatever_the_period),
 		BOTH(hits_are_counted_in_steps),
+		BOTH(returns_are_hit_by_calls_that_are_not_sampled_where_there_is_no_session),
+		BOTH(ret_instructions_are_hit_whether_their_call_is_sampled_or_not),
+		BOTH(a_free_of_null_is_hit_as_others_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,18 +180,33 @@ static const struct encoding encodings[] = {
 static void only_what_follows_a_call_instruction_is_a_return_address(void **state)
 {
 	static const u8 nops[8] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
-	u64 ret = CODE + 0x100;
 
 	begin();
-	put_frame(STACK + 0x20, 0, ret);
 	for (size_t i = 0; i < sizeof(encodings) / sizeof(encodings[0]); i++) {
 		const struct encoding *encoding = &encodings[i];
+		u64 ret = CODE + 0x100 + 16 * i;
 
+		put_frame(STACK + 0x20, 0, ret);
 		fake_write(mm, ret - sizeof(nops), nops, sizeof(nops));
 		fake_write(mm, ret - encoding->length, encoding->bytes, encoding->length);
 		walk(STACK + 0x20);
 		assert_int_equal(stack->count, encoding->is_call ? 2 : 1);
 	}
+}
+
+static void a_call_that_was_seen_is_believed_in_that_image_of_the_process_only(void **state)
+{
+	static const u8 nops[8] = { 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90 };
+
+	begin();
+	put_frame(STACK + 0x20, 0, CODE + 0x100);
+	walk(STACK + 0x20);
+	assert_int_equal(stack->count, 2);
+	fake_write(mm, CODE + 0x100 - sizeof(nops), nops, sizeof(nops));
+	walk(STACK + 0x20);
+	assert_int_equal(stack->count, 2);
+	capture(GEN + 1, PC, STACK + 0x20);
+	assert_int_equal(stack->count, 1);
 }
 
 static void text_that_is_swapped_out_ends_the_walk(void **state)
@@ -333,6 +348,7 @@ int main(void)
 		ONCE(a_return_address_outside_of_user_text_ends_the_walk),
 		ONCE(no_more_than_127_frames_are_kept),
 		ONCE(only_what_follows_a_call_instruction_is_a_return_address),
+		ONCE(a_call_that_was_seen_is_believed_in_that_image_of_the_process_only),
 		ONCE(text_that_is_swapped_out_ends_the_walk),
 		ONCE(the_key_is_the_same_for_the_same_stack_only),
 		ONCE(of_100000_stacks_no_two_have_one_key),

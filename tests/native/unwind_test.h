@@ -71,11 +71,31 @@ static inline void put(u64 address, u64 value)
 	fake_write_u64(mm, address, value);
 }
 
-static inline u64 walk_gen(u32 gen, u64 pc, u64 sp, u64 fp)
+/* Whatever the thread remembers. */
+static inline u64 walk_anyhow(u32 gen, u64 pc, u64 sp, u64 fp)
 {
 	struct hb_resume resume = { .pc = pc, .sp = sp, .fp = fp };
 
 	return stack_capture_fetching(pending_task(), gen, &resume);
+}
+
+/* With nothing remembered; and if that is remembered, it is the same once more. */
+static inline u64 walk_gen(u32 gen, u64 pc, u64 sp, u64 fp)
+{
+	struct hb_resume resume = { .pc = pc, .sp = sp, .fp = fp };
+	struct hb_walk *walk = &pending_task()->walk;
+	u64 key, end;
+
+	memset(walk->replays, 0, sizeof(walk->replays));
+	key = walk_anyhow(gen, pc, sp, fp);
+	assert_false(walk->replayed);
+	end = walk->end;
+	if (walk->replays[walk->seat % HB_REPLAYS].reads) {
+		assert_int_equal(stack_walk(pending_task(), gen, &resume), key);
+		assert_true(walk->replayed);
+		assert_int_equal(walk->end, end);
+	}
+	return key;
 }
 
 static inline u64 walk(u64 pc, u64 sp, u64 fp)

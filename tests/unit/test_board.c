@@ -438,13 +438,16 @@ static void one_generation_can_be_ranked_alone_and_forgotten(void **state)
 
 static void sums_balance_over_all_sites_of_a_process(void **state)
 {
-	struct board_site sites[] = { site(1, 1, 1000, 10), site(1, 2, 500, 5), site(2, 1, 1, 1) };
+	struct board_site sites[] = { site(1, 1, 1000, 10), site(1, 2, 500, 5), site(2, 1, 1, 1), site(1, 3, 9000, 4) };
 	struct board_sums sums;
 
 	sites[0].totals.freed_bytes = 300;
 	sites[0].totals.freed_count = 3;
-	update(*state, 1, sites, 3);
+	sites[3].key.source = HB_SRC_MMAP;
+	sites[3].totals.freed_bytes = 1000;
+	update(*state, 1, sites, 4);
 	board_sums(*state, 1, &sums);
+	assert_int_equal(sums.mapped_bytes, 8000);
 	assert_int_equal(sums.allocated_bytes, 1500);
 	assert_int_equal(sums.allocated_count, 15);
 	assert_int_equal(sums.freed_bytes, 300);

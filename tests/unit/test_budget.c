@@ -15,13 +15,15 @@
 
 /* A machine on which a pair of malloc and free costs 200 + 350 + 2 x 150 and 200 + 100 ns. */
 static const struct budget_prices prices = {
-	.enter_ns = 200, .return_ns = 350, .free_ns = 200, .call_work_ns = 150, .free_work_ns = 100,
+	.enter_ns = 200, .return_ns = 350, .left_ns = 2600, .free_ns = 200, .call_work_ns = 150, .free_work_ns = 100,
 };
 
 /* @pairs a second, of whose calls @part return through a probe. */
 static struct budget_load load_of(double pairs, double part)
 {
-	return (struct budget_load){ .entered = pairs, .returned = pairs * part, .freed = pairs };
+	return (struct budget_load){
+		.entered = pairs, .returned = pairs * part, .freed = pairs, .counted = pairs * part,
+	};
 }
 
 static bool step(struct budget *budget, double pairs, uint64_t now_s)
@@ -144,6 +146,66 @@ static void samples_that_cost_too_much_get_coarser(void **state)
 	assert_int_equal(budget.level, BUDGET_PAUSED);
 }
 
+static void what_costs_several_budgets_goes_down_two_levels(void **state)
+{
+	const struct budget_load large = load_of(49000, 1); /* its traps fit, its samples would not by far */
+	struct budget_prices slow = prices;
+	struct budget budget = { 0 };
+
+	(void)state;
+	slow.call_work_ns = 2000;
+	assert_true(budget_step(&budget, &large, &slow, MOST, S));
+	assert_true(budget.share > 4 * MOST);
+	assert_int_equal(budget.level, BUDGET_MEDIUM);
+	assert_true(budget_step(&budget, &large, &slow, MOST, 2 * S));
+	assert_int_equal(budget.level, BUDGET_PAUSED);
+}
+
+static void where_every_call_returns_through_a_probe_sampling_spares_its_work_alone(void **state)
+{
+	const struct budget_load calls = { .entered = 60000, .returned = 60000, .freed = 60000, .counted = 60 };
+	struct budget_prices trapped = prices;
+	struct budget budget = { .level = BUDGET_MEDIUM };
+
+	(void)state;
+	trapped.all_return = true;
+	trapped.call_work_ns = 20;
+	trapped.free_work_ns = 20;
+	assert_true(fabs(budget_share(&calls, &trapped) - 60000 * (220 + 370 + 220) / 1e9) < 1e-9);
+	assert_false(budget_step(&budget, &calls, &trapped, MOST, S));
+	assert_true(budget_step(&budget, &calls, &trapped, 0.045, 2 * S)); /* the traps alone take 0.045 */
+	assert_int_equal(budget.level, BUDGET_COARSE);
+	assert_true(budget_step(&budget, &calls, &trapped, 0.0449, 3 * S));
+	assert_int_equal(budget.level, BUDGET_PAUSED);
+}
+
+static void ret_instructions_are_paid_for_whether_their_calls_count_or_not(void **state)
+{
+	const struct budget_load calls = { .entered = 20000, .left = 20000, .freed = 20000, .counted = 20 };
+	struct budget budget = { .level = BUDGET_FINE };
+
+	(void)state;
+	assert_true(fabs(budget_share(&calls, &prices) - 20000 * (350 + 2750 + 300) / 1e9) < 1e-9);
+	assert_true(budget_step(&budget, &calls, &prices, MOST, S)); /* and no coarser level would spare them */
+	assert_int_equal(budget.level, BUDGET_PAUSED);
+}
+
+static void a_closer_level_costs_more_samples_each_with_a_stack(void **state)
+{
+	struct budget budget = { .level = BUDGET_MEDIUM };
+	struct budget_load load = load_of(10000, 0.1);
+	uint64_t now;
+
+	(void)state;
+	/* 0.007 now; eight times as many samples, with a stack each, 0.0035 + 0.008 more: 0.0185. */
+	for (now = 1; now < 20; now++)
+		assert_false(budget_step(&budget, &load, &prices, 0.0185 / 0.6 - 0.0003, now * S));
+	for (now = 20; now < 30; now++)
+		assert_false(budget_step(&budget, &load, &prices, 0.0185 / 0.6 + 0.0003, now * S));
+	assert_true(budget_step(&budget, &load, &prices, 0.0185 / 0.6 + 0.0003, now * S));
+	assert_int_equal(budget.level, BUDGET_FINE);
+}
+
 static void levels_have_periods_and_names(void **state)
 {
 	(void)state;
@@ -167,6 +229,10 @@ int main(void)
 		cmocka_unit_test(a_pause_is_followed_by_a_trial_and_each_in_vain_doubles_the_next),
 		cmocka_unit_test(after_a_storm_it_goes_up_level_by_level),
 		cmocka_unit_test(samples_that_cost_too_much_get_coarser),
+		cmocka_unit_test(what_costs_several_budgets_goes_down_two_levels),
+		cmocka_unit_test(where_every_call_returns_through_a_probe_sampling_spares_its_work_alone),
+		cmocka_unit_test(ret_instructions_are_paid_for_whether_their_calls_count_or_not),
+		cmocka_unit_test(a_closer_level_costs_more_samples_each_with_a_stack),
 		cmocka_unit_test(levels_have_periods_and_names),
 	};
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../user/base/clock.h"
 #include "../../user/remote/gate.h"
 #include "../../user/remote/maps.h"
 
@@ -292,6 +293,15 @@ static void what_is_closed_is_neither_opened_nor_read_on(void **state)
 	proc_close(&proc);
 }
 
+static void a_read_that_waited_counts_for_a_millisecond(void **state)
+{
+	uint64_t began_ns = clock_mono_ns(), counts_ns = gate_held_ns(began_ns);
+
+	(void)state;
+	assert_true(counts_ns <= clock_mono_ns() - began_ns);
+	assert_int_equal(gate_held_ns(began_ns - 60000000000), GATE_HELD_MAX_NS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_mark_closes_it_for_the_process_and_its_cgroup_for_two_seconds),
 		cmocka_unit_test(without_a_controller_there_is_no_limit),
 		cmocka_unit_test(what_is_closed_is_neither_opened_nor_read_on),
+		cmocka_unit_test(a_read_that_waited_counts_for_a_millisecond),
 	};
 
 	return cmocka_run_group_tests(tests, files_setup, files_teardown);

@@ -182,6 +182,22 @@ static void the_last_function_reaches_to_the_end_of_the_text(void **state)
 	kallsyms_release(&ks);
 }
 
+static void data_is_known_by_its_name_only_if_it_is_the_kernels_own(void **state)
+{
+	struct kallsyms ks;
+
+	(void)state;
+	assert_int_equal(load_text(&ks, "1000 T _stext\n1000 T a\n3000 T _etext\n"
+					"5000 d mem_cgroup_stats_index\t[m]\n"
+					"6000 b mem_cgroup_stats_index_\n7000 d mem_cgroup_stats_index\n"), 0);
+	assert_int_equal(ks.memcg_indexes, 0x7000);
+	assert_int_equal(ks.count, 1);
+	kallsyms_release(&ks);
+	assert_int_equal(load_text(&ks, "1000 T _stext\n1000 T a\n3000 T _etext\n"), 0);
+	assert_int_equal(ks.memcg_indexes, 0);
+	kallsyms_release(&ks);
+}
+
 static void the_last_function_of_a_module_reaches_to_the_end_of_the_next_page(void **state)
 {
 	struct kallsyms ks;
@@ -478,6 +494,7 @@ static void without_its_notes_the_kernel_has_no_build_id(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(data_is_known_by_its_name_only_if_it_is_the_kernels_own),
 		cmocka_unit_test(a_symbol_reaches_up_to_the_next),
 		cmocka_unit_test(of_several_names_the_first_stands),
 		cmocka_unit_test(the_kernel_ends_where_its_text_does),

@@ -130,6 +130,27 @@ static void a_walk_has_the_name_of_its_end(void **state)
 	}
 }
 
+static void skipped_programs_are_in_the_sum_and_by_name_most_first(void **state)
+{
+	struct losses losses = { 0 };
+
+	(void)state;
+	losses_skip(&losses, "hb_vm_prot_kx", 2);
+	losses_skip(&losses, "hb_vm_brk_kx", 0);
+	losses_skip(&losses, "a name of more than 15 characters", 9);
+	losses_skip(&losses, "hb_vm_mmap_kx", 5);
+	assert_int_equal(losses.counts[LOSS_RECURSION], 16);
+	assert_int_equal(losses.programs_count, 3);
+	assert_string_equal(losses.programs[0].name, "a name of more ");
+	assert_int_equal(losses.programs[0].skipped, 9);
+	assert_string_equal(losses.programs[1].name, "hb_vm_mmap_kx");
+	assert_string_equal(losses.programs[2].name, "hb_vm_prot_kx");
+	for (int i = 0; i < 2 * LOSS_PROGRAMS_MAX; i++)
+		losses_skip(&losses, "more", 1);
+	assert_int_equal(losses.programs_count, LOSS_PROGRAMS_MAX);
+	assert_int_equal(losses.counts[LOSS_RECURSION], 16 + 2 * LOSS_PROGRAMS_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +163,7 @@ int main(void)
 		cmocka_unit_test(bytes_belong_to_the_counter_before_them),
 		cmocka_unit_test(walks_are_no_loss_however_they_ended),
 		cmocka_unit_test(a_walk_has_the_name_of_its_end),
+		cmocka_unit_test(skipped_programs_are_in_the_sum_and_by_name_most_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../user/base/clock.h"
 #include "../../user/remote/maps.h"
 
 static char path_buffer[65536];
@@ -209,6 +210,23 @@ static void our_own_text_is_in_our_own_maps(void **state)
 	close(fd);
 }
 
+static void how_long_a_reading_holds_the_process_is_added_up(void **state)
+{
+	struct seen seen = { .wanted = (uintptr_t)how_long_a_reading_holds_the_process_is_added_up };
+	struct proc proc = PROC_INIT;
+	uint64_t held_ns = 0, once_ns, began_ns = clock_mono_ns();
+
+	(void)state;
+	assert_int_equal(proc_open(&proc, getpid()), 0);
+	assert_int_equal(maps_read_held(&proc, see, &seen, &held_ns), 0);
+	assert_true(seen.found);
+	once_ns = held_ns;
+	assert_in_range(once_ns, 1, clock_mono_ns() - began_ns);
+	assert_int_equal(maps_read_held(&proc, see, &seen, &held_ns), 0);
+	assert_in_range(held_ns, once_ns + 1, clock_mono_ns() - began_ns);
+	proc_close(&proc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_walk_ends_with_what_the_callback_returned),
 		cmocka_unit_test(a_line_too_long_is_skipped_and_the_next_one_is_read),
 		cmocka_unit_test(our_own_text_is_in_our_own_maps),
+		cmocka_unit_test(how_long_a_reading_holds_the_process_is_added_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,55 @@ static void the_host_counts_in_kilobytes(void **state)
 		    UNKNOWN, UNKNOWN, UNKNOWN);
 }
 
+static void nodes_stand_in_lists_and_ranges(void **state)
+{
+	static const char *const wrong[] = { "", "\n", "0", "0,\n", ",0\n", "0-\n", "-1\n", "1-0\n", "0 \n", "0\n\n",
+					     "1024\n", "0-1024\n", "00001\n", "0--1\n", "0-1-2\n", "(null)\n" };
+	uint64_t nodes[MEMSTAT_NODE_WORDS];
+
+	(void)state;
+	assert_true(memstat_parse_nodes(nodes, "0\n"));
+	assert_int_equal(nodes[0], 1);
+	assert_true(memstat_parse_nodes(nodes, "1-3,5,62-64,1023\n"));
+	assert_int_equal(nodes[0], 0xc00000000000002eull);
+	assert_int_equal(nodes[1], 1);
+	assert_int_equal(nodes[2], 0);
+	assert_int_equal(nodes[15], 1ull << 63);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_false(memstat_parse_nodes(nodes, wrong[i]));
+}
+
+static void a_node_says_what_is_free_behind_its_name(void **state)
+{
+	(void)state;
+	assert_int_equal(memstat_parse_node("Node 12 MemTotal:  24684084 kB\nNode 12 MemFree:   22972564 kB\n"
+					    "Node 12 MemUsed:  1711520 kB\nNode 12 MemFree: 1 kB\n"), 23523905536);
+	assert_int_equal(memstat_parse_node("Node 0 MemFree: 0 kB\n"), 0);
+	assert_int_equal(memstat_parse_node("Node 0 MemFree: 5 kB"), UNKNOWN); /* cut */
+	assert_int_equal(memstat_parse_node("Node 0 MemFree: 5 MB\n"), UNKNOWN);
+	assert_int_equal(memstat_parse_node("MemFree: 5 kB\nNode\nNode MemFree: 5\nNode 0\nMemFree: 5 kB\n"),
+			 UNKNOWN);
+	assert_int_equal(memstat_parse_node(""), UNKNOWN);
+}
+
+/* All nodes of this host inside, then all outside. */
+static void the_nodes_of_this_host_have_free_memory(void **state)
+{
+	uint64_t nodes[MEMSTAT_NODE_WORDS];
+	struct memstat_nodes all, none;
+
+	(void)state;
+	memset(nodes, 0xff, sizeof(nodes));
+	if (memstat_nodes(nodes, &all)) /* a kernel without NUMA has none */
+		skip();
+	assert_in_range(all.inside_bytes, 1, UNKNOWN - 1);
+	assert_int_equal(all.outside_bytes, 0);
+	memset(nodes, 0, sizeof(nodes));
+	assert_int_equal(memstat_nodes(nodes, &none), 0);
+	assert_in_range(none.outside_bytes, 1, UNKNOWN - 1);
+	assert_int_equal(none.inside_bytes, 0);
+}
+
 static void this_host_has_memory(void **state)
 {
 	struct memstat_host host;
@@ -346,6 +395,9 @@ int main(void)
 		cmocka_unit_test(what_is_no_number_or_no_whole_line_is_unknown),
 		cmocka_unit_test(of_two_lines_the_first_counts),
 		cmocka_unit_test(the_host_counts_in_kilobytes),
+		cmocka_unit_test(nodes_stand_in_lists_and_ranges),
+		cmocka_unit_test(a_node_says_what_is_free_behind_its_name),
+		cmocka_unit_test(the_nodes_of_this_host_have_free_memory),
 		cmocka_unit_test(this_host_has_memory),
 		cmocka_unit_test(a_cgroup_of_each_version_is_read_beneath_its_mount),
 		cmocka_unit_test(without_memory_stat_the_usage_may_be_known),

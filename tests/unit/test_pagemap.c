@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../../user/base/clock.h"
 #include "../../user/remote/pagemap.h"
 
 #define PAGE 4096u
@@ -48,6 +49,27 @@ static void written_pages_are_resident_and_others_are_not(void **state)
 		assert_int_equal(pagemap_resident(entries[i], 0), i & 1);
 	assert_false(entries[1] & PAGEMAP_FILE);
 	munmap(at, 4 * PAGE);
+}
+
+static void how_long_readings_hold_the_process_is_added_up(void **state)
+{
+	const uint64_t began_ns = clock_mono_ns();
+	struct pagemap map = PAGEMAP_INIT;
+	struct proc proc = PROC_INIT;
+	uint64_t entry, once_ns;
+
+	(void)state;
+	assert_int_equal(proc_open(&proc, getpid()), 0);
+	assert_int_equal(pagemap_open(&map, &proc), 0);
+	assert_int_equal(map.held_ns, 0);
+	assert_int_equal(pagemap_read(&map, (uintptr_t)&entry / PAGE, 1, &entry), 0);
+	once_ns = map.held_ns;
+	assert_in_range(once_ns, 1, clock_mono_ns() - began_ns);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(pagemap_read(&map, (uintptr_t)&entry / PAGE, 1, &entry), 0);
+	assert_in_range(map.held_ns, 1000 * 50, clock_mono_ns() - began_ns);
+	pagemap_close(&map);
+	proc_close(&proc);
 }
 
 static void the_page_of_zeros_is_present_and_not_resident(void **state)
@@ -134,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(written_pages_are_resident_and_others_are_not),
+		cmocka_unit_test(how_long_readings_hold_the_process_is_added_up),
 		cmocka_unit_test(the_page_of_zeros_is_present_and_not_resident),
 		cmocka_unit_test(shared_memory_is_marked_as_of_a_file),
 		cmocka_unit_test(behind_the_address_space_there_is_nothing),

@@ -99,6 +99,31 @@ static void a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error
 	free(sites);
 }
 
+static void a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident(void **state)
+{
+	struct page_record records[8] = { 0 };
+	struct page_site *sites;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		records[i] = (struct page_record){ .page = (i * 64 + 5) * 16, .stack = A, .shift = 6, .granule = 4,
+						   .resident = 16 };
+	count = pages_settle(records, 8);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(sites[0].bytes, 8 * 16 * BLOCK);
+	assert_int_equal(sites[0].error_bytes, 4161407); /* sqrt(1 - 1/64) blocks of granules */
+	free(sites);
+
+	records[3].resident = 4;
+	records[3].swapped = 12;
+	assert_int_equal(pages_estimate(records, 8, PAGE, &sites, &count), 0);
+	assert_int_equal(sites[0].bytes, 7 * 16 * BLOCK + 4 * BLOCK);
+	assert_int_equal(sites[0].swapped_bytes, 12 * BLOCK);
+	assert_int_equal(sites[0].error_bytes, 5976366); /* two runs, and the one between: sqrt(2 * 16 * 16 + 4 * 4) */
+	free(sites);
+}
+
 static void two_sites_in_turns_have_an_error_of_a_block_for_each_turn(void **state)
 {
 	struct page_record records[32] = { 0 };
@@ -346,6 +371,7 @@ int main(void)
 		cmocka_unit_test(every_sampled_page_is_in_the_finest_sample),
 		cmocka_unit_test(another_seed_draws_other_pages),
 		cmocka_unit_test(a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error),
+		cmocka_unit_test(a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident),
 		cmocka_unit_test(two_sites_in_turns_have_an_error_of_a_block_for_each_turn),
 		cmocka_unit_test(pages_that_are_gone_are_nobodys_and_swapped_ones_are_told_apart),
 		cmocka_unit_test(a_child_owns_what_it_touched_and_inherits_the_rest),

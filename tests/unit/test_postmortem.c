@@ -114,6 +114,21 @@ static void a_container_is_named_by_what_is_known_of_it(void **state)
 	assert_string_equal(container_title(&container, out), "store-0");
 }
 
+static void a_victim_of_a_unit_is_named_with_it(void **state)
+{
+	struct postmortem pm = plain();
+
+	(void)state;
+	pm.victim.cgroup = "/system.slice/cache.service";
+	expect(&pm, "app (pid 5, cache.service) was killed: it held 100.0 MiB of anonymous memory.");
+	pm.victim.cgroup = "/user.slice/user-7.slice/session-2.scope";
+	expect(&pm, "app (pid 5, session-2.scope) was killed: it held 100.0 MiB of anonymous memory.");
+	pm.victim.cgroup = "/system.slice"; /* of units, not one itself */
+	expect(&pm, "app (pid 5) was killed: it held 100.0 MiB of anonymous memory.");
+	pm.victim.cgroup = "/a.service/b";
+	expect(&pm, "app (pid 5) was killed: it held 100.0 MiB of anonymous memory.");
+}
+
 static void the_own_limit_is_told_from_that_of_an_ancestor(void **state)
 {
 	struct postmortem pm = limited();
@@ -153,7 +168,7 @@ static void the_limit_of_a_pod_is_called_so(void **state)
 		    "not the container's (3.0 GiB).");
 }
 
-static void a_node_that_ran_out_says_what_was_left(void **state)
+static void a_node_that_ran_out_says_what_it_has(void **state)
 {
 	struct postmortem pm = plain();
 
@@ -162,12 +177,16 @@ static void a_node_that_ran_out_says_what_was_left(void **state)
 	expect(&pm, "The node itself ran out: no cgroup limit was reached.");
 	pm.domain.usage_bytes = GIB(15);
 	pm.domain.free_bytes = MIB(60);
-	expect(&pm, "The node itself ran out: no cgroup limit was reached (15.0 GiB used, 60.0 MiB free).");
+	expect(&pm, "The node itself ran out: no cgroup limit was reached (it has 15.1 GiB of memory).");
+	expect(&pm, "app (pid 5) was killed: it held 100.0 MiB of anonymous memory, <1% of the 15.1 GiB that this host "
+		    "has.");
+	pm.domain.swap_total_bytes = 0;
+	expect(&pm, "The node itself ran out: no cgroup limit was reached (it has 15.1 GiB of memory, and no swap).");
 	pm.domain.usage_bytes = POSTMORTEM_UNKNOWN;
+	expect(&pm, "app (pid 5) was killed: it held 100.0 MiB of anonymous memory.");
 	pm.domain.swap_total_bytes = GIB(2);
 	pm.domain.swap_free_bytes = MIB(1);
-	expect(&pm, "The node itself ran out: no cgroup limit was reached (60.0 MiB free); "
-		    "the node's swap was full (2.0 GiB).");
+	expect(&pm, "The node itself ran out: no cgroup limit was reached; the node's swap was full (2.0 GiB).");
 }
 
 static void numa_nodes_and_sysrq_are_told(void **state)
@@ -187,6 +206,33 @@ static void numa_nodes_and_sysrq_are_told(void **state)
 	pm.trigger.comm = "kworker/0:1";
 	expect(&pm, "Somebody asked for it with sysrq-f; 4.0 GiB were free.");
 	expect_count(&pm, 3);
+}
+
+static void the_nodes_that_were_allowed_are_told_with_what_was_free(void **state)
+{
+	struct postmortem pm = plain();
+	char nodes[64];
+
+	(void)state;
+	pm.domain.kind = OOM_CPUSET;
+	pm.domain.free_bytes = GIB(5);
+	pm.domain.nodes[0] = 2;
+	expect(&pm, "Only NUMA node 1 was allowed (by its cpuset).");
+	pm.domain.elsewhere_free_bytes = GIB(4);
+	expect(&pm, "Only NUMA node 1 was allowed (by its cpuset): 4.0 GiB were free elsewhere.");
+	pm.domain.nodes_free_bytes = 512 << 10;
+	expect(&pm, "Only NUMA node 1 was allowed (by its cpuset): 512.0 KiB were free there, 4.0 GiB elsewhere.");
+	pm.domain.kind = OOM_MEMPOLICY;
+	pm.domain.nodes[0] = 0x8000000000000037;
+	pm.domain.nodes[1] = 1;
+	pm.domain.nodes[15] = 1ull << 63;
+	expect(&pm, "Only NUMA nodes 0-2,4-5,63-64,1023 were allowed (by a memory policy): 512.0 KiB were free there, "
+		    "4.0 GiB elsewhere.");
+	assert_string_equal(postmortem_nodes(&pm, nodes, 6), "0-2,4");
+	assert_true(postmortem_allows_node(&pm, 1023));
+	assert_false(postmortem_allows_node(&pm, 1024));
+	pm.domain.kind = OOM_GLOBAL; /* whatever was allowed */
+	expect(&pm, "The node itself ran out: no cgroup limit was reached.");
 }
 
 static void swap_that_counts_is_told(void **state)
@@ -319,6 +365,27 @@ static void the_three_largest_sites_are_told(void **state)
 	expect(&pm, "Held by a 50.0 MiB (direct), b 20.0 MiB (malloc).");
 }
 
+static void a_site_in_malloc_or_memset_is_named_by_who_called_it(void **state)
+{
+	const struct frame frames[] = { { .function = NULL, .module = "libc.so.6" }, { .function = "malloc" },
+					{ .function = "operator new(unsigned long)" }, { .function = "fill" },
+					{ .function = "main" } };
+	const struct frame filling[] = { { .function = "__memset_avx2_unaligned_erms" },
+					 { .function = "Copy::fill_to_memory_atomic(void*, unsigned long)" },
+					 { .function = "Unsafe_SetMemory0" } };
+	struct board_row row = { .frames = frames, .frames_count = 5 };
+	char name[64];
+
+	(void)state;
+	assert_string_equal(postmortem_site_name(&row, name, sizeof(name)), "fill");
+	row.frames_count = 3; /* nobody is known who called it */
+	assert_string_equal(postmortem_site_name(&row, name, sizeof(name)), "malloc");
+	row.frames_count = 1;
+	assert_string_equal(postmortem_site_name(&row, name, sizeof(name)), "libc.so.6+0x0");
+	row = (struct board_row){ .frames = filling, .frames_count = 3 };
+	assert_string_equal(postmortem_site_name(&row, name, sizeof(name)), "Unsafe_SetMemory0");
+}
+
 static void pages_are_never_added_to_other_sources(void **state)
 {
 	const struct board_row rows[] = {
@@ -371,6 +438,23 @@ static void a_java_heap_that_does_not_fit_is_told(void **state)
 	pm.java_heap_max_bytes = MIB(201);
 	pm.java_direct_bytes = POSTMORTEM_UNKNOWN;
 	expect(&pm, "-Xmx allows 201.0 MiB of Java heap: that does not fit in the limit of 200.0 MiB.");
+}
+
+static void what_a_jvm_holds_outside_of_its_heap_is_told(void **state)
+{
+	const struct board_row row = SITE(HB_SRC_PAGES, 70, "a");
+	struct postmortem pm = plain();
+
+	(void)state;
+	pm.holders = &row;
+	pm.holders_count = 1;
+	pm.java_heap_max_bytes = MIB(32);
+	expect(&pm, "Held by a 70.0 MiB (pages, 70%); 30.0 MiB (30%) are not attributed; -Xmx allows 32.0 MiB of Java "
+		    "heap: at least 68.0 MiB are outside of it.");
+	pm.java_heap_max_bytes = MIB(75);
+	expect(&pm, "Held by a 70.0 MiB (pages, 70%); 30.0 MiB (30%) are not attributed.");
+	pm.java_heap_max_bytes = MIB(101);
+	expect(&pm, "Held by a 70.0 MiB (pages, 70%); 30.0 MiB (30%) are not attributed.");
 }
 
 static void growth_is_told_from_a_burst_and_from_standing_still(void **state)
@@ -486,14 +570,14 @@ static void a_small_request_fails_for_fragmentation_only_if_much_is_free(void **
 	(void)state;
 	pm.domain.kind = OOM_GLOBAL;
 	pm.domain.usage_bytes = GIB(15);
-	pm.domain.free_bytes = GIB(2);
+	pm.domain.free_bytes = GIB(2) + MIB(100); /* of which the victim's may be */
 	pm.trigger.gfp_known = true;
 	pm.trigger.order = 2;
 	expect(&pm, wanted);
 	pm.trigger.order = 0;
 	assert_false(has(&pm, wanted));
 	pm.trigger.order = 2;
-	pm.domain.free_bytes = GIB(1);
+	pm.domain.free_bytes = GIB(1) + MIB(600);
 	expect_count(&pm, 3);
 	pm.trigger.order = INT32_MAX;
 	expect_count(&pm, 3);
@@ -600,19 +684,23 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_died_is_always_said),
 		cmocka_unit_test(a_container_is_named_by_what_is_known_of_it),
+		cmocka_unit_test(a_victim_of_a_unit_is_named_with_it),
 		cmocka_unit_test(the_own_limit_is_told_from_that_of_an_ancestor),
 		cmocka_unit_test(the_limit_of_a_pod_is_called_so),
-		cmocka_unit_test(a_node_that_ran_out_says_what_was_left),
+		cmocka_unit_test(a_node_that_ran_out_says_what_it_has),
 		cmocka_unit_test(numa_nodes_and_sysrq_are_told),
+		cmocka_unit_test(the_nodes_that_were_allowed_are_told_with_what_was_free),
 		cmocka_unit_test(swap_that_counts_is_told),
 		cmocka_unit_test(a_score_that_hit_the_smaller_one_is_told),
 		cmocka_unit_test(many_small_processes_are_a_problem_of_their_number),
 		cmocka_unit_test(memory_that_is_no_processs_is_told),
 		cmocka_unit_test(page_tables_of_processes_count_where_the_cgroup_does_not_tell),
 		cmocka_unit_test(the_three_largest_sites_are_told),
+		cmocka_unit_test(a_site_in_malloc_or_memset_is_named_by_who_called_it),
 		cmocka_unit_test(pages_are_never_added_to_other_sources),
 		cmocka_unit_test(of_each_source_so_many_rows_are_shown_as_were_asked_for),
 		cmocka_unit_test(a_java_heap_that_does_not_fit_is_told),
+		cmocka_unit_test(what_a_jvm_holds_outside_of_its_heap_is_told),
 		cmocka_unit_test(growth_is_told_from_a_burst_and_from_standing_still),
 		cmocka_unit_test(what_was_waited_for_memory_is_told_behind_the_growth),
 		cmocka_unit_test(samples_that_make_no_sense_are_passed_over),

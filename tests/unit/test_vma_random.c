@@ -26,7 +26,7 @@ struct page {
 	uint32_t prot;
 };
 
-struct mapping {
+struct drawn {
 	uint64_t since_ns, pages;
 	uint32_t site, attached;
 };
@@ -40,7 +40,7 @@ struct call {
 };
 
 static struct page pages[PAGES];
-static struct mapping mappings[MAPPINGS];
+static struct drawn mappings[MAPPINGS];
 static uint32_t mapping_count;
 static struct hb_site totals[SITES]; /* in pages */
 static struct call calls[THREADS];
@@ -105,7 +105,7 @@ static struct page new_page(uint32_t site, uint32_t prot)
 	if (!site)
 		return (struct page){ ALLOCATOR, prot };
 	assert_true(mapping_count < MAPPINGS);
-	mappings[mapping_count] = (struct mapping){ .site = site, .since_ns = seconds * 1000000000ULL };
+	mappings[mapping_count] = (struct drawn){ .site = site, .since_ns = seconds * 1000000000ULL };
 	return (struct page){ mapping_count++, prot };
 }
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../../user/model/vma.h"
+#include "vma_ranges.h"
 
 #define PAGE 4096ULL
 #define READ_WRITE 3u /* PROT_READ | PROT_WRITE */

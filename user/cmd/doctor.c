@@ -9,6 +9,7 @@
 
 #include "../base/cleanup.h"
 #include "../base/log.h"
+#include "../base/numa.h"
 #include "../base/text.h"
 #include "../probe/session.h"
 #include "../probe/survey.h"
@@ -113,15 +114,24 @@ static void doctor_vm_rungs(void)
 	doctor_ladder(ordered, VM_RUNG_END, ordered_notes, "mappings cannot be watched");
 }
 
-/* Several pages by one fault, of which at most one is sampled. */
+/* Several pages by one fault. */
 static void doctor_medium(void)
 {
 	const uint64_t bytes = pagehooks_medium_bytes();
 	char size[16], detail[128];
 
-	snprintf(detail, sizeof(detail), "up to %s are given out by one fault: most of these are unattributed",
+	snprintf(detail, sizeof(detail), "up to %s are given out by one fault: so much is sampled at once",
 		 text_bytes(bytes, size));
-	say(!bytes, "pages between", bytes ? detail : "no sizes between those of pages and huge pages are given out");
+	say(true, "pages between", bytes ? detail : "no sizes between those of pages and huge pages are given out");
+}
+
+static void doctor_numa(void)
+{
+	const bool balances = numa_balances();
+
+	say(!balances, "NUMA balancing", balances ?
+	    "kernel.numa_balancing is on: a page goes over to who used it last, for its uses look like first ones" :
+	    "off, or with one memory node: a page stays with who touched it first");
 }
 
 static void doctor_pages(void)
@@ -132,7 +142,11 @@ static void doctor_pages(void)
 						  "huge pages: their allocation in a fault" };
 	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END], moves;
 
-	pagehooks_probe(pages, huge, &moves);
+	for (int i = 0; i < PAGES_RUNG_END; i++)
+		pagehooks_try(i, &pages[i]);
+	for (int i = 0; i < HUGE_RUNG_END; i++)
+		pagehooks_try_huge(i, &huge[i]);
+	pagehooks_try_moves(&moves);
 	printf("\nHook pages: page faults, best rung first\n");
 	doctor_ladder(pages, PAGES_RUNG_END, notes, "page faults cannot be looked at");
 	if (pagehooks_huge_wanted())
@@ -140,6 +154,7 @@ static void doctor_pages(void)
 	else
 		say(true, "huge pages", "none are given out here");
 	doctor_medium();
+	doctor_numa();
 	doctor_feature(&moves, "pages that move keep their stack",
 		       "where mmap is no source, pages that move lose their stack");
 }
@@ -168,12 +183,12 @@ static void doctor_program(void *ctx, const char *name, uint32_t verified)
 }
 
 /* Load everything once, for what only that can tell: the verifier, the tables, the task hooks. */
-static bool doctor_load(const struct features *features, enum rung rung, bool pointers_only, bool verbose)
+static bool doctor_load(const struct features *features, enum rung rung, enum unwinder unwinder, bool verbose)
 {
 	struct session_options options = {
 		.max_blocks = 1024, .max_sites = 1024, .max_stacks = 1024, .max_processes = 1024, .max_events = 1024,
 		.max_faults = 1024,
-		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .pointers_only = pointers_only,
+		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .unwinder = unwinder,
 		.rung = rung, .vm_rung = VM_RUNG_END, .page_rung = PAGES_RUNG_END,
 		.oom = oomhooks_works(), .oom_rung = OOM_RUNG_END,
 		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
@@ -194,6 +209,9 @@ static bool doctor_load(const struct features *features, enum rung rung, bool po
 	if (!err && session_pointers_why(session))
 		say(false, "stacks", session_pointers_why(session));
 	say(!err, "programs", err ? why : "loaded and verified; fork, exec, exit and signals by tp_btf tracepoints");
+	if (!err)
+		say(!session_skips_why(session), "skipped probes", session_skips_why(session) ?
+		    session_skips_why(session) : "the kernel tells which of our programs it did not run");
 	if (!err && verbose)
 		session_programs(session, doctor_program, NULL);
 	if (!err)
@@ -336,7 +354,7 @@ static int examine(const struct options *options)
 	doctor_vm_rungs();
 	doctor_pages();
 	doctor_oom();
-	works = doctor_load(&features, options->rung, options->pointers_only, options->verbose > 0);
+	works = doctor_load(&features, options->rung, options->unwinder, options->verbose > 0);
 	printf("\nProcesses\n");
 	for (size_t i = 0; i < options->pids_count; i++)
 		doctor_process(modules, options->pids[i], true);

@@ -25,6 +25,8 @@ struct incident {
 	struct postmortem_task tasks[CAPTURE_TASKS_MAX];
 	struct postmortem_sample history[CAPTURE_SAMPLES_MAX];
 	char cmdline[HB_OOM_COMMAND_LEN + 1];
+	char thread_comms[HB_OOM_THREADS][HB_COMM_LEN + 1];
+	struct postmortem_thread threads[HB_OOM_THREADS];
 	char *paths[HB_OOM_LEVELS];
 	char gfp[GFP_TEXT_BYTES];
 	struct container_info container, domain_container;
@@ -104,7 +106,8 @@ static void tell_victim(struct incident *incident, struct incidents *incidents, 
 	pm->victim.page_bytes = page_bytes;
 	pm->victim.marks_count = incident->capture->marks;
 	pm->victim.already_dying = kill->flags & HB_OOM_DYING;
-	if (kill->chosen_points != HB_OOM_UNKNOWN)
+	/* 0: nobody was weighed (oom_kill_allocating_task); below, and unknown: it says nothing about pages. */
+	if ((int64_t)kill->chosen_points > 0)
 		pm->victim.badness_pages = kill->chosen_points;
 	if (incident->capture->freed_ns > kill->time_ns)
 		pm->victim.freed_ns = incident->capture->freed_ns - kill->time_ns;
@@ -125,6 +128,25 @@ static void tell_victim(struct incident *incident, struct incidents *incidents, 
 	pm->victim.shmem_rss_bytes = known(kill->pages[HB_OOM_SHMEM], page_bytes);
 	pm->victim.swap_bytes = known(kill->pages[HB_OOM_SWAP], page_bytes);
 	pm->victim.pgtables_bytes = kill->pgtables_bytes;
+}
+
+static void tell_threads(struct incident *incident, struct incidents *incidents)
+{
+	struct board_names names = target_names(incidents->target);
+	const struct capture *capture = incident->capture;
+	struct postmortem *pm = &incident->pm;
+
+	for (size_t i = 0; i < capture->threads_count; i++) {
+		const struct hb_ev_oom_thread *from = &capture->threads[i];
+		struct postmortem_thread *thread = &incident->threads[i];
+
+		copy_comm(incident->thread_comms[i], from->comm);
+		*thread = (struct postmortem_thread){ .thread = from->tid, .comm = incident->thread_comms[i] };
+		if (from->stack != HB_STACK_NONE)
+			thread->frames_count = names.frames(names.ctx, from->gen, from->stack, &thread->frames);
+	}
+	pm->victim.threads = incident->threads;
+	pm->victim.threads_shown = capture->threads_count;
 }
 
 /* Up to the function that marks: what stands above is how we were told. */
@@ -200,31 +222,93 @@ static enum oom_domain domain_kind(const struct hb_ev_oom *kill)
 	if (!kill->control)
 		return kill->how == HB_OOM_HOW_NONE ? OOM_DOMAIN_UNKNOWN : OOM_GLOBAL;
 	switch (kill->constraint) {
-	case 1:
+	case OOM_BY_CPUSET:
 		return OOM_CPUSET;
-	case 2:
+	case OOM_BY_MEMPOLICY:
 		return OOM_MEMPOLICY;
-	case 3:
+	case OOM_BY_MEMCG:
 		return OOM_MEMCG;
 	default:
 		return OOM_GLOBAL;
 	}
 }
 
-/* Which of a level's two counters ran out: the one with less room. Memory and swap together are v1's. */
+#define CHARGED_AHEAD 64 /* pages that a CPU may hold back for a cgroup: MEMCG_CHARGE_BATCH, mm/memcontrol.c */
+
+/* Pages until @usage reaches @max. */
+static uint64_t room(uint64_t max, uint64_t usage)
+{
+	if (max == HB_OOM_UNKNOWN)
+		return UINT64_MAX;
+	return usage < max ? max - usage : 0;
+}
+
+/*
+ * Whether memory and swap together (v1) ran out at a level, and not its memory: the kernel asks that counter first, and
+ * while it has room memory that is full is swapped out, not killed for.
+ */
+static bool ran_out_with_swap(const struct hb_oom_level *level)
+{
+	const uint64_t left = room(level->memsw_max_pages, level->memsw_usage_pages);
+	const uint64_t ahead = CHARGED_AHEAD * (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+
+	if (level->memsw_max_pages == HB_OOM_UNKNOWN)
+		return false;
+	return left < room(level->max_pages, level->usage_pages) ||
+	       (left <= ahead && level->memsw_usage_pages > level->usage_pages);
+}
+
 static void tell_limit(struct incident *incident, const struct hb_oom_level *level, uint64_t page_bytes)
 {
 	struct postmortem *pm = &incident->pm;
-	const bool v1 = incident->capture->kill.flags & HB_OOM_V1;
-	uint64_t room = level->max_pages == HB_OOM_UNKNOWN ? UINT64_MAX : level->max_pages - level->usage_pages;
-	bool with_swap = v1 && level->memsw_max_pages != HB_OOM_UNKNOWN &&
-			 level->memsw_max_pages - level->memsw_usage_pages < room;
+	const bool with_swap = (incident->capture->kill.flags & HB_OOM_V1) && ran_out_with_swap(level);
 
-	if (level->max_pages != HB_OOM_UNKNOWN && level->usage_pages > level->max_pages)
-		with_swap = false;
 	pm->domain.counter = with_swap ? "memory+swap" : "memory";
 	pm->domain.limit_bytes = known(with_swap ? level->memsw_max_pages : level->max_pages, page_bytes);
 	pm->domain.usage_bytes = known(with_swap ? level->memsw_usage_pages : level->usage_pages, page_bytes);
+}
+
+/* The statistics as they were at the mark; with -v those of the file beside them. */
+static bool tell_kernel_stat(struct incident *incident)
+{
+	const struct capture *capture = incident->capture;
+	const __u64 *stat = capture->kill.stat;
+	struct postmortem *pm = &incident->pm;
+
+	if (stat[HB_OOM_STAT_ANON] == HB_OOM_UNKNOWN)
+		return false;
+	pm->domain.has_stat = true;
+	pm->domain.stat_how = "kernel";
+	pm->domain.stat_anon = known(stat[HB_OOM_STAT_ANON], 1);
+	pm->domain.stat_file = known(stat[HB_OOM_STAT_FILE], 1);
+	pm->domain.stat_shmem = known(stat[HB_OOM_STAT_SHMEM], 1);
+	pm->domain.stat_kernel_stack = known(stat[HB_OOM_STAT_KSTACK], 1);
+	pm->domain.stat_slab = known(stat[HB_OOM_STAT_SLAB], 1);
+	pm->domain.stat_pagetables = known(stat[HB_OOM_STAT_PGTABLES], 1);
+	pm->domain.stat_sock = known(stat[HB_OOM_STAT_SOCK], 1);
+	if (capture->has_stat)
+		log_debug("kill %llu: memory.stat said afterwards: anon %lld file %lld shmem %lld kernel_stack %lld "
+			  "slab %lld pagetables %lld sock %lld", (unsigned long long)capture->kill.sequence,
+			  (long long)capture->stat.anon_bytes, (long long)capture->stat.file_bytes,
+			  (long long)capture->stat.shmem_bytes, (long long)capture->stat.kernel_stack_bytes,
+			  (long long)capture->stat.slab_bytes, (long long)capture->stat.pagetables_bytes,
+			  (long long)capture->stat.sock_bytes); /* -1: unknown */
+	return true;
+}
+
+static void tell_nodes(struct incident *incident)
+{
+	const struct capture *capture = incident->capture;
+	struct postmortem *pm = &incident->pm;
+
+	if (pm->domain.kind != OOM_CPUSET && pm->domain.kind != OOM_MEMPOLICY)
+		return;
+	_Static_assert(sizeof(pm->domain.nodes) == sizeof(capture->kill.nodes), "the same nodes");
+	memcpy(pm->domain.nodes, capture->kill.nodes, sizeof(pm->domain.nodes));
+	if (!capture->has_nodes)
+		return;
+	pm->domain.nodes_free_bytes = capture->nodes.inside_bytes;
+	pm->domain.elsewhere_free_bytes = capture->nodes.outside_bytes;
 }
 
 static void tell_stat(struct incident *incident)
@@ -232,8 +316,9 @@ static void tell_stat(struct incident *incident)
 	const struct capture *capture = incident->capture;
 	struct postmortem *pm = &incident->pm;
 
-	if (capture->has_stat) {
+	if (!tell_kernel_stat(incident) && capture->has_stat) {
 		pm->domain.has_stat = true;
+		pm->domain.stat_how = "file";
 		pm->domain.stat_anon = capture->stat.anon_bytes;
 		pm->domain.stat_file = capture->stat.file_bytes;
 		pm->domain.stat_shmem = capture->stat.shmem_bytes;
@@ -242,6 +327,7 @@ static void tell_stat(struct incident *incident)
 		pm->domain.stat_pagetables = capture->stat.pagetables_bytes;
 		pm->domain.stat_sock = capture->stat.sock_bytes;
 	}
+	tell_nodes(incident);
 	pm->domain.pressure_some_10s = capture->pressure.some_10s;
 	pm->domain.pressure_some_60s = capture->pressure.some_60s;
 	pm->domain.pressure_full_10s = capture->pressure.full_10s;
@@ -414,6 +500,7 @@ static void tell_holders(struct incident *incident, const struct incidents *inci
 	pm->holders_scaled = held->scaled;
 	pm->holders_explained_bytes = held->bytes;
 	pm->holders_approximate = held->doubtful;
+	pm->holders_sampling = *held->sampling ? held->sampling : NULL;
 	if (held->traced_ns && incident->capture->kill.time_ns > held->traced_ns)
 		pm->holders_traced_ns = incident->capture->kill.time_ns - held->traced_ns;
 	for (size_t i = 0; i < pm->holders_count; i++)
@@ -465,6 +552,7 @@ const struct postmortem *incident_tell(struct incident *incident, struct inciden
 	pm->sequence = incident->capture->kill.sequence;
 	make_paths(incident);
 	tell_victim(incident, incidents, page_bytes);
+	tell_threads(incident, incidents);
 	tell_trigger(incident, incidents);
 	tell_domain(incident, incidents, page_bytes);
 	tell_tasks(incident, page_bytes);

@@ -251,6 +251,7 @@ static int listen(struct listening *listening)
 
 		poll(polled, 4, listening->pending_count ? PENDING_MS : PATIENCE_MS);
 		target_events(tracing->target);
+		target_tick(tracing->target);
 		while (read(tracing->signals, &info, sizeof(info)) == sizeof(info))
 			stop |= info.ssi_signo != SIGCHLD;
 		status = handle(listening, stop);
@@ -285,6 +286,7 @@ static int open_all(struct listening *listening)
 		return EXIT_FAILED;
 	}
 	incidents_init(&listening->incidents, listening->tracing->target, options->top);
+	session_oom_indexes(listening->tracing->session, listening->incidents.kernel.memcg_indexes);
 	listening->captures = captures_new(listening->tracing->session);
 	if (!listening->captures) {
 		log_error("not enough memory");

@@ -22,6 +22,7 @@
 #define SERIES_MAX 2048        /* processes and cgroups whose past is kept */
 #define PATH_BYTES 4096
 #define EARLY_COMMANDS 32
+#define EARLY_THREADS  256
 #define LAST_KILLS 64 /* whose threads may be marked for some time yet */
 
 struct captures {
@@ -47,6 +48,8 @@ struct captures {
 	/* Command lines whose kill was not heard of yet: the signal comes before the mark. */
 	struct hb_ev_oom_after early[EARLY_COMMANDS];
 	size_t commands;
+	struct hb_ev_oom_thread early_threads[EARLY_THREADS]; /* likewise */
+	size_t threads;
 };
 
 static uint64_t task_bytes(const struct hb_oom_task *task, uint64_t page_bytes)
@@ -149,15 +152,18 @@ static uint64_t rank_of(const struct capture *capture, const struct hb_oom_task 
 	return task->tgid == capture->kill.tgid ? UINT64_MAX : task_bytes(task, page_bytes);
 }
 
-/* Keep those that hold most, in order; @tasks has all. */
+/* Keep those that hold most, in order; @tasks has all, and of the kernel's threads, too, which hold nothing. */
 static void keep_tasks(struct capture *capture, const struct hb_oom_task *tasks, size_t count, uint64_t page_bytes)
 {
 	capture->tasks_count = 0;
-	capture->tasks_total = count;
+	capture->tasks_total = 0;
 	for (size_t i = 0; i < count; i++) {
 		size_t at = capture->tasks_count;
 
 		capture->trigger_inside |= tasks[i].tgid == capture->kill.by_tgid;
+		if (!tasks[i].has_mm && tasks[i].tgid != capture->kill.tgid)
+			continue;
+		capture->tasks_total++;
 		while (at && rank_of(capture, &capture->tasks[at - 1], page_bytes) <
 				     rank_of(capture, &tasks[i], page_bytes))
 			at--;
@@ -169,6 +175,18 @@ static void keep_tasks(struct capture *capture, const struct hb_oom_task *tasks,
 			(capture->tasks_count - at - 1) * sizeof(capture->tasks[0]));
 		capture->tasks[at] = tasks[i];
 	}
+}
+
+/* What is free on the NUMA nodes that were allowed, and on the others, if that is known. */
+static bool ask_nodes(const struct hb_ev_oom *kill, struct memstat_nodes *out)
+{
+	uint64_t nodes[MEMSTAT_NODE_WORDS], any = 0;
+
+	_Static_assert(sizeof(nodes) == sizeof(kill->nodes), "the same nodes");
+	memcpy(nodes, kill->nodes, sizeof(nodes));
+	for (size_t i = 0; i < MEMSTAT_NODE_WORDS; i++)
+		any |= nodes[i];
+	return any && !memstat_nodes(nodes, out);
 }
 
 static void ask(struct captures *captures, struct capture *capture)
@@ -191,6 +209,7 @@ static void ask(struct captures *captures, struct capture *capture)
 		capture->has_stat = !memstat_cgroup(&captures->mounts, kill->flags & HB_OOM_V1,
 						    capture_path(kill, i, path, sizeof(path)), &capture->stat);
 	}
+	capture->has_nodes = ask_nodes(kill, &capture->nodes);
 	capture->has_host = !memstat_host(&capture->host);
 	if (!kill->domain_id)
 		memstat_pressure(&captures->mounts, NULL, &capture->pressure);
@@ -239,6 +258,26 @@ static void take_early_command(struct captures *captures, struct capture *captur
 	}
 }
 
+static void take_thread(struct capture *capture, const struct hb_ev_oom_thread *thread)
+{
+	if (capture->threads_count == HB_OOM_THREADS)
+		return;
+	capture->threads[capture->threads_count] = *thread;
+	capture->threads_count++;
+}
+
+static void take_early_threads(struct captures *captures, struct capture *capture)
+{
+	const size_t end = captures->threads, kept = end < EARLY_THREADS ? end : EARLY_THREADS;
+
+	for (size_t i = end - kept; i < end; i++) {
+		const struct hb_ev_oom_thread *thread = &captures->early_threads[i % EARLY_THREADS];
+
+		if (thread->tgid == capture->kill.tgid && thread->start_ns == capture->kill.start_ns)
+			take_thread(capture, thread);
+	}
+}
+
 /* Threads of a victim that run into the limit once more, as they die, are marked as well. */
 static bool marked_before(struct captures *captures, const struct hb_ev_oom *kill)
 {
@@ -278,6 +317,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	capture->marks = 1;
 	ask(captures, capture);
 	take_early_command(captures, capture);
+	take_early_threads(captures, capture);
 	pthread_mutex_lock(&captures->lock);
 	capture->handed_over = false;
 	capture->used = true;
@@ -304,6 +344,19 @@ static void on_after(struct captures *captures, const struct hb_ev_oom_after *af
 		tell(captures);
 }
 
+static void on_thread(struct captures *captures, const struct hb_ev_oom_thread *thread)
+{
+	struct capture *capture;
+
+	pthread_mutex_lock(&captures->lock);
+	capture = find(captures, thread->tgid, thread->start_ns, 0);
+	if (capture)
+		take_thread(capture, thread);
+	else
+		captures->early_threads[captures->threads++ % EARLY_THREADS] = *thread;
+	pthread_mutex_unlock(&captures->lock);
+}
+
 static void on_event(void *ctx, const void *event, size_t bytes)
 {
 	uint32_t kind;
@@ -315,6 +368,8 @@ static void on_event(void *ctx, const void *event, size_t bytes)
 		on_kill(ctx, event);
 	else if (kind == HB_EV_OOM_AFTER && bytes >= offsetof(struct hb_ev_oom_after, text))
 		on_after(ctx, event, bytes);
+	else if (kind == HB_EV_OOM_THREAD && bytes >= sizeof(struct hb_ev_oom_thread))
+		on_thread(ctx, event);
 }
 
 static void *listen(void *arg)

@@ -22,14 +22,20 @@
 #define CAPTURE_STUCK_NS 5000000000u /* so long a cgroup may wait for room without being told of */
 #define CAPTURE_SETTLES_NS 2000000000u /* so long a victim's memory is waited for: all else is said before */
 
+/* kill.constraint: enum oom_constraint, include/linux/oom.h */
+#define OOM_BY_CPUSET    1
+#define OOM_BY_MEMPOLICY 2
+#define OOM_BY_MEMCG     3
+
 struct capture {
 	struct hb_ev_oom kill;
 	int64_t time_unix_ns;
 	struct hb_oom_task tasks[CAPTURE_TASKS_MAX]; /* of the domain, those that hold most */
 	size_t tasks_count, tasks_total;
 	bool trigger_inside; /* who ran into the limit is one of them */
-	bool has_stat, has_host;
-	struct memstat stat;      /* of the domain's cgroup */
+	bool has_stat, has_host, has_nodes;
+	struct memstat stat;      /* of the domain's cgroup, right after the kill: the mark may have it, too */
+	struct memstat_nodes nodes; /* kill.nodes and all others */
 	struct memstat_host host;
 	struct memstat_pressure pressure; /* in the domain's cgroup, or on the host */
 	struct history_sample rss[CAPTURE_SAMPLES_MAX];    /* of the victim */
@@ -38,6 +44,8 @@ struct capture {
 	/* What followed, as far as it was heard of. */
 	unsigned int marks;
 	uint64_t freed_ns; /* CLOCK_MONOTONIC; 0: not heard of */
+	struct hb_ev_oom_thread threads[HB_OOM_THREADS]; /* as they took the signal */
+	size_t threads_count;
 	uint32_t command_bytes;
 	char command[HB_OOM_COMMAND_LEN]; /* a 0 byte behind each word */
 	bool used, handed_over;

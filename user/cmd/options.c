@@ -52,9 +52,9 @@ static const struct option_row rows[] = {
 	  "besides pages also malloc,direct,mmap of the processes chosen (default: pages)" },
 	{ "sources", OPT_SOURCES, "LIST", TRACE,
 	  "of malloc,direct,mmap,pages (default: malloc,direct,mmap, of top also pages, as far as this kernel can)" },
-	{ "malloc", OPT_MALLOC, "HOW", TRACE,
+	{ "malloc", OPT_MALLOC, "HOW", LISTEN,
 	  "exact: every call; BYTES: one sample in so many, on average; auto: as exact as --budget allows" },
-	{ "budget", OPT_BUDGET, "PERCENT", TRACE,
+	{ "budget", OPT_BUDGET, "PERCENT", LISTEN,
 	  "of one core, the most that auto may cost a process (default: 5)" },
 	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
 	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
@@ -83,7 +83,7 @@ static const struct option_row rows[] = {
 	{ "max-faults", OPT_MAX_FAULTS, "N", LISTEN,
 	  "sampled pages at once (default: 262144; 100 bytes each when used)" },
 	{ "unwind", OPT_UNWIND, "HOW", LISTEN | DOCTOR,
-	  "eh_frame, or frame-pointers alone (default: eh_frame where the kernel can)" },
+	  "eh_frame; frame-pointers alone; oldest: those as before Linux 5.17 (default: eh_frame, if the kernel can)" },
 	{ "unwind-memory", OPT_UNWIND_MEMORY, "BYTES", LISTEN,
 	  "for the unwind rows of all files (default: 16M); the least used go when it is full" },
 	{ "rung", OPT_RUNG, "NAME", LISTEN | DOCTOR,
@@ -263,7 +263,7 @@ static int parse_option(struct options *options, enum options_for command, int i
 {
 	static const char *const sorts[] = { "outstanding", "growth", "count", "allocated", "age", "peak", NULL };
 	static const char *const groups[] = { "site", "callsite", "module", "thread", "process", "container", NULL };
-	static const char *const unwinders[] = { "eh_frame", "frame-pointers", NULL };
+	static const char *const unwinders[] = { "eh_frame", "frame-pointers", "oldest", NULL };
 	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
 	static const char *const vm_rungs[] = { "tracepoint", "kprobe", "fentry", NULL };
 	static const char *const oom_rungs[] = { "kprobe", "fentry", "stack", NULL };
@@ -352,8 +352,9 @@ static int parse_option(struct options *options, enum options_for command, int i
 		err = parse_frames(options, command, text);
 		break;
 	case OPT_UNWIND:
-		err = parse_word(&word, unwinders, command, "unwind", text, "eh_frame or frame-pointers is wanted");
-		options->pointers_only = word == 1;
+		err = parse_word(&word, unwinders, command, "unwind", text,
+				 "eh_frame, frame-pointers or oldest is wanted");
+		options->unwinder = word;
 		break;
 	case OPT_UNWIND_MEMORY:
 		err = parse_unwind_memory(options, command, text);
@@ -449,7 +450,7 @@ static void set_defaults(struct options *options, enum options_for command)
 		.group = GROUP_SITE,
 		.top = 20,
 		.interval_s = 5,
-		.governed = command == OPTIONS_TOP,
+		.governed = command == OPTIONS_TOP || command == OPTIONS_OOM,
 		.budget_percent = 5,
 		.max_blocks = 1u << 22,
 		.max_sites = 1u << 16,

@@ -45,7 +45,7 @@ struct options {
 	uint32_t max_faults; /* sampled pages */
 	bool everything;     /* top without a target, oom: the whole host */
 	bool oom;            /* OOM kills are listened for */
-	bool pointers_only;  /* --unwind frame-pointers */
+	enum unwinder unwinder; /* --unwind */
 	uint64_t unwind_bytes; /* for unwind rows */
 	enum rung rung;      /* --rung, RUNG_END: the best */
 	enum vm_rung vm_rung; /* --mmap-rung, VM_RUNG_END: the best */

@@ -233,6 +233,8 @@ void board_sums(const struct board *board, uint32_t gen, struct board_sums *sums
 	for (entry = image ? image->sites : NULL; entry; entry = entry->next) {
 		const struct hb_site *totals = &entry->now.totals;
 
+		if (entry->now.key.source == HB_SRC_MMAP)
+			sums->mapped_bytes += minus(totals->allocated_bytes, totals->freed_bytes);
 		if (entry->now.key.source != HB_SRC_MALLOC && entry->now.key.source != HB_SRC_DIRECT)
 			continue;
 		sums->allocated_bytes += totals->allocated_bytes;

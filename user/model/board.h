@@ -114,6 +114,7 @@ void board_forget_source(struct board *board, uint32_t gen, uint32_t source);
 
 /* Sums over all blocks (malloc, direct) of @gen: outstanding is allocated less freed. */
 struct board_sums {
+	uint64_t mapped_bytes; /* beside them: outstanding by mmap */
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t allocated_bytes, allocated_count;
 	uint64_t freed_bytes, freed_count;

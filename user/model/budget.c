@@ -7,6 +7,7 @@
 #define PATIENCE_NS     (10 * S) /* the first pause; each that follows at once is twice as long */
 #define PATIENCE_NS_MAX (320 * S)
 #define STEP            8        /* each level is coarser than the one before by this */
+#define FAR             4        /* so many budgets: the next level will hardly do */
 #define WALK_NS         1000.0   /* a stack, where nothing was measured yet */
 
 uint32_t budget_period(enum budget_level level)
@@ -29,32 +30,55 @@ const char *budget_name(enum budget_level level)
 	return names[level];
 }
 
-/* Of one core, if each return costs what it does now and there are @times as many. */
-static double share_of(const struct budget_load *load, const struct budget_prices *prices, double times)
+/* ns per second */
+static double frees_ns(const struct budget_load *load, const struct budget_prices *prices)
 {
-	const double calls = load->entered * (prices->enter_ns + prices->call_work_ns) +
-			     times * load->returned * (prices->return_ns + prices->call_work_ns);
+	return load->freed * (prices->free_ns + prices->free_work_ns);
+}
 
-	return (calls + load->freed * (prices->free_ns + prices->free_work_ns)) / S;
+static double calls_ns(const struct budget_load *load, const struct budget_prices *prices)
+{
+	return load->entered * (prices->enter_ns + prices->call_work_ns) +
+	       load->returned * (prices->return_ns + prices->call_work_ns) +
+	       load->left * (prices->left_ns + prices->call_work_ns);
+}
+
+double budget_share(const struct budget_load *load, const struct budget_prices *prices)
+{
+	return (calls_ns(load, prices) + frees_ns(load, prices)) / S;
 }
 
 /* What no sampling takes away. */
 static double floor_of(const struct budget_load *load, const struct budget_prices *prices)
 {
-	return (load->entered * prices->enter_ns + load->freed * prices->free_ns) / S;
+	const double returned = prices->all_return ? load->returned : 0;
+
+	return (load->entered * prices->enter_ns + returned * prices->return_ns + load->left * prices->left_ns +
+		load->freed * prices->free_ns) / S;
+}
+
+/* A call when every one counts, before that was measured. */
+static double exact_call_ns(const struct budget_load *load, const struct budget_prices *prices)
+{
+	const double left = load->entered > 0 ? load->left / load->entered : 0;
+
+	return prices->enter_ns + prices->return_ns + left * prices->left_ns + 2 * prices->call_work_ns + WALK_NS;
 }
 
 /* What the next closer level would cost. */
 static double closer_share(const struct budget *budget, const struct budget_load *load,
 			   const struct budget_prices *prices)
 {
-	double call_ns = budget->exact_call_ns;
+	double call_ns = budget->exact_call_ns, sample_ns = prices->call_work_ns;
 
-	if (budget->level != BUDGET_FINE) /* more samples, each with a stack that the average hardly shows */
-		return share_of(load, prices, STEP) + STEP * load->returned * WALK_NS / S;
-	if (!call_ns)
-		call_ns = prices->enter_ns + prices->return_ns + 2 * prices->call_work_ns + WALK_NS;
-	return (load->entered * call_ns + load->freed * (prices->free_ns + prices->free_work_ns)) / S;
+	if (budget->level != BUDGET_FINE) { /* more samples, each with a stack that the average hardly shows */
+		sample_ns += prices->all_return ? 0 : prices->return_ns;
+		return budget_share(load, prices) +
+		       load->counted * ((STEP - 1) * sample_ns + STEP * WALK_NS) / S;
+	}
+	if (call_ns <= 0)
+		call_ns = exact_call_ns(load, prices);
+	return (load->entered * call_ns + frees_ns(load, prices)) / S;
 }
 
 static void pause_malloc(struct budget *budget, uint64_t now_ns)
@@ -70,11 +94,13 @@ static void pause_malloc(struct budget *budget, uint64_t now_ns)
 /* It costs too much. */
 static void go_down(struct budget *budget, double floor, double most, uint64_t now_ns)
 {
+	const unsigned int levels = budget->share > FAR * most ? 2 : 1;
+
 	budget->calm_ns = 0;
-	if (floor > most || budget->level == BUDGET_COARSE)
+	if (floor > most || budget->level + levels >= BUDGET_PAUSED)
 		pause_malloc(budget, now_ns);
 	else
-		budget->level++;
+		budget->level += levels;
 }
 
 bool budget_step(struct budget *budget, const struct budget_load *load, const struct budget_prices *prices,
@@ -88,9 +114,9 @@ bool budget_step(struct budget *budget, const struct budget_load *load, const st
 		budget->calm_ns = 0;
 		return true;
 	}
-	budget->share = share_of(load, prices, 1);
+	budget->share = budget_share(load, prices);
 	if (budget->level == BUDGET_EXACT && load->entered > 0)
-		budget->exact_call_ns = prices->enter_ns + prices->return_ns + 2 * prices->call_work_ns;
+		budget->exact_call_ns = calls_ns(load, prices) / load->entered;
 	if (budget->share > most) {
 		go_down(budget, floor_of(load, prices), most, now_ns);
 		return true;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loss.h"
 
+#include <stdio.h>
+
 /*
  * One row per counter. A sentence follows its number: "12: allocations are not counted ...".
  * Bytes beside a count have a class of their own: the sum of a class counts every event once.
@@ -96,8 +98,8 @@ static const struct loss_kind kinds[] = {
 		"entry points that could not be probed: their calls are not counted; -v says "
 		"which, heldby doctor says why" },
 	[LOSS_RECURSION] = { "skipped_probes", LOSS_MISSED,
-		"calls not counted: the kernel skipped their probe; another tracer may be at "
-		"work" },
+		"calls not counted: the kernel skipped their probe, for another task or tracer was in one "
+		"on that CPU, or too many calls were under way for a kretprobe" },
 	[LOSS_UNREAD_FILES] = { "unread_files", LOSS_MISSED,
 		"files mapped by processes that had ended, or could not be looked at, before they were "
 		"opened: an allocator in them is not counted" },
@@ -111,6 +113,17 @@ static const struct loss_kind kinds[] = {
 	[LOSS_PUT_OFF] = { "put_off_readings", LOSS_NOTE,
 		"looks at a process put off: it was ending, or its cgroup or the host had hardly any memory left, "
 		"and a look can get another process killed then" },
+	[LOSS_SKIPPED_PAGES] = { "skipped_page_probes", LOSS_NOTE,
+		"faults in the kernel, or allocations of pages, that their probe was skipped for, nearly all of them "
+		"of the probes' own reads; pages not seen for that are unattributed" },
+	[LOSS_MAPS_READ] = { "mappings_read_anew", LOSS_NOTE,
+		"times that a process's mappings were read anew, for what was seen of them was not all: its "
+		"sums are those of the kernel's own list" },
+	[LOSS_MAPS_ODD] = { "odd_mapping_changes", LOSS_NOTE,
+		"changes of mappings that cannot be, and were left out" },
+	[LOSS_CHANGES] = { "changes_untold", LOSS_NOTE,
+		"changes of how closely malloc is followed that are not listed: there were more than 256 between two "
+		"reports" },
 };
 
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == LOSS_END, "every counter has its row");
@@ -125,6 +138,20 @@ const struct loss_kind *loss_kind(size_t index)
 uint64_t losses_bytes(const struct losses *losses, size_t index)
 {
 	return loss_kind(index + 1)->class == LOSS_BYTES ? losses->counts[index + 1] : 0;
+}
+
+void losses_skip(struct losses *losses, const char *name, uint64_t skipped)
+{
+	size_t at = losses->programs_count;
+
+	losses->counts[LOSS_RECURSION] += skipped;
+	if (!skipped || at == LOSS_PROGRAMS_MAX)
+		return;
+	for (; at && losses->programs[at - 1].skipped < skipped; at--)
+		losses->programs[at] = losses->programs[at - 1];
+	losses->programs[at].skipped = skipped;
+	snprintf(losses->programs[at].name, sizeof(losses->programs[at].name), "%.15s", name);
+	losses->programs_count++;
 }
 
 uint64_t losses_sum(const struct losses *losses, enum loss_class class)

@@ -28,11 +28,25 @@ enum loss_user {
 	LOSS_ROWS_REFUSED,            /* note: files whose unwind rows did not fit */
 	LOSS_ROWS_DROPPED,            /* note: files whose unwind rows went to make room */
 	LOSS_PUT_OFF,                 /* note: readings of processes that were put off */
+	LOSS_SKIPPED_PAGES,           /* note: the same as LOSS_RECURSION, of programs of which it loses nothing */
+	LOSS_MAPS_READ,               /* note: mappings that were read anew */
+	LOSS_MAPS_ODD,                /* note: changes of mappings that cannot be */
+	LOSS_CHANGES,                 /* note: changes of how malloc is followed that no report told */
 	LOSS_END
+};
+
+#define LOSS_PROGRAMS_MAX 64 /* more than there are */
+
+/* Runs of one program that LOSS_RECURSION counts. */
+struct loss_program {
+	char name[16]; /* BPF_OBJ_NAME_LEN, include/uapi/linux/bpf.h */
+	uint64_t skipped;
 };
 
 struct losses {
 	uint64_t counts[LOSS_END];
+	struct loss_program programs[LOSS_PROGRAMS_MAX]; /* those that were skipped, most first */
+	size_t programs_count;
 };
 
 struct loss_kind {
@@ -46,6 +60,9 @@ const struct loss_kind *loss_kind(size_t index);
 
 /* Bytes of the events of counter @index; 0 if they are not counted. */
 uint64_t losses_bytes(const struct losses *losses, size_t index);
+
+/* Count @skipped runs of the program @name, into LOSS_RECURSION too. */
+void losses_skip(struct losses *losses, const char *name, uint64_t skipped);
 
 /* Sum over one class. */
 uint64_t losses_sum(const struct losses *losses, enum loss_class class);

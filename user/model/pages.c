@@ -10,12 +10,19 @@
 /* What a record adds to its site. */
 struct share {
 	uint64_t stack;
-	uint64_t block; /* page >> shift, where it was touched; of a huge one its first page */
+	uint64_t block; /* where it was touched; of a huge one its first page */
 	uint64_t moved_ns; /* as of its record: blocks that moved together lie side by side */
 	uint64_t bytes, swapped_bytes, time_ns;
 	uint8_t shift; /* 0: exact */
 	bool resident, shared;
+	bool whole; /* all pages of the granule are resident */
 };
+
+/* The block that a sampled @page stands for, as far as @record tells how large it is. */
+static uint64_t block_of(const struct page_record *record, uint64_t page)
+{
+	return page >> (record->shift + record->granule);
+}
 
 static int compare_u64(uint64_t a, uint64_t b)
 {
@@ -80,7 +87,7 @@ static int by_place(const void *left, const void *right)
 static bool of_moved_block(const struct page_record *moved, const struct page_record *other)
 {
 	return moved->moved_ns && !moved->order && !other->order && other->time_ns > moved->moved_ns &&
-	       other->page >> moved->shift == moved->page >> moved->shift &&
+	       block_of(moved, other->page) == block_of(moved, moved->page) &&
 	       other->page - moved->moved_to < moved->moved_pages;
 }
 
@@ -94,15 +101,15 @@ static bool is_outlived(const struct page_record *record, const struct page_reco
 static bool has_successor(const struct page_record *records, size_t count, size_t i)
 {
 	const struct page_record *record = &records[i];
-	const uint64_t block = record->page >> record->shift;
+	const uint64_t block = block_of(record, record->page);
 
 	if (record->order)
 		return false;
-	for (size_t j = i; j-- > 0 && records[j].page >> record->shift == block;) {
+	for (size_t j = i; j-- > 0 && block_of(record, records[j].page) == block;) {
 		if (is_outlived(record, &records[j]))
 			return true;
 	}
-	for (size_t j = i + 1; j < count && records[j].page >> record->shift == block; j++) {
+	for (size_t j = i + 1; j < count && block_of(record, records[j].page) == block; j++) {
 		if (is_outlived(record, &records[j]))
 			return true;
 	}
@@ -155,8 +162,8 @@ static uint64_t later_pages(const struct page_record *huge, const struct page_re
 	uint64_t pages = 0;
 
 	for (record = huge + 1; record < end && inside(huge, record); record++) {
-		if (record->time_ns > huge->time_ns && record->resident)
-			pages += 1ull << record->shift;
+		if (record->time_ns > huge->time_ns)
+			pages += (uint64_t)record->resident << record->shift;
 	}
 	return pages;
 }
@@ -164,7 +171,7 @@ static uint64_t later_pages(const struct page_record *huge, const struct page_re
 static struct share share_of(const struct page_record *record, const struct page_record *end, uint64_t page_bytes)
 {
 	const uint64_t page = record->moved_ns ? record->from : record->page;
-	struct share share = { .stack = record->stack, .block = page >> record->shift,
+	struct share share = { .stack = record->stack, .block = block_of(record, page),
 			       .moved_ns = record->moved_ns, .time_ns = record->time_ns };
 	uint64_t taken;
 
@@ -174,8 +181,9 @@ static struct share share_of(const struct page_record *record, const struct page
 		share.swapped_bytes = record->swapped * page_bytes;
 	} else {
 		share.shift = record->shift;
-		share.bytes = record->resident ? page_bytes << record->shift : 0;
-		share.swapped_bytes = record->swapped ? page_bytes << record->shift : 0;
+		share.bytes = record->resident * page_bytes << record->shift;
+		share.swapped_bytes = record->swapped * page_bytes << record->shift;
+		share.whole = record->resident == 1u << record->granule;
 	}
 	share.resident = share.bytes != 0;
 	share.shared = record->shared;
@@ -213,13 +221,13 @@ static int by_stack(const void *left, const void *right)
 	return order ? order : compare_u64(a->block, b->block);
 }
 
-/* Blocks that begin a run: the one before is not the same site's, or is not resident. */
+/* Blocks that begin a run: the one before is not the site's, or one of the two is there in part. */
 static bool begins(const struct share *shares, size_t i)
 {
 	const struct share *before = &shares[i - 1], *share = &shares[i];
 
-	return !i || before->stack != share->stack || before->shift != share->shift || !before->resident ||
-	       before->moved_ns != share->moved_ns || before->block + 1 != share->block;
+	return !i || before->stack != share->stack || before->shift != share->shift || !before->whole ||
+	       !share->whole || before->moved_ns != share->moved_ns || before->block + 1 != share->block;
 }
 
 uint64_t pages_root(double square)

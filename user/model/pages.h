@@ -2,7 +2,8 @@
 /*
  * From sampled pages to resident bytes by stack. A sampled page stands for a block of 1 << shift pages; how far
  * that may be off is told by how many runs of neighbouring blocks a site has: only where a run begins and ends
- * is it open to which of two sites a block's sampled page belongs.
+ * is it open to which of two sites a block's sampled page belongs. Where several pages are a granule, granules are
+ * sampled in the same way; of one that is there in part it is open, too, how much the rest of its block holds.
  */
 #ifndef HB_MODEL_PAGES_H
 #define HB_MODEL_PAGES_H
@@ -13,14 +14,15 @@
 
 /* One sampled page, or a huge one, and what became of it. */
 struct page_record {
-	uint64_t page; /* address by the page size */
+	uint64_t page; /* address by the page size; the first of a granule's */
 	uint64_t stack;
 	uint64_t time_ns; /* when it was touched */
 	uint32_t gen;  /* whose record it is: the process's own, or that of one it was forked from */
 	uint16_t depth; /* 0: its own; else how many forks ago */
 	uint8_t order; /* 0; else it stands for 1 << order pages, and is no sample */
-	uint8_t shift; /* order 0: one page in 1 << shift is sampled */
-	uint16_t resident, swapped; /* pages of it: 0 or 1; of a huge one up to all of them */
+	uint8_t granule; /* order 0: it is 1 << granule pages */
+	uint8_t shift; /* order 0: one granule in 1 << shift is sampled */
+	uint16_t resident, swapped; /* pages of it: of a single one 0 or 1, else up to all of them */
 	bool shared;      /* it is shared memory */
 	uint32_t aside;   /* 0; else its row was put aside, under that number */
 	bool outlived;    /* by pages_settle() alone */

@@ -21,6 +21,7 @@ void postmortem_init(struct postmortem *pm)
 			    .shmem_rss_bytes = unknown, .swap_bytes = unknown, .pgtables_bytes = unknown },
 		.trigger = { .order = -1 },
 		.domain = { .kind = OOM_DOMAIN_UNKNOWN, .limit_bytes = unknown, .usage_bytes = unknown,
+			    .nodes_free_bytes = unknown, .elsewhere_free_bytes = unknown,
 			    .stat_anon = unknown, .stat_file = unknown, .stat_shmem = unknown,
 			    .stat_kernel_stack = unknown, .stat_slab = unknown, .stat_pagetables = unknown,
 			    .stat_sock = unknown, .pressure_some_10s = unknown, .pressure_some_60s = unknown,
@@ -83,6 +84,29 @@ uint64_t postmortem_victim_rss(const struct postmortem *pm)
 	return postmortem_sum(parts, 3);
 }
 
+bool postmortem_allows_node(const struct postmortem *pm, unsigned int node)
+{
+	return node < 64 * POSTMORTEM_NODE_WORDS && pm->domain.nodes[node / 64] >> node % 64 & 1;
+}
+
+char *postmortem_nodes(const struct postmortem *pm, char *out, size_t size)
+{
+	struct sentence s = { .text = out, .size = size };
+	unsigned int first, last;
+
+	out[0] = '\0';
+	for (first = 0; first < 64 * POSTMORTEM_NODE_WORDS; first = last + 1) {
+		for (last = first; postmortem_allows_node(pm, last + 1) && postmortem_allows_node(pm, first);)
+			last++;
+		if (!postmortem_allows_node(pm, first))
+			continue;
+		say(&s, "%s%u", s.length ? "," : "", first);
+		if (last > first)
+			say(&s, "-%u", last);
+	}
+	return out;
+}
+
 bool postmortem_shows_row(const struct postmortem *pm, const struct board_row *row)
 {
 	return !pm->holders_shown || row->rank <= pm->holders_shown;
@@ -109,17 +133,40 @@ bool postmortem_counts_row(const struct postmortem *pm, const struct board_row *
 	return (row->source == HB_SRC_PAGES) == pages;
 }
 
-char *postmortem_site_name(const struct board_row *row, char *out, size_t size)
+/* What allocates for everybody, or fills memory for everybody, says nothing: who called it does. */
+static bool is_everybodys(const char *function)
 {
+	static const char *const names[] = { "malloc", "calloc", "realloc", "reallocarray", "memalign", "aligned_alloc",
+					     "posix_memalign", "valloc", "pvalloc", "memset", "memcpy", "memmove" };
+	/* Of C++, of glibc by what the CPU can do, of HotSpot. */
+	static const char *const begins[] = { "operator new", "__memset_", "__memcpy_", "__memmove_", "Copy::" };
 	size_t i;
 
-	for (i = 0; i < row->frames_count; i++) {
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(function, names[i]))
+			return true;
+	}
+	for (i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		if (!strncmp(function, begins[i], strlen(begins[i])))
+			return true;
+	}
+	return false;
+}
+
+char *postmortem_site_name(const struct board_row *row, char *out, size_t size)
+{
+	const char *found = NULL;
+	size_t i;
+
+	for (i = 0; i < row->frames_count && (!found || is_everybodys(found)); i++) {
 		const char *function = row->frames[i].function;
 
-		if (function && *function) {
-			snprintf(out, size, "%s", function);
-			return out;
-		}
+		if (function && *function && (!found || !is_everybodys(function)))
+			found = function;
+	}
+	if (found) {
+		snprintf(out, size, "%s", found);
+		return out;
 	}
 	if (row->frames_count && row->frames[0].module) {
 		const char *module = row->frames[0].module, *slash = strrchr(module, '/');

@@ -16,6 +16,7 @@
 
 #define POSTMORTEM_UNKNOWN UINT64_MAX
 #define POSTMORTEM_LEVELS_MAX 12
+#define POSTMORTEM_NODE_WORDS 16 /* 1,024 NUMA nodes: as many as a kernel can have */
 #define POSTMORTEM_SENTENCES_MAX 6
 #define POSTMORTEM_SENTENCE_BYTES 512
 
@@ -37,6 +38,14 @@ struct postmortem_task {
 	int32_t oom_score_adj;
 	bool victim;
 	bool approximate; /* the resident numbers are the kernel's rough ones, and may be too low */
+};
+
+/* A thread of the victim, as it was when it was told to die. */
+struct postmortem_thread {
+	uint32_t thread;
+	const char *comm;           /* any bytes, never NULL */
+	const struct frame *frames; /* of user space, innermost first */
+	size_t frames_count;
 };
 
 /* A memory cgroup on the way from the victim's own (first) up to the root. */
@@ -75,6 +84,8 @@ struct postmortem {
 		unsigned int marks_count;
 		uint64_t freed_ns;     /* from the kill until its memory was back; UNKNOWN */
 		uint64_t total_vm_bytes, anon_rss_bytes, file_rss_bytes, shmem_rss_bytes, swap_bytes, pgtables_bytes;
+		const struct postmortem_thread *threads; /* a few of them: whoever had exited by then is not there */
+		size_t threads_shown;
 		bool approximate;      /* those of the line above may be too low, as in struct postmortem_task */
 	} victim;
 
@@ -99,7 +110,11 @@ struct postmortem {
 		const char *counter; /* "memory", "memory+swap", "swap"; NULL: unknown */
 		const struct container_info *container; /* of that cgroup; NULL: it is none */
 		uint64_t limit_bytes, usage_bytes;
+		/* OOM_CPUSET, OOM_MEMPOLICY: the NUMA nodes that were allowed, a bit each; all 0: not known. */
+		uint64_t nodes[POSTMORTEM_NODE_WORDS];
+		uint64_t nodes_free_bytes, elsewhere_free_bytes; /* on those, and on all others; UNKNOWN */
 		bool has_stat;
+		const char *stat_how; /* "kernel": at the kill; "file": read right after; NULL: not known */
 		/* Bytes, by the names of memory.stat; each may be UNKNOWN. */
 		uint64_t stat_anon, stat_file, stat_shmem, stat_kernel_stack, stat_slab, stat_pagetables, stat_sock;
 		/* Of the last 10 and 60 s, when some or all of those with work waited for memory: hundredths of %. */
@@ -121,6 +136,7 @@ struct postmortem {
 	unsigned int holders_approximate; /* bit 1 << source: something was lost while those were counted */
 	bool holders_scaled;        /* pages: estimates added up to more than was resident, and were scaled down */
 	uint64_t holders_traced_ns; /* how long before the kill its calls began to count; UNKNOWN: pages alone */
+	const char *holders_sampling; /* of malloc, at the kill: "exact", bytes, "off" (too dear); NULL: not traced */
 	uint64_t holders_explained_bytes; /* of anonymous and shared memory, by pages; 0: no pages */
 
 	/* Of a Java process, when it was last looked at; UNKNOWN each if not. */
@@ -165,6 +181,11 @@ uint64_t postmortem_sum(const uint64_t *numbers, size_t count);
 uint64_t postmortem_task_rss(const struct postmortem_task *task);
 uint64_t postmortem_victim_rss(const struct postmortem *pm);
 
+/* Whether NUMA node @node was one of those allowed. */
+bool postmortem_allows_node(const struct postmortem *pm, unsigned int node);
+/* Those nodes as the kernel lists them: "0-1,3", cut to @size; "" if they are not known. Returns @out. */
+char *postmortem_nodes(const struct postmortem *pm, char *out, size_t size);
+
 /* Whether a holder is one of those that are shown, by its rank among those of its source. */
 bool postmortem_shows_row(const struct postmortem *pm, const struct board_row *row);
 
@@ -178,8 +199,9 @@ bool postmortem_limit_is_own(const struct postmortem *pm);
 bool postmortem_counts_row(const struct postmortem *pm, const struct board_row *row);
 
 /*
- * The innermost frame of @row that has a name, any bytes, cut to @size; else "libfoo.so+0x12", else "unknown
- * stack". Returns @out.
+ * The innermost frame of @row that has a name, any bytes, cut to @size, but not that of a function which allocates
+ * or fills memory for everybody (malloc, memset), if there are others; else "libfoo.so+0x12", else "unknown stack".
+ * Returns @out.
  */
 char *postmortem_site_name(const struct board_row *row, char *out, size_t size);
 

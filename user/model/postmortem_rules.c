@@ -6,6 +6,15 @@
 
 /* --- what: always ------------------------------------------------------------------------------ */
 
+/* The unit of systemd's that a cgroup is, or NULL. */
+static const char *unit_of(const char *cgroup)
+{
+	const char *name = cgroup ? strrchr(cgroup, '/') : NULL;
+	const char *kind = name ? strrchr(name, '.') : NULL;
+
+	return kind && (!strcmp(kind, ".service") || !strcmp(kind, ".scope")) ? name + 1 : NULL;
+}
+
 static void say_who(const struct postmortem *pm, struct sentence *s)
 {
 	char name[CONTAINER_TITLE_BYTES];
@@ -15,13 +24,18 @@ static void say_who(const struct postmortem *pm, struct sentence *s)
 	if (pm->victim.container) {
 		say(s, ", container ");
 		say_path(s, container_title(pm->victim.container, name));
+	} else if (unit_of(pm->victim.cgroup)) {
+		say(s, ", ");
+		say_path(s, unit_of(pm->victim.cgroup));
 	}
 	say(s, ")");
 }
 
 static bool what(const struct postmortem *pm, struct sentence *s)
 {
-	uint64_t anon = pm->victim.anon_rss_bytes, all = domain_bytes(pm), swap = pm->victim.swap_bytes;
+	uint64_t anon = pm->victim.anon_rss_bytes, swap = pm->victim.swap_bytes;
+	bool limited = is_known(pm->domain.limit_bytes);
+	uint64_t all = limited ? pm->domain.limit_bytes : host_bytes(pm);
 
 	say_who(pm, s);
 	say(s, pm->victim.already_dying ? " was exiting when memory ran out" : " was killed");
@@ -39,7 +53,7 @@ static bool what(const struct postmortem *pm, struct sentence *s)
 		say_share(s, anon, all);
 		say(s, " of the ");
 		say_bytes(s, all);
-		say(s, is_known(pm->domain.limit_bytes) ? " that ran out" : " in use");
+		say(s, limited ? " that ran out" : " that this host has");
 	}
 	if (is_known(anon) && is_known(swap) && swap) {
 		say(s, ", and ");
@@ -200,35 +214,52 @@ static bool limit_of_a_cgroup(const struct postmortem *pm, struct sentence *s)
 
 static bool the_node(const struct postmortem *pm, struct sentence *s)
 {
-	const char *gap = " (";
-
 	if (pm->domain.kind != OOM_GLOBAL || was_asked_for(pm))
 		return false;
 	say(s, "The node itself ran out: no cgroup limit was reached");
-	if (is_known(pm->domain.usage_bytes)) {
-		say(s, "%s", gap);
-		say_bytes(s, pm->domain.usage_bytes);
-		say(s, " used");
-		gap = ", ";
+	if (is_known(host_bytes(pm))) {
+		say(s, " (it has ");
+		say_bytes(s, host_bytes(pm));
+		say(s, pm->domain.swap_total_bytes ? " of memory)" : " of memory, and no swap)");
 	}
-	if (is_known(pm->domain.free_bytes)) {
-		say(s, "%s", gap);
-		say_bytes(s, pm->domain.free_bytes);
-		say(s, " free");
-		gap = ", ";
-	}
-	if (*gap == ',')
-		say(s, ")");
 	say_swap(pm, s);
+	say(s, ".");
+	return true;
+}
+
+static bool is_numa(const struct postmortem *pm)
+{
+	return (pm->domain.kind == OOM_CPUSET || pm->domain.kind == OOM_MEMPOLICY) && !was_asked_for(pm);
+}
+
+/* "Only NUMA node 1 was allowed (by its cpuset): 1.2 MiB were free there, 1.6 GiB elsewhere." */
+static bool known_nodes(const struct postmortem *pm, struct sentence *s)
+{
+	const char *gap = ": ";
+	char nodes[NAME_COLUMNS];
+
+	if (!is_numa(pm) || !*postmortem_nodes(pm, nodes, sizeof(nodes)))
+		return false;
+	say(s, strpbrk(nodes, "-,") ? "Only NUMA nodes %s were allowed" : "Only NUMA node %s was allowed", nodes);
+	say(s, " (by %s)", pm->domain.kind == OOM_CPUSET ? "its cpuset" : "a memory policy");
+	if (is_known(pm->domain.nodes_free_bytes)) {
+		say(s, "%s", gap);
+		say_bytes(s, pm->domain.nodes_free_bytes);
+		say(s, " were free there");
+		gap = ", ";
+	}
+	if (is_known(pm->domain.elsewhere_free_bytes)) {
+		say(s, "%s", gap);
+		say_bytes(s, pm->domain.elsewhere_free_bytes);
+		say(s, *gap == ':' ? " were free elsewhere" : " elsewhere");
+	}
 	say(s, ".");
 	return true;
 }
 
 static bool some_nodes(const struct postmortem *pm, struct sentence *s)
 {
-	if (pm->domain.kind != OOM_CPUSET && pm->domain.kind != OOM_MEMPOLICY)
-		return false;
-	if (was_asked_for(pm))
+	if (!is_numa(pm))
 		return false;
 	say(s, "Only some NUMA nodes were allowed (by %s), and they ran out",
 	    pm->domain.kind == OOM_CPUSET ? "its cpuset" : "a memory policy");
@@ -266,5 +297,5 @@ static bool with_swap(const struct postmortem *pm, struct sentence *s)
 }
 
 postmortem_rule *const rules_limit[] = {
-	own_limit, limit_above, limit_of_a_cgroup, the_node, some_nodes, sysrq, with_swap, NULL,
+	own_limit, limit_above, limit_of_a_cgroup, the_node, known_nodes, some_nodes, sysrq, with_swap, NULL,
 };

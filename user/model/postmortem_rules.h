@@ -43,10 +43,15 @@ static inline bool exceeds(uint64_t part, uint64_t whole, unsigned int percent)
 	return is_known(part) && is_known(whole) && whole && (double)part * 100 > (double)whole * percent;
 }
 
-/* What the victim's memory is measured by: the limit, or where none was hit what is used; may be unknown. */
-static inline uint64_t domain_bytes(const struct postmortem *pm)
+/*
+ * All memory of the host; may be unknown. Its parts were read after the kill, when some of the victim's memory may
+ * have been given back already: only their sum is what it was.
+ */
+static inline uint64_t host_bytes(const struct postmortem *pm)
 {
-	return is_known(pm->domain.limit_bytes) ? pm->domain.limit_bytes : pm->domain.usage_bytes;
+	uint64_t parts[] = { pm->domain.usage_bytes, pm->domain.free_bytes };
+
+	return is_known(parts[0]) && is_known(parts[1]) ? postmortem_sum(parts, 2) : POSTMORTEM_UNKNOWN;
 }
 
 #endif

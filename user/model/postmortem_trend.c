@@ -128,6 +128,20 @@ static void say_java(const struct postmortem *pm, struct sentence *s)
 	say_bytes(s, pm->domain.limit_bytes);
 }
 
+/* Whatever the heap held, the rest is not in it: a larger -Xmx would be of no use. */
+static void say_beyond_java(const struct postmortem *pm, uint64_t resident, struct sentence *s)
+{
+	uint64_t heap = pm->java_heap_max_bytes;
+
+	if (!is_known(heap) || !is_known(resident) || resident < heap || !exceeds(resident - heap, resident, 25))
+		return;
+	say(s, "; -Xmx allows ");
+	say_bytes(s, heap);
+	say(s, " of Java heap: at least ");
+	say_bytes(s, resident - heap);
+	say(s, " are outside of it");
+}
+
 static bool held_by_sites(const struct postmortem *pm, struct sentence *s)
 {
 	uint64_t parts[] = { pm->victim.anon_rss_bytes, pm->victim.shmem_rss_bytes };
@@ -152,6 +166,8 @@ static bool held_by_sites(const struct postmortem *pm, struct sentence *s)
 	if (java_exceeds(pm)) {
 		say(s, "; ");
 		say_java(pm, s);
+	} else {
+		say_beyond_java(pm, resident, s);
 	}
 	say(s, ".");
 	return true;
@@ -394,18 +410,29 @@ static bool already_dying(const struct postmortem *pm, struct sentence *s)
 	return true;
 }
 
+/* At least so much was free at the kill: it was read later, when the victim's memory may have been back. */
+static uint64_t surely_free(const struct postmortem *pm)
+{
+	uint64_t free = pm->domain.free_bytes, back = postmortem_victim_rss(pm);
+
+	if (!is_known(free) || !is_known(back))
+		return free;
+	return free > back ? free - back : 0;
+}
+
 /* Some of what is free could not be had in one piece. */
 static bool fragmented(const struct postmortem *pm, struct sentence *s)
 {
-	bool plenty = pm->domain.kind == OOM_GLOBAL && exceeds(pm->domain.free_bytes, pm->domain.usage_bytes, 10);
+	uint64_t free = surely_free(pm);
+	bool plenty = pm->domain.kind == OOM_GLOBAL && exceeds(free, pm->domain.usage_bytes, 10);
 	int32_t order = pm->trigger.order;
 
 	if (!pm->trigger.gfp_known || order < 1 || order > 30 || (order <= COSTLY_ORDER && !plenty))
 		return false;
 	say(s, "A request for %u contiguous pages failed", 1u << order);
-	if (is_known(pm->domain.free_bytes)) {
+	if (is_known(free) && free) {
 		say(s, " with ");
-		say_bytes(s, pm->domain.free_bytes);
+		say_bytes(s, free);
 		say(s, " free");
 	}
 	say(s, ": fragmentation, not lack of memory.");

@@ -43,9 +43,12 @@ struct process_info {
 	uint64_t mapped_bytes, committed_bytes; /* committed: readable or writable */
 	uint64_t mapped_before_bytes; /* of mapped_bytes: not seen being mapped */
 	uint64_t mapped_by_allocators_bytes;    /* and inside allocators' calls; the rest is in the sites of mmap */
-	bool mapped_doubtful; /* changes were lost, and the kernel's own list could not be read since */
+	uint64_t mapped_by_sites_bytes; /* that rest, as the board has it: also of an image that has ended */
+	bool mapped_doubtful; /* changes were lost or did not tell all, and the kernel's own list was not read since */
 	/* Where page faults are looked at: anonymous and shared memory by who made it resident. */
 	bool pages_known;
+	/* How old that is, and what is told of files: before this report, or its end. 0: looked at for this report. */
+	uint64_t pages_age_ns, files_age_ns;
 	uint64_t pages_bytes; /* estimate, all sites */
 	uint64_t pages_unattributed_bytes; /* and what no site is known of */
 	uint64_t shared_with_bytes; /* of them shared memory that is known from other processes, or from none */

@@ -479,24 +479,6 @@ int vma_sites(const struct vma_set *set, uint64_t born_before_ns, struct vma_sit
 	return 0;
 }
 
-void vma_each(const struct vma_set *set, void (*each)(void *ctx, const struct vma_range *range), void *ctx)
-{
-	for (size_t i = 0; i < set->count; i++) {
-		const struct part *part = &set->parts[i];
-		const struct site *site = site_of(set, part->mapping);
-		const struct vma_range range = {
-			.start = part->start,
-			.end = part->end,
-			.prot = part->prot,
-			.owner = owner_of(part->mapping),
-			.stack = site ? site->key.stack : HB_STACK_NONE,
-			.since_ns = site ? set->mappings[part->mapping].since_ns : 0,
-		};
-
-		each(ctx, &range);
-	}
-}
-
 uint64_t vma_odd(const struct vma_set *set)
 {
 	return set->odd;

@@ -28,9 +28,9 @@ struct vma_set *vma_new(uint64_t page_bytes);
 void vma_free(struct vma_set *set);
 
 /*
- * One event. What cannot be (ranges that overflow or begin inside of a page) changes nothing and is counted in
- * vma_odd(). 0; 1 where the event does not tell enough, or follows one that was lost, and -ENOMEM: the set may
- * be untrue until vma_resync().
+ * One event. What cannot be (ranges that overflow or begin inside of a page) changes nothing, and is counted in
+ * vma_odd() unless it is a call's beginning: the call fails, then. 0; 1 where the event does not tell enough, or
+ * follows one that was lost, and -ENOMEM: the set may be untrue until vma_resync().
  */
 int vma_apply(struct vma_set *set, const struct hb_ev_map *event);
 
@@ -57,6 +57,9 @@ int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count);
  * would lose its owner; so @set keeps owners, totals, and the calls that are under way in both. 0 or -ENOMEM.
  */
 int vma_follow(struct vma_set *set, const struct vma_set *list);
+
+/* Whether a mremap of the thread @tid is under way: its end has not been told. */
+bool vma_remaps(const struct vma_set *set, uint32_t tid);
 
 /* Events were lost: where the break is will be known from the next vma_follow(). */
 void vma_lost(struct vma_set *set);
@@ -99,19 +102,6 @@ struct vma_held {
 };
 int vma_sites(const struct vma_set *set, uint64_t born_before_ns, struct vma_site **sites, struct vma_held **held,
 	      size_t *count);
-
-/* Call @each for every range in order, for tests and for comparing with the kernel's list. */
-struct vma_range {
-	uint64_t start, end;
-	uint32_t prot;
-	enum vma_owner owner;
-	uint64_t stack;    /* of VMA_CALLER */
-	uint64_t since_ns; /* CLOCK_MONOTONIC; 0: VMA_BEFORE */
-};
-void vma_each(const struct vma_set *set, void (*each)(void *ctx, const struct vma_range *range), void *ctx);
-
-/* Bytes in which the set and the kernel's list differ: mapped in one and not in the other. */
-uint64_t vma_difference(const struct vma_set *set, const struct vma_line *lines, size_t count);
 
 /* Events that could not be. */
 uint64_t vma_odd(const struct vma_set *set);

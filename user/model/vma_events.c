@@ -22,16 +22,23 @@
 #define PROT_USUAL 3u /* PROT_READ | PROT_WRITE: of what nothing is known */
 
 /* [addr, addr + bytes) in whole pages. false: it cannot be. */
-static bool range_of(struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end)
+static bool range_of(const struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end)
 {
 	uint64_t mask = set->page - 1;
 
-	if ((addr & mask) || !bytes || bytes > UINT64_MAX - mask - addr) {
-		set->odd++;
+	if ((addr & mask) || !bytes || bytes > UINT64_MAX - mask - addr)
 		return false;
-	}
 	*end = addr + ((bytes + mask) & ~mask);
 	return true;
+}
+
+/* The same of a call that succeeded: where it cannot be, somebody is wrong. */
+static bool done_range(struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end)
+{
+	const bool is = range_of(set, addr, bytes, end);
+
+	set->odd += !is;
+	return is;
 }
 
 /* --- calls under way --- */
@@ -45,7 +52,7 @@ static struct kept *kept_of(struct vma_set *set, uint32_t tid)
 	return NULL;
 }
 
-static bool remaps(const struct vma_set *set, uint32_t tid)
+bool vma_remaps(const struct vma_set *set, uint32_t tid)
 {
 	for (size_t i = 0; i < KEPT_MAX; i++) {
 		if (set->kept[i].tid == tid)
@@ -127,7 +134,7 @@ void vma_forget_calls(struct vma_set *set, const struct vma_set *but)
 	for (size_t i = 0; i < KEPT_MAX; i++) {
 		struct kept *kept = &set->kept[i];
 
-		if (!kept->tid || (but && (kept->op == HB_MAP_REMOVE || remaps(but, kept->tid))))
+		if (!kept->tid || (but && (kept->op == HB_MAP_REMOVE || vma_remaps(but, kept->tid))))
 			continue;
 		moving_back(set, &kept->moving);
 		kept_end(set, kept);
@@ -212,7 +219,7 @@ static int add(struct vma_set *set, const struct hb_ev_map *event)
 	int err = 0;
 	uint64_t end;
 
-	if (!range_of(set, event->addr, whole_huge(event, &err), &end))
+	if (!done_range(set, event->addr, whole_huge(event, &err), &end))
 		return 0;
 	return map_range(set, event, event->addr, end, event->prot) ? -ENOMEM : err;
 }
@@ -319,7 +326,7 @@ static int remap_end(struct vma_set *set, const struct hb_ev_map *event)
 	uint64_t end, moved;
 	int err;
 
-	if (!range_of(set, event->addr, event->bytes, &end))
+	if (!done_range(set, event->addr, event->bytes, &end))
 		return NOT_ENOUGH;
 	if (known && kept->stays) {
 		before.prot = prot_at(set, kept->old_addr);
@@ -387,7 +394,7 @@ static int protect(struct vma_set *set, const struct hb_ev_map *event)
 	uint64_t end;
 	size_t first, last;
 
-	if (!event->bytes || !range_of(set, event->addr, event->bytes, &end))
+	if (!event->bytes || !done_range(set, event->addr, event->bytes, &end))
 		return 0;
 	if (vma_reserve(set, 2))
 		return -ENOMEM;

@@ -139,24 +139,3 @@ int vma_copy(struct vma_set *child, const struct vma_set *parent)
 	}
 	return 0;
 }
-
-uint64_t vma_difference(const struct vma_set *set, const struct vma_line *lines, size_t count)
-{
-	uint64_t ours = 0, theirs = 0, both = 0;
-
-	for (size_t i = 0; i < set->count; i++)
-		ours += set->parts[i].end - set->parts[i].start;
-	for (size_t i = 0; i < count; i++) {
-		const struct vma_line *line = &lines[i];
-
-		theirs += line->end - line->start;
-		for (size_t j = vma_find(set, line->start); j < set->count && set->parts[j].start < line->end; j++) {
-			const struct part *part = &set->parts[j];
-			uint64_t start = part->start > line->start ? part->start : line->start;
-			uint64_t end = part->end < line->end ? part->end : line->end;
-
-			both += end - start;
-		}
-	}
-	return ours + theirs - 2 * both;
-}

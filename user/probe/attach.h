@@ -8,6 +8,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* In front of a system call's name: the function that makes it. */
+#if defined(__x86_64__)
+#define SYSCALL_PREFIX "__x64_sys_"
+#elif defined(__aarch64__)
+#define SYSCALL_PREFIX "__arm64_sys_"
+#else
+#error "heldby knows x86_64 and arm64"
+#endif
+
 /* enum bpf_attach_type, include/uapi/linux/bpf.h; newer than the headers we build with. */
 #define ATTACH_UPROBE_MULTI   48 /* 6.6 */
 #define ATTACH_UPROBE_SESSION 57 /* 6.13 */

@@ -106,13 +106,6 @@ static int walk_blocks(struct target *target, struct board_site *sites, size_t c
 	return err;
 }
 
-static int compare_gens(const void *a, const void *b)
-{
-	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-
-	return left < right ? -1 : left > right;
-}
-
 /* Images kept beyond the limit go, the oldest first. */
 static void forget_oldest(struct target *target)
 {
@@ -144,9 +137,9 @@ static void purge(struct target *target, const struct board_site *sites, size_t 
 		    (!target->everything || process_over(process, now_ns)))
 			gens[n++] = process->gen;
 	}
-	qsort(gens, n, sizeof(*gens), compare_gens);
+	qsort(gens, n, sizeof(*gens), session_compare_gens);
 	for (size_t i = 0; i < count; i++) {
-		if (bsearch(&sites[i].key.gen, gens, n, sizeof(*gens), compare_gens))
+		if (bsearch(&sites[i].key.gen, gens, n, sizeof(*gens), session_compare_gens))
 			naming_stack(target, sites[i].key.stack);
 	}
 	err = session_purge(target->session, gens, n);
@@ -182,6 +175,13 @@ static bool purge_is_due(struct target *target)
 	       fill.sites > fill.max_sites / 2 || fill.stacks > fill.max_stacks / 2;
 }
 
+/* What the processes are asked from now on belongs together. */
+static void begin_look(struct target *target, bool last)
+{
+	target->look_ns = clock_mono_ns();
+	target->look_last = last;
+}
+
 int target_read(struct target *target, const struct target_reading *reading)
 {
 	__cleanup(freep) struct board_site *sites = NULL;
@@ -190,6 +190,7 @@ int target_read(struct target *target, const struct target_reading *reading)
 	int err;
 
 	naming_release(target);
+	begin_look(target, reading->last);
 	target_retry(target);
 	target_maps_check(target);
 	err = target_pages_read(target);
@@ -217,8 +218,10 @@ int target_tidy(struct target *target, const struct target_reading *reading)
 	if (purge_is_due(target))
 		return target_read(target, reading);
 	/* What a process held when it ended is what was seen last. */
-	if (!target->everything)
+	if (!target->everything) {
+		begin_look(target, false);
 		err = target_pages_read(target);
+	}
 	return err;
 }
 
@@ -270,8 +273,8 @@ static void fill_governed(const struct target *target, const struct process *pro
 	if (!target->governor || !info->allocators_count || !target_counts(target, process))
 		return;
 	info->governed = true;
-	info->malloc_level = process->governed.budget.level;
-	info->malloc_share = process->governed.budget.share;
+	info->malloc_level = process->budget.level;
+	info->malloc_share = process->budget.share;
 	if (target_paused(process) && !process->exited)
 		info->blind = "its calls are so many that tracing them would cost more than --budget; they are looked "
 			      "at again from time to time, and --malloc BYTES samples them at any cost";
@@ -312,6 +315,7 @@ static void fill_info(struct target *target, struct process *process, struct pro
 		info->blind = why_blind(process);
 	fill_governed(target, process, info);
 	board_sums(target->board, process->gen, &sums);
+	info->mapped_by_sites_bytes = sums.mapped_bytes;
 	info->outstanding_bytes = sums.outstanding_bytes;
 	info->outstanding_count = sums.outstanding_count;
 	info->allocated_bytes = sums.allocated_bytes;
@@ -367,6 +371,9 @@ void target_losses(struct target *target, struct losses *losses)
 	losses->counts[LOSS_ATTACH_FAILED] = modules_failed(target->modules);
 	losses->counts[LOSS_FORGOTTEN] = target->forgotten;
 	losses->counts[LOSS_PUT_OFF] = target->put_off;
+	losses->counts[LOSS_MAPS_READ] = target->maps_read_anew;
+	losses->counts[LOSS_MAPS_ODD] = target->maps_odd;
+	losses->counts[LOSS_CHANGES] = governor_forgotten(target->governor);
 	target_unwind_fill(target, &unwind);
 	losses->counts[LOSS_ROWS_REFUSED] = unwind.refused;
 	losses->counts[LOSS_ROWS_DROPPED] = unwind.dropped;

@@ -16,6 +16,7 @@
 
 #include "../base/cleanup.h"
 #include "attach.h"
+#include "tries.h"
 
 bool features_since(unsigned int major, unsigned int minor)
 {
@@ -73,12 +74,6 @@ static int counting_program(int map_fd, int attach_type, unsigned int flags, int
 	return fd < 0 ? -errno : fd;
 }
 
-static void refuse(struct feature *feature, const char *what, int err)
-{
-	feature->works = false;
-	snprintf(feature->why, sizeof(feature->why), "%s: %s", what, strerror(-err));
-}
-
 static int attach_on(enum rung rung, int prog_fd, int file_fd, uint64_t offset)
 {
 	uint64_t cookie = 1;
@@ -103,20 +98,20 @@ static void try_rung(struct feature *feature, enum rung rung, unsigned int flags
 
 	feature->tried = true;
 	if (map < 0)
-		return refuse(feature, "creating a map", -errno);
+		return feature_refuse(feature, "creating a map", -errno);
 	/* 1: a session's return need not be trapped. */
 	prog = counting_program(map, types[rung], flags, rung == RUNG_SESSION);
 	if (prog < 0)
-		return refuse(feature, "loading a program", prog);
+		return feature_refuse(feature, "loading a program", prog);
 	link = attach_on(rung, prog, file, own_offset((uintptr_t)probed_function));
 	if (link < 0)
-		return refuse(feature, "attaching it", link);
+		return feature_refuse(feature, "attaching it", link);
 	if (pthread_create(&thread, NULL, probed_thread, NULL))
-		return refuse(feature, "starting a thread", -EAGAIN);
+		return feature_refuse(feature, "starting a thread", -EAGAIN);
 	pthread_join(thread, NULL);
 	probed_function();
 	if (bpf_map_lookup_elem(map, &zero, &hits))
-		return refuse(feature, "reading a map", -errno);
+		return feature_refuse(feature, "reading a map", -errno);
 	feature->works = hits == 2;
 	if (!feature->works)
 		snprintf(feature->why, sizeof(feature->why),
@@ -131,7 +126,7 @@ static void try_task_storage(struct feature *feature)
 	feature->tried = true;
 	feature->works = has == 1;
 	if (has != 1)
-		refuse(feature, "not in uprobe programs", has < 0 ? has : -EOPNOTSUPP);
+		feature_refuse(feature, "not in uprobe programs", has < 0 ? has : -EOPNOTSUPP);
 }
 
 /* What the unwinder calls; both came with 5.17. */
@@ -148,7 +143,7 @@ static void try_unwinding(struct feature *feature)
 		int has = libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, needed[i].helper, NULL);
 
 		if (has != 1)
-			refuse(feature, needed[i].name, has < 0 ? has : -EOPNOTSUPP);
+			feature_refuse(feature, needed[i].name, has < 0 ? has : -EOPNOTSUPP);
 	}
 }
 
@@ -159,7 +154,7 @@ static void try_btf(struct feature *feature)
 	feature->tried = true;
 	feature->works = btf != NULL;
 	if (!btf)
-		refuse(feature, "/sys/kernel/btf/vmlinux", -errno);
+		feature_refuse(feature, "/sys/kernel/btf/vmlinux", -errno);
 	btf__free(btf);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What this kernel lets us do, found by doing it once: the smallest program on a function of our
- * own. Never by version: distributions backport, and lockdown or seccomp refuse.
+ * own. Not by version, for distributions backport, and lockdown or seccomp refuse; but for what no
+ * try finds out: features_since().
  */
 #ifndef HB_PROBE_FEATURES_H
 #define HB_PROBE_FEATURES_H
@@ -14,6 +15,13 @@ enum rung {
 	RUNG_MULTI,   /* one link for many functions, entry and return apart (6.6+) */
 	RUNG_PERF,    /* a perf event for each function, entry and return apart */
 	RUNG_END
+};
+
+/* How the frames of native code are found, best first. */
+enum unwinder {
+	UNWINDER_ROWS,     /* by rows of .eh_frame (5.17+) */
+	UNWINDER_POINTERS, /* by frame pointers alone */
+	UNWINDER_OLDEST,   /* the same, by the programs for kernels that cannot have the first */
 };
 
 struct feature {

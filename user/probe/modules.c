@@ -463,7 +463,13 @@ static void take_away(struct modules *modules, bool allocators_only)
 
 void modules_pause(struct modules *modules)
 {
+	struct known_file *file, *next;
+
 	modules->paused = true;
+	HASH_ITER(hh, modules->files, file, next) {
+		if (file->module.set.allocator[0])
+			session_detach_hot(file->module.everywhere);
+	}
 	take_away(modules, true);
 }
 

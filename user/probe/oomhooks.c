@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
-#include "attach.h"
+#include "tries.h"
 
 #define FUNCTION "out_of_memory"
 #define ON_EVERY OOM_RUNG_END /* rung of programs that do not depend on it */
@@ -39,6 +39,7 @@ static const struct {
 
 static const char *const maps[] = {
 	"hb_oom_ring", "hb_oom_marked", "hb_oom_armed", "hb_oom_mms", "hb_oom_rooms", "hb_oom_calls", "hb_oom_places",
+	"hb_oom_threads",
 };
 
 struct oomhooks_walk {
@@ -113,61 +114,12 @@ bool oomhooks_gfp_bits(uint32_t bit_of[GFP_NAMED_BITS])
 	return found;
 }
 
-static void refuse(struct feature *feature, const char *what, int err)
-{
-	feature->works = false;
-	snprintf(feature->why, sizeof(feature->why), "%s: %s", what, strerror(-err));
-}
-
-/* A program of @type that does nothing. Its descriptor or negative errno. */
-static int idle_program(enum bpf_prog_type type, const struct bpf_prog_load_opts *opts)
-{
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	int fd = bpf_prog_load(type, "hb_feature", "Dual BSD/GPL", insns, sizeof(insns) / sizeof(insns[0]), opts);
-
-	return fd < 0 ? -errno : fd;
-}
-
-static void try_kprobe(struct feature *feature)
-{
-	__cleanup(fd_closep) int program = idle_program(BPF_PROG_TYPE_KPROBE, NULL);
-	__cleanup(fd_closep) int link = program < 0 ? -1 : attach_kprobe(program, false, FUNCTION);
-
-	feature->works = link >= 0;
-	if (program < 0)
-		refuse(feature, "loading a program", program);
-	else if (link < 0)
-		refuse(feature, "a kprobe on " FUNCTION, link);
-}
-
-static void try_fentry(struct feature *feature)
-{
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT);
-	__cleanup(fd_closep) int program = -1;
-	__cleanup(fd_closep) int link = -1;
-	int id = libbpf_find_vmlinux_btf_id(FUNCTION, BPF_TRACE_FEXIT);
-
-	if (id < 0)
-		return refuse(feature, "finding " FUNCTION, id);
-	opts.attach_btf_id = id;
-	program = idle_program(BPF_PROG_TYPE_TRACING, &opts);
-	if (program < 0)
-		return refuse(feature, "loading a program", program);
-	link = attach_traced(program);
-	if (link < 0)
-		return refuse(feature, "attaching it", link);
-	feature->works = true;
-}
-
 static void try_stack(struct feature *feature)
 {
 #if defined(__x86_64__)
 	feature->works = true;
 #else
-	refuse(feature, "how large a thread's stack is, no type tells", -EOPNOTSUPP);
+	feature_refuse(feature, "how large a thread's stack is, no type tells", -EOPNOTSUPP);
 #endif
 }
 
@@ -178,8 +130,8 @@ void oomhooks_probe(struct feature rungs[OOM_RUNG_END])
 		rungs[i].name = oomhooks_name(i);
 		rungs[i].tried = true;
 	}
-	try_kprobe(&rungs[OOM_KPROBE]);
-	try_fentry(&rungs[OOM_FENTRY]);
+	try_kprobe(&rungs[OOM_KPROBE], FUNCTION);
+	try_fexit(&rungs[OOM_FENTRY], FUNCTION);
 	try_stack(&rungs[OOM_STACK]);
 }
 

@@ -81,7 +81,7 @@ int page_reading_begin(struct page_reading *reading, struct target *target)
 
 	*reading = (struct page_reading){
 		.target = target, .began_ns = clock_mono_ns(), .page_bytes = (uint64_t)sysconf(_SC_PAGESIZE),
-		.seed = session_seed(target->session),
+		.seed = session_seed(target->session), .granule = session_granule(target->session),
 	};
 	err = session_faults(target->session, &reading->faults, &reading->count);
 	if (!err && session_follows_moves(target->session))
@@ -165,11 +165,12 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 			const uint8_t order = page_reading_order(fault);
 
 			if (fault->fault.time_ns >= before_ns ||
-			    (!order && !hb_page_kept(fault->key.page, reading->seed, of->page_shift)))
+			    (!order && !page_reading_kept(reading, fault->key.page, of->page_shift)))
 				continue;
 			records[n++] = (struct page_record){
 				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
 				.gen = fault->key.gen, .depth = depth, .order = order,
+				.granule = order ? 0 : reading->granule,
 				.shift = order ? 0 : of->page_shift, .aside = fault->key.order >> HB_FAULT_ASIDE,
 				.present = fault->fault.flags & HB_FAULT_PRESENT,
 			};

@@ -17,6 +17,7 @@ struct page_reading {
 	uint64_t began_ns;
 	uint64_t page_bytes;
 	uint64_t seed;
+	uint8_t granule; /* what is sampled are granules of 1 << granule pages */
 	bool crowded; /* the table is nearly full */
 };
 
@@ -33,6 +34,12 @@ size_t page_reading_moves(const struct page_reading *reading, uint32_t gen, size
 static inline uint8_t page_reading_order(const struct session_fault *fault)
 {
 	return fault->key.order & ((1u << HB_FAULT_ASIDE) - 1);
+}
+
+/* Whether a record of @page, of order 0, is in the sample of one in 1 << @shift. */
+static inline bool page_reading_kept(const struct page_reading *reading, uint64_t page, uint32_t shift)
+{
+	return hb_page_kept(page >> reading->granule, reading->seed, shift);
 }
 
 /*

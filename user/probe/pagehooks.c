@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
-
-#define KPROBES "/sys/bus/event_source/devices/kprobe/type"
+#include "attach.h"
+#include "tries.h"
 
 static const struct {
 	const char *program;
@@ -42,43 +42,32 @@ static bool is_chosen(size_t i, enum page_rung pages, enum huge_rung huge)
 	       (programs[i].huge != HUGE_RUNG_END && programs[i].huge == huge);
 }
 
-/* Whether the kernel's types tell of a tracepoint. */
-static void try_tracepoint(struct feature *feature, const struct btf *btf, const char *type)
+void pagehooks_try(enum page_rung rung, struct feature *feature)
 {
-	feature->tried = true;
-	feature->works = btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
-	if (!feature->works)
-		snprintf(feature->why, sizeof(feature->why), "this kernel has no %s", strchr(type + 4, '_') + 1);
+	*feature = (struct feature){ .name = pagehooks_name(rung) };
+	if (rung == PAGES_RAW_TRACEPOINT)
+		try_raw_tracepoint(feature, "page_fault_user");
+	else
+		try_kprobe(feature, "handle_mm_fault");
 }
 
-static void try_kprobe(struct feature *feature)
+void pagehooks_try_huge(enum huge_rung rung, struct feature *feature)
 {
+	*feature = (struct feature){ .name = rung == HUGE_KPROBE ? "kprobe" : "raw_tracepoint" };
+	if (rung == HUGE_KPROBE)
+		return try_kprobe(feature, "do_huge_pmd_anonymous_page");
+#if defined(__x86_64__)
+	try_raw_tracepoint(feature, "mm_page_alloc");
+#else
 	feature->tried = true;
-	feature->works = !access(KPROBES, R_OK);
-	if (!feature->works)
-		snprintf(feature->why, sizeof(feature->why), KPROBES ": %s", strerror(errno));
-}
-
-void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END], struct feature *moves)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-
-	memset(pages, 0, PAGES_RUNG_END * sizeof(*pages));
-	memset(huge, 0, HUGE_RUNG_END * sizeof(*huge));
-	pages[PAGES_RAW_TRACEPOINT].name = "raw_tracepoint";
-	pages[PAGES_KPROBE].name = "kprobe";
-	huge[HUGE_KPROBE].name = "kprobe";
-	huge[HUGE_RAW_TRACEPOINT].name = "raw_tracepoint";
-	try_tracepoint(&pages[PAGES_RAW_TRACEPOINT], btf, "btf_trace_page_fault_user");
-	try_tracepoint(&huge[HUGE_RAW_TRACEPOINT], btf, "btf_trace_mm_page_alloc");
-#if !defined(__x86_64__)
-	huge[HUGE_RAW_TRACEPOINT].works = false; /* how large a thread's stack is, no type tells */
+	feature_refuse(feature, "how large a thread's stack is, no type tells", -EOPNOTSUPP);
 #endif
-	try_kprobe(&pages[PAGES_KPROBE]);
-	try_kprobe(&huge[HUGE_KPROBE]);
-	*moves = (struct feature){ .name = "moves of mremap" };
-	try_kprobe(moves);
-	btf__free(btf);
+}
+
+void pagehooks_try_moves(struct feature *feature)
+{
+	*feature = (struct feature){ .name = "moves of mremap" };
+	try_kretprobe(feature, SYSCALL_PREFIX "mremap");
 }
 
 #define HUGE_FOLDER "/sys/kernel/mm/transparent_hugepage"

@@ -28,10 +28,12 @@ enum huge_rung {
 #define PAGEHOOKS_MAX 4
 
 /*
- * The rungs, best first, each tried once. @moves: whether mremap can have a hook of its own, whose price nobody
- * else pays; a tracepoint's would be paid by each system call of the host.
+ * Each is tried once, with a program that does nothing. Moves: whether mremap can have a hook of its own, whose price
+ * nobody else pays; a tracepoint's would be paid by each system call of the host.
  */
-void pagehooks_probe(struct feature pages[PAGES_RUNG_END], struct feature huge[HUGE_RUNG_END], struct feature *moves);
+void pagehooks_try(enum page_rung rung, struct feature *feature);
+void pagehooks_try_huge(enum huge_rung rung, struct feature *feature);
+void pagehooks_try_moves(struct feature *feature);
 
 /* "raw_tracepoint", "kprobe"; "none" */
 const char *pagehooks_name(enum page_rung rung);

@@ -11,8 +11,26 @@
 
 struct session_probes {
 	size_t count;
-	int links[]; /* in the order in which they were made */
+	struct probe_link {
+		int fd; /* negative: it is closed */
+		bool hot;
+	} links[]; /* in the order in which they were made */
 };
+
+static void link_close(struct probe_link *link)
+{
+	if (link->fd >= 0)
+		close(link->fd);
+	link->fd = -1;
+}
+
+void session_detach_hot(struct session_probes *probes)
+{
+	for (size_t i = probes ? probes->count : 0; i > 0; i--) {
+		if (probes->links[i - 1].hot)
+			link_close(&probes->links[i - 1]);
+	}
+}
 
 void session_detach(struct session_probes *probes)
 {
@@ -20,14 +38,26 @@ void session_detach(struct session_probes *probes)
 		return;
 	/* Entries go first: a call seen coming is then still seen returning. */
 	while (probes->count)
-		close(probes->links[--probes->count]);
+		link_close(&probes->links[--probes->count]);
 	free(probes);
 }
 
 struct places {
 	uint64_t *offsets, *cookies;
+	bool *hot;
 	size_t count;
 };
+
+/* What programs that allocate much call most of all. */
+static bool is_hot(const char *function)
+{
+	static const char *const names[] = { "malloc", "free", "_Znwm", "_Znam", "_ZdlPv", "_ZdlPvm", "_ZdaPv" };
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		found |= !strcmp(function, names[i]);
+	return found;
+}
 
 /* The points of @set at @place; returns of functions that throw are left out of @returns. */
 static void gather(const struct probe_set *set, enum probe_place place, bool returns, struct places *places)
@@ -42,6 +72,7 @@ static void gather(const struct probe_set *set, enum probe_place place, bool ret
 			continue;
 		places->offsets[places->count] = point->offset;
 		places->cookies[places->count] = point->cookie;
+		places->hot[places->count] = is_hot(point->function);
 		places->count++;
 	}
 }
@@ -55,7 +86,7 @@ static int put_perf(struct session_probes *probes, struct bpf_program *program, 
 
 		if (link < 0)
 			return link;
-		probes->links[probes->count++] = link;
+		probes->links[probes->count++] = (struct probe_link){ link, places->hot[i] };
 	}
 	return 0;
 }
@@ -74,7 +105,7 @@ static int put(struct session *session, struct session_probes *probes, struct bp
 			    places->count, pid);
 	if (link < 0)
 		return link;
-	probes->links[probes->count++] = link;
+	probes->links[probes->count++] = (struct probe_link){ link, true };
 	return 0;
 }
 
@@ -108,18 +139,20 @@ int session_attach(struct session *session, int file_fd, const struct probe_set 
 		   struct session_probes **out)
 {
 	/* At the worst a link for each point, and two for each call. */
-	struct session_probes *probes = calloc(1, sizeof(*probes) + 2 * set->count * sizeof(int));
+	struct session_probes *probes = calloc(1, sizeof(*probes) + 2 * set->count * sizeof(probes->links[0]));
 	struct places places = {
 		.offsets = calloc(set->count + 1, sizeof(uint64_t)),
 		.cookies = calloc(set->count + 1, sizeof(uint64_t)),
+		.hot = calloc(set->count + 1, sizeof(bool)),
 	};
 	int err = -ENOMEM;
 
 	*out = NULL;
-	if (probes && places.offsets && places.cookies)
+	if (probes && places.offsets && places.cookies && places.hot)
 		err = put_all(session, probes, file_fd, set, &places, pid);
 	free(places.offsets);
 	free(places.cookies);
+	free(places.hot);
 	if (err)
 		session_detach(probes);
 	else

@@ -223,7 +223,7 @@ struct purge {
 	bool short_of_memory;
 };
 
-static int compare_gens(const void *a, const void *b)
+int session_compare_gens(const void *a, const void *b)
 {
 	uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
 
@@ -235,7 +235,7 @@ static void collect_key(void *ctx, const void *key, const void *value)
 	struct purge *purge = ctx;
 	uint32_t gen = purge->gen_of(key, value);
 
-	if (!bsearch(&gen, purge->gens, purge->gens_count, sizeof(gen), compare_gens))
+	if (!bsearch(&gen, purge->gens, purge->gens_count, sizeof(gen), session_compare_gens))
 		return;
 	if (purge->count == purge->cap) {
 		size_t cap = purge->cap ? 2 * purge->cap : 1024;
@@ -332,34 +332,12 @@ static void read_counts(struct session *session, uint64_t counts[HB_CNT_END])
 	}
 }
 
-static bool program_info(const struct bpf_program *program, struct bpf_prog_info *info)
+bool session_program_info(const struct bpf_program *program, struct bpf_prog_info *info)
 {
 	uint32_t size = sizeof(*info);
 
 	memset(info, 0, sizeof(*info));
 	return bpf_program__fd(program) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(program), info, &size);
-}
-
-/* Those of which it does not matter: its own reads fault, and interrupts allocate, while it runs. */
-static bool may_be_skipped(const struct bpf_program *program)
-{
-	const char *name = bpf_program__name(program);
-
-	return !strcmp(name, "hb_pages_kernel") || !strcmp(name, "hb_pages_alloc");
-}
-
-/* Runs of our programs that the kernel left out because one was running on that CPU. */
-static uint64_t skipped_runs(struct session *session)
-{
-	struct bpf_program *program;
-	struct bpf_prog_info info;
-	uint64_t skipped = 0;
-
-	bpf_object__for_each_program(program, session->bpf->obj) {
-		if (!may_be_skipped(program) && program_info(program, &info))
-			skipped += info.recursion_misses;
-	}
-	return skipped;
 }
 
 void session_programs(struct session *session, void (*each)(void *ctx, const char *name, uint32_t verified), void *ctx)
@@ -368,7 +346,7 @@ void session_programs(struct session *session, void (*each)(void *ctx, const cha
 	struct bpf_prog_info info;
 
 	bpf_object__for_each_program(program, session->bpf->obj) {
-		if (program_info(program, &info))
+		if (session_program_info(program, &info))
 			each(ctx, bpf_program__name(program), info.verified_insns);
 	}
 }
@@ -384,7 +362,7 @@ void session_runs(struct session *session, struct session_runs *runs)
 
 		if (strncmp(name, "hb_malloc_", 10) && strcmp(name, "hb_free_enter"))
 			continue;
-		if (!program_info(program, &info))
+		if (!session_program_info(program, &info))
 			continue;
 		if (program == session->bpf->progs.hb_free_enter) {
 			runs->frees += info.run_cnt;
@@ -406,7 +384,7 @@ int session_stats(void)
 void session_losses(struct session *session, struct losses *losses)
 {
 	read_counts(session, losses->counts);
-	losses->counts[LOSS_RECURSION] = skipped_runs(session);
+	session_skips(session, losses);
 }
 
 void session_fill(struct session *session, struct session_fill *fill)

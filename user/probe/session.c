@@ -130,9 +130,13 @@ static void set_seed(struct session *session)
 static void set_pages_knobs(struct session *session, const struct session_options *options)
 {
 	const bool pages = session->page_rung != PAGES_RUNG_END;
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), medium_bytes = pagehooks_medium_bytes();
 	struct heldby_bpf *bpf = session->bpf;
 
-	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl((unsigned long)sysconf(_SC_PAGESIZE));
+	while (page_bytes << session->granule < medium_bytes)
+		session->granule++;
+	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl(page_bytes);
+	bpf->rodata->hb_granule_order = session->granule;
 	bpf->rodata->hb_everything = options->everything;
 	bpf->rodata->hb_see_pages = pages;
 	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
@@ -200,7 +204,7 @@ static int load_programs(struct session *session, const struct session_options *
 {
 	int err;
 
-	session->bpf = open_programs(session->pointers_why != NULL);
+	session->bpf = open_programs(session->pointers_object);
 	if (!session->bpf)
 		return -errno;
 	err = choose_programs(session);
@@ -268,6 +272,90 @@ static int open_rings(struct session *session)
 	return ring_buffer__add(session->ring, bpf_map__fd(session->bpf->maps.hb_map_ring), received, session);
 }
 
+static int load(struct session *session, const struct session_options *options, char *why, size_t size)
+{
+	int err;
+
+	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
+	err = load_programs(session, options);
+	if (err && err != -ENOMEM && !session->pointers_object) {
+		if (!session->pointers_why)
+			session->pointers_why = "frame pointers only: this kernel refused the unwinder (-vv shows why)";
+		session->pointers_object = true;
+		heldby_bpf__destroy(session->bpf);
+		err = load_programs(session, options);
+	}
+	if (err == -ENOMEM)
+		snprintf(why, size, "the kernel gave no memory for the tables; try a smaller --max-blocks");
+	return err;
+}
+
+/* What the sources need from the start. @again: a rung was refused and is out, others are to be tried. */
+static int attach_sources(struct session *session, bool *again)
+{
+	int err = vmhooks_attach(session->bpf->obj, session->vm_rung, session->vm_hooks, &session->vm_hooks_count);
+
+	if (err) {
+		log_debug("mappings: %s was refused: %s", vmhooks_name(session->vm_rung), strerror(-err));
+		session->vm_refused[session->vm_rung] = err;
+		*again = true;
+		return err;
+	}
+	err = pagehooks_attach(session->bpf->obj, session->page_rung, session->huge_rung, session->page_hooks,
+			       &session->page_hooks_count);
+	if (err) {
+		log_debug("page faults: %s was refused: %s", pagehooks_name(session->page_rung), strerror(-err));
+		if (session->huge_rung != HUGE_RUNG_END) /* it may have been these: what is left is tried alone */
+			session->huge_refused[session->huge_rung] = err;
+		else
+			session->page_refused[session->page_rung] = err;
+		*again = true;
+		return err;
+	}
+	session->moves = session->moves && !pagehooks_attach_moves(session->bpf->obj, session->page_hooks,
+								   &session->page_hooks_count);
+	return 0;
+}
+
+static int attach_all(struct session *session, bool *again, char *why, size_t size)
+{
+	int err = attach_hooks(session, why, size);
+
+	if (!err)
+		err = attach_sources(session, again);
+	if (!err)
+		err = open_rings(session);
+	if (!err)
+		err = open_oom(session);
+	if (!err && session->options.oom)
+		err = oomhooks_attach(session->bpf->obj, session->oom_rung, session->oom_hooks,
+				      &session->oom_hooks_count);
+	return err;
+}
+
+/* Take away what load() and attach_all() put in place. */
+static void unload(struct session *session)
+{
+	for (size_t i = 0; i < sizeof(session->hooks) / sizeof(session->hooks[0]); i++) {
+		bpf_link__destroy(session->hooks[i]);
+		session->hooks[i] = NULL;
+	}
+	while (session->vm_hooks_count)
+		close(session->vm_hooks[--session->vm_hooks_count]);
+	vmhooks_narrow_detach(session->narrow_hooks);
+	while (session->page_hooks_count)
+		bpf_link__destroy(session->page_hooks[--session->page_hooks_count]);
+	while (session->oom_hooks_count)
+		bpf_link__destroy(session->oom_hooks[--session->oom_hooks_count]);
+	oomhooks_walk_free(session->oom_walk);
+	ring_buffer__free(session->oom_ring);
+	ring_buffer__free(session->ring);
+	heldby_bpf__destroy(session->bpf);
+	session->oom_walk = NULL;
+	session->oom_ring = session->ring = NULL;
+	session->bpf = NULL;
+}
+
 int session_open(struct session **out, const struct session_options *options, char *why, size_t size)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -284,51 +372,16 @@ int session_open(struct session **out, const struct session_options *options, ch
 		goto fail;
 	}
 	session->options = *options;
-	session->sources = options->sources;
-	err = session_choose(session, options, why, size);
-	if (err)
-		goto fail;
-	snprintf(why, size, "the programs could not be loaded; -vv shows the kernel's reasons");
-	err = load_programs(session, options);
-	if (err && err != -ENOMEM && !session->pointers_why) {
-		session->pointers_why = "frame pointers only: this kernel refused the unwinder (-vv shows why)";
-		heldby_bpf__destroy(session->bpf);
-		err = load_programs(session, options);
+	for (bool again = true; again;) {
+		again = false;
+		err = session_choose(session, options, why, size);
+		if (!err)
+			err = load(session, options, why, size);
+		if (!err)
+			err = attach_all(session, &again, why, size);
+		if (again)
+			unload(session);
 	}
-	if (err == -ENOMEM)
-		snprintf(why, size, "the kernel gave no memory for the tables; try a smaller --max-blocks");
-	if (err)
-		goto fail;
-	err = attach_hooks(session, why, size);
-	if (err)
-		goto fail;
-	err = vmhooks_attach(session->bpf->obj, session->vm_rung, session->vm_hooks, &session->vm_hooks_count);
-	if (err) {
-		snprintf(why, size, "mappings cannot be watched (%s: %s); leave mmap out of --sources",
-			 vmhooks_name(session->vm_rung), strerror(-err));
-		goto fail;
-	}
-	err = pagehooks_attach(session->bpf->obj, session->page_rung, session->huge_rung, session->page_hooks,
-			       &session->page_hooks_count);
-	if (err && (session->sources & ~(1u << HB_SRC_PAGES)) && (options->optional_sources & 1u << HB_SRC_PAGES)) {
-		session->page_rung = PAGES_RUNG_END;
-		session->sources &= ~(1u << HB_SRC_PAGES);
-		session->moves = false;
-		err = 0;
-	}
-	if (err) {
-		snprintf(why, size, "page faults cannot be looked at (%s: %s); leave pages out of --sources",
-			 pagehooks_name(session->page_rung), strerror(-err));
-		goto fail;
-	}
-	session->moves = session->moves && !pagehooks_attach_moves(session->bpf->obj, session->page_hooks,
-								   &session->page_hooks_count);
-	err = open_rings(session);
-	if (!err)
-		err = open_oom(session);
-	if (!err && options->oom)
-		err = oomhooks_attach(session->bpf->obj, session->oom_rung, session->oom_hooks,
-				      &session->oom_hooks_count);
 	if (err)
 		goto fail;
 	*out = session;
@@ -342,19 +395,7 @@ void session_close(struct session *session)
 {
 	if (!session)
 		return;
-	for (size_t i = 0; i < sizeof(session->hooks) / sizeof(session->hooks[0]); i++)
-		bpf_link__destroy(session->hooks[i]);
-	for (size_t i = 0; i < session->vm_hooks_count; i++)
-		close(session->vm_hooks[i]);
-	vmhooks_narrow_detach(session->narrow_hooks);
-	for (size_t i = 0; i < session->page_hooks_count; i++)
-		bpf_link__destroy(session->page_hooks[i]);
-	for (size_t i = 0; i < session->oom_hooks_count; i++)
-		bpf_link__destroy(session->oom_hooks[i]);
-	oomhooks_walk_free(session->oom_walk);
-	ring_buffer__free(session->oom_ring);
-	ring_buffer__free(session->ring);
-	heldby_bpf__destroy(session->bpf);
+	unload(session);
 	free(session);
 }
 
@@ -401,9 +442,19 @@ uint64_t session_seed(const struct session *session)
 	return session->seed;
 }
 
+uint8_t session_granule(const struct session *session)
+{
+	return session->granule;
+}
+
 bool session_sleepable(const struct session *session)
 {
 	return session->sleepable;
+}
+
+bool session_skips_returns(const struct session *session)
+{
+	return session->rung == RUNG_SESSION;
 }
 
 const char *session_pointers_why(const struct session *session)
@@ -473,4 +524,9 @@ int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_
 		return -EOPNOTSUPP;
 	session->bpf->bss->hb_oom_domain = domain;
 	return oomhooks_walk(session->oom_walk, tasks, count);
+}
+
+void session_oom_indexes(struct session *session, uint64_t address)
+{
+	session->bpf->bss->hb_oom_indexes = address;
 }

@@ -33,7 +33,7 @@ struct session_options {
 	uint32_t max_faults; /* sampled pages */
 	bool everything;     /* page faults of every process of the host */
 	uint64_t unwind_bytes; /* for unwind rows */
-	bool pointers_only;  /* frame pointers, even where unwind rows could be followed */
+	enum unwinder unwinder; /* the best to be tried */
 	enum rung rung;      /* RUNG_END: the best */
 	enum vm_rung vm_rung; /* VM_RUNG_END: the best */
 	enum page_rung page_rung; /* PAGES_RUNG_END: the best; huge pages are seen by the same, if they can */
@@ -66,6 +66,8 @@ enum page_rung session_page_rung(const struct session *session);
 /* How an OOM kill's own description is found; OOM_RUNG_END: it is not. */
 enum oom_rung session_oom_rung(const struct session *session);
 bool session_sleepable(const struct session *session);
+/* Whether a call that is not sampled returns without a trap. */
+bool session_skips_returns(const struct session *session);
 /* Why stacks are walked by frame pointers only; NULL: by unwind rows. */
 const char *session_pointers_why(const struct session *session);
 
@@ -80,6 +82,11 @@ struct session_probes;
 int session_attach(struct session *session, int file_fd, const struct probe_set *set, pid_t pid,
 		   struct session_probes **probes);
 void session_detach(struct session_probes *probes);
+/*
+ * Take away those that cost most, before session_detach() takes the rest: where each has a link of its own (uprobe)
+ * that takes the kernel a tenth of a second each. Calls that are under way are not seen to return.
+ */
+void session_detach_hot(struct session_probes *probes);
 
 /*
  * How the calls of generation @gen are followed, shared with the kernel side: its period may be written and counts
@@ -106,6 +113,8 @@ int session_oom_events(struct session *session, void (*each)(void *ctx, const vo
  * kills are not seen.
  */
 int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_oom_task **tasks, size_t *count);
+/* Where the kernel's mem_cgroup_stats_index is (0: not known): without, kernels that have it tell no statistics. */
+void session_oom_indexes(struct session *session, uint64_t address);
 
 /* Every site, in a malloc'ed array (totals only, nothing walked). 0 or negative errno. */
 int session_sites(struct session *session, struct board_site **sites, size_t *count);
@@ -142,6 +151,8 @@ bool session_follows_moves(const struct session *session);
 
 /* What the sample was drawn by, for hb_page_kept(). */
 uint64_t session_seed(const struct session *session);
+/* What is sampled are granules of 1 << so many pages: as many as one fault may bring here. */
+uint8_t session_granule(const struct session *session);
 /* How densely @gen is sampled; HB_SAMPLE_SHIFT if nothing is known. */
 uint32_t session_shift(struct session *session, uint32_t gen);
 /* Set that, and how many records there are. Only of generations that have a rate. */
@@ -161,11 +172,14 @@ void session_runs(struct session *session, struct session_runs *runs);
 /* Have the kernel measure programs until the descriptor is closed; negative errno: it cannot. */
 int session_stats(void);
 
-/* Remove every row of the @count generations in @gens (sorted). 0 or negative errno. */
+/* Remove every row of the @count generations in @gens (sorted by session_compare_gens()). 0 or negative errno. */
 int session_purge(struct session *session, const uint32_t *gens, size_t count);
+int session_compare_gens(const void *a, const void *b);
 
-/* Read the kernel's counters, and the runs it skipped, into @losses (user space's own are left). */
+/* Read the kernel's counters, and the runs it skipped, into @losses, which is all 0. */
 void session_losses(struct session *session, struct losses *losses);
+/* Why not all runs that it skips are known; NULL: they are. */
+const char *session_skips_why(const struct session *session);
 
 /* Rows in use, and what they may grow to. */
 struct session_fill {

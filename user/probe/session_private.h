@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of a session share: session.c loads, session_rungs.c chooses, probes.c attaches, reader.c reads. */
+/*
+ * What the files of a session share: session.c loads, session_rungs.c chooses, probes.c attaches, reader.c and
+ * skips.c read.
+ */
 #ifndef HB_PROBE_SESSION_PRIVATE_H
 #define HB_PROBE_SESSION_PRIVATE_H
 
@@ -22,9 +25,12 @@ struct session {
 	struct bpf_link *oom_hooks[OOMHOOKS_MAX];
 	size_t oom_hooks_count;
 	enum oom_rung oom_rung; /* OOM_RUNG_END: no oom_control is found */
+	/* Rungs whose programs were not all taken, by negative errno; 0: not so far. */
+	int vm_refused[VM_RUNG_END], page_refused[PAGES_RUNG_END], huge_refused[HUGE_RUNG_END];
 	struct oomhooks_walk *oom_walk; /* NULL, as the next: OOM kills are not seen */
 	struct ring_buffer *oom_ring;
 	uint64_t seed;
+	uint8_t granule; /* as an order of pages */
 	struct ring_buffer *ring;
 	struct session_options options;
 	enum rung rung;
@@ -32,6 +38,7 @@ struct session {
 	bool sleepable;
 	bool storage;         /* threads have storage */
 	const char *pointers_why; /* no unwind rows are followed */
+	bool pointers_object;     /* nor would this kernel take the programs that could */
 	struct {
 		uint64_t blocks, sites, stacks, faults;
 	} purged; /* rows removed by session_purge() */
@@ -40,6 +47,12 @@ struct session {
 	void (*each_oom)(void *ctx, const void *event, size_t bytes);
 	void *each_oom_ctx;
 };
+
+/* What the kernel tells of a loaded program. false: nothing. */
+bool session_program_info(const struct bpf_program *program, struct bpf_prog_info *info);
+
+/* skips.c: add the runs that the kernel skipped. */
+void session_skips(const struct session *session, struct losses *losses);
 
 /* session_rungs.c: fill in the rungs, and the sources that are left. 0; -EOPNOTSUPP with @why (of @size bytes). */
 int session_choose(struct session *session, const struct session_options *options, char *why, size_t size);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "session_private.h"
+#include "tries.h"
 
 #define OF_FUNCTIONS (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT) /* sources that probe functions */
 
@@ -35,28 +36,43 @@ static int choose_rung(struct session *session, const struct session_options *op
 		session->rung = RUNG_END;
 		session->sources &= ~OF_FUNCTIONS;
 	}
+	session->pointers_object = !features.unwinding.works || options->unwinder == UNWINDER_OLDEST;
 	session->sleepable = features.sleepable.works && session->rung != RUNG_END;
-	if (options->pointers_only)
+	if (options->unwinder != UNWINDER_ROWS)
 		session->pointers_why = "frame pointers only, as asked for by --unwind";
 	else if (!features.unwinding.works)
 		session->pointers_why = "frame pointers only: this kernel has no bpf_loop and bpf_find_vma (5.17)";
 	return 0;
 }
 
+/* It took one program and not all that are needed: no more is tried. */
+static void refused(struct feature *rung, const char *name, int err)
+{
+	*rung = (struct feature){ .name = name, .tried = true };
+	feature_refuse(rung, "attaching all that it needs", err);
+}
+
 /* Where mappings are watched, if they are to be. */
 static int choose_vm_rung(struct session *session, const struct session_options *options, char *why, size_t size)
 {
-	struct feature rungs[VM_RUNG_END];
+	struct feature rung, first = { 0 }; /* why not the one that would have been best */
 	enum vm_rung order[VM_RUNG_END];
 
 	session->vm_rung = VM_RUNG_END;
 	if (!(session->sources & 1u << HB_SRC_MMAP))
 		return 0;
-	vmhooks_probe(rungs);
 	vmhooks_order(order);
 	for (int i = 0; i < VM_RUNG_END && session->vm_rung == VM_RUNG_END; i++) {
-		if (rungs[order[i]].works && (options->vm_rung == VM_RUNG_END || options->vm_rung == order[i]))
+		if (options->vm_rung != VM_RUNG_END && options->vm_rung != order[i])
+			continue;
+		if (session->vm_refused[order[i]])
+			refused(&rung, vmhooks_name(order[i]), session->vm_refused[order[i]]);
+		else
+			vmhooks_try(order[i], &rung);
+		if (rung.works)
 			session->vm_rung = order[i];
+		else if (!first.name)
+			first = rung;
 	}
 	if (session->vm_rung != VM_RUNG_END)
 		return 0;
@@ -64,40 +80,62 @@ static int choose_vm_rung(struct session *session, const struct session_options 
 	if (session->sources && (options->optional_sources & 1u << HB_SRC_MMAP))
 		return 0;
 	snprintf(why, size, "mappings cannot be watched here (%s); leave mmap out of --sources, or see 'heldby doctor'",
-		 rungs[options->vm_rung == VM_RUNG_END ? order[0] : options->vm_rung].why);
+		 first.why);
 	return -EOPNOTSUPP;
+}
+
+/* Which faults are of huge pages. By the same kind as other faults, where that was asked for. */
+static void choose_huge_rung(struct session *session, const struct session_options *options)
+{
+	const bool raw = options->page_rung == PAGES_RAW_TRACEPOINT;
+	struct feature rung;
+
+	for (int i = 0; i < HUGE_RUNG_END && pagehooks_huge_wanted(); i++) {
+		const enum huge_rung tried = raw ? HUGE_RUNG_END - 1 - i : i;
+
+		if (session->huge_refused[tried])
+			continue;
+		pagehooks_try_huge(tried, &rung);
+		if (!rung.works)
+			continue;
+		session->huge_rung = tried;
+		return;
+	}
 }
 
 /* Where page faults are looked at, if they are to be. */
 static int choose_page_rung(struct session *session, const struct session_options *options, char *why, size_t size)
 {
-	struct feature pages[PAGES_RUNG_END], huge[HUGE_RUNG_END], moves;
+	struct feature rung, first = { 0 }; /* as for mappings */
 
 	session->page_rung = PAGES_RUNG_END;
 	session->huge_rung = HUGE_RUNG_END;
+	session->moves = false;
 	if (!(session->sources & 1u << HB_SRC_PAGES))
 		return 0;
-	pagehooks_probe(pages, huge, &moves);
-	for (int i = PAGES_RUNG_END - 1; i >= 0; i--) {
-		if (pages[i].works && (options->page_rung == PAGES_RUNG_END || options->page_rung == (enum page_rung)i))
-			session->page_rung = (enum page_rung)i;
+	for (int i = 0; i < PAGES_RUNG_END && session->page_rung == PAGES_RUNG_END; i++) {
+		if (options->page_rung != PAGES_RUNG_END && options->page_rung != (enum page_rung)i)
+			continue;
+		if (session->page_refused[i])
+			refused(&rung, pagehooks_name(i), session->page_refused[i]);
+		else
+			pagehooks_try(i, &rung);
+		if (rung.works)
+			session->page_rung = i;
+		else if (!first.name)
+			first = rung;
 	}
-	for (int i = HUGE_RUNG_END - 1; i >= 0 && pagehooks_huge_wanted(); i--) {
-		if (huge[i].works)
-			session->huge_rung = (enum huge_rung)i;
-	}
-	if (options->page_rung == PAGES_RAW_TRACEPOINT && huge[HUGE_RAW_TRACEPOINT].works &&
-	    session->huge_rung != HUGE_RUNG_END)
-		session->huge_rung = HUGE_RAW_TRACEPOINT; /* the same kind, as asked for */
-	session->moves = session->vm_rung == VM_RUNG_END && moves.works;
-	if (session->page_rung != PAGES_RUNG_END)
+	if (session->page_rung != PAGES_RUNG_END) {
+		choose_huge_rung(session, options);
+		pagehooks_try_moves(&rung);
+		session->moves = session->vm_rung == VM_RUNG_END && rung.works;
 		return 0;
-	session->moves = false;
+	}
 	session->sources &= ~(1u << HB_SRC_PAGES);
 	if ((session->sources || options->oom) && (options->optional_sources & 1u << HB_SRC_PAGES))
 		return 0;
 	snprintf(why, size, "page faults cannot be looked at here (%s); leave pages out of --sources, or see "
-		 "'heldby doctor'", pages[options->page_rung == PAGES_RUNG_END ? 0 : options->page_rung].why);
+		 "'heldby doctor'", first.why);
 	return -EOPNOTSUPP;
 }
 
@@ -127,8 +165,10 @@ static int choose_oom_rung(struct session *session, const struct session_options
 
 int session_choose(struct session *session, const struct session_options *options, char *why, size_t size)
 {
-	int err = choose_rung(session, options, why, size);
+	int err;
 
+	session->sources = options->sources;
+	err = choose_rung(session, options, why, size);
 	if (!err)
 		err = choose_vm_rung(session, options, why, size);
 	if (!err)

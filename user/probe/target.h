@@ -116,6 +116,7 @@ struct target_held {
 	bool scaled;
 	unsigned int doubtful;  /* bit 1 << source: rows of that may be wrong, something was lost */
 	uint64_t traced_ns;     /* since when its calls count, CLOCK_MONOTONIC; 0: they do not */
+	char sampling[12];      /* of malloc, now: "exact", bytes, or "off"; "": its calls do not count */
 };
 /* 0, -ENOENT (the image is not known, or pages are not looked at), or another negative errno. */
 int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, struct target_held *held);

@@ -2,7 +2,7 @@
 /*
  * Keeps what tracing malloc costs a process within the budget: reads what its probes were hit, asks model/budget how
  * closely to look, and does it. Probes of one process alone are governed for it alone; where they are in every
- * process that maps the file, all traced processes are governed as one, by their average.
+ * process that maps the file, all traced processes are governed as one, by the one that pays most.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../model/changes.h"
 #include "target_private.h"
 #include "trap_cost.h"
 
@@ -20,14 +21,38 @@
 struct governor {
 	double most; /* of one core */
 	struct trap_cost traps;
+	bool all_return;                   /* every call returns through a probe, sampled or not */
 	double call_work_ns, free_work_ns; /* of a run of the programs */
 	struct session_runs runs;          /* when the statistics were switched on */
 	int stats;                         /* while they are on, else -1 */
 	uint64_t ticks, ticked_ns;
-	struct governed all; /* where all are governed as one */
-	struct report_change changes[REPORT_CHANGES_MAX]; /* since the last report; beyond it the oldest is forgotten */
-	size_t changes_count;
+	bool changed;                      /* in this tick, how a process is followed */
+	struct hb_plan now[HB_PLANS], before[HB_PLANS]; /* hits, of this tick and the last */
+	struct budget all;                 /* where all are governed as one */
+	struct changes changes;            /* since the last report */
 };
+
+/* A generation that has the plan @index. */
+static uint32_t gen_of(uint32_t index)
+{
+	return (index & (HB_PLANS / 2 - 1)) | (index / (HB_PLANS / 2)) << 31;
+}
+
+/* Of all at once: what is hit while they are looked at is the next tick's. */
+static void read_hits(struct target *target)
+{
+	struct governor *governor = target->governor;
+
+	memcpy(governor->before, governor->now, sizeof(governor->before));
+	for (uint32_t i = 0; i < HB_PLANS; i++) {
+		const volatile struct hb_plan *plan = session_plan(target->session, gen_of(i));
+
+		governor->now[i] = (struct hb_plan){
+			.entered = plan->entered, .returned = plan->returned, .left = plan->left,
+			.freed = plan->freed, .counted = plan->counted,
+		};
+	}
+}
 
 int target_govern(struct target *target, double percent)
 {
@@ -45,7 +70,9 @@ int target_govern(struct target *target, double percent)
 		log_debug("what a probe costs could not be measured: %s", strerror(-err));
 	log_debug("a probe costs %.0f ns where its instruction is emulated, %.0f where it is stepped over, a return "
 		  "%.0f more", governor->traps.emulated_ns, governor->traps.stepped_ns, governor->traps.return_ns);
+	governor->all_return = !session_skips_returns(target->session);
 	target->governor = governor;
+	read_hits(target); /* our own */
 	return 0;
 }
 
@@ -54,6 +81,11 @@ void governor_free(struct governor *governor)
 	if (governor && governor->stats >= 0)
 		close(governor->stats);
 	free(governor);
+}
+
+uint64_t governor_forgotten(const struct governor *governor)
+{
+	return governor ? governor->changes.forgotten : 0;
 }
 
 static double average(uint64_t ns, uint64_t runs, double before)
@@ -67,17 +99,22 @@ static void read_runs(struct target *target)
 	struct governor *governor = target->governor;
 	struct session_runs runs;
 
-	if (governor->stats >= 0) {
-		session_runs(target->session, &runs);
-		governor->call_work_ns = average(runs.call_ns - governor->runs.call_ns,
-						 runs.calls - governor->runs.calls, governor->call_work_ns);
-		governor->free_work_ns = average(runs.free_ns - governor->runs.free_ns,
-						 runs.frees - governor->runs.frees, governor->free_work_ns);
-		close(governor->stats);
-		governor->stats = -1;
-	}
-	if (governor->ticks % STATS_EVERY)
+	if (governor->stats < 0)
 		return;
+	session_runs(target->session, &runs);
+	governor->call_work_ns = average(runs.call_ns - governor->runs.call_ns, runs.calls - governor->runs.calls,
+					 governor->call_work_ns);
+	governor->free_work_ns = average(runs.free_ns - governor->runs.free_ns, runs.frees - governor->runs.frees,
+					 governor->free_work_ns);
+	close(governor->stats);
+	governor->stats = -1;
+}
+
+/* Switch them on for the tick that comes. */
+static void watch_runs(struct target *target)
+{
+	struct governor *governor = target->governor;
+
 	governor->stats = session_stats();
 	session_runs(target->session, &governor->runs);
 }
@@ -89,44 +126,42 @@ static struct budget_prices prices_of(const struct governor *governor, bool step
 	return (struct budget_prices){
 		.enter_ns = stepped_call ? traps->stepped_ns : traps->emulated_ns,
 		.return_ns = traps->return_ns,
+		.left_ns = traps->left_ns,
 		.free_ns = stepped_free ? traps->stepped_ns : traps->emulated_ns,
 		.call_work_ns = governor->call_work_ns,
 		.free_work_ns = governor->free_work_ns,
+		.all_return = governor->all_return,
 	};
 }
 
 /* Hits per second since the last tick. */
-static void add_load(struct target *target, struct process *process, double seconds, struct budget_load *load)
+static struct budget_load load_of(const struct target *target, uint32_t gen, double seconds)
 {
-	const volatile struct hb_plan *plan = session_plan(target->session, process->gen);
-	const struct hb_plan now = { .entered = plan->entered, .returned = plan->returned, .freed = plan->freed };
-	const struct hb_plan *before = &process->governed.before;
+	const struct hb_plan *now = &target->governor->now[HB_PLAN(gen)];
+	const struct hb_plan *before = &target->governor->before[HB_PLAN(gen)];
 
-	if (process->governed.known) {
-		load->entered += (double)(now.entered - before->entered) / seconds;
-		load->returned += (double)(now.returned - before->returned) / seconds;
-		load->freed += (double)(now.freed - before->freed) / seconds;
-	}
-	process->governed.before = now;
-	process->governed.known = true;
+	return (struct budget_load){
+		.entered = (double)(now->entered - before->entered) / seconds,
+		.returned = (double)(now->returned - before->returned) / seconds,
+		.left = (double)(now->left - before->left) / seconds,
+		.freed = (double)(now->freed - before->freed) / seconds,
+		.counted = (double)(now->counted - before->counted) / seconds,
+	};
 }
 
-static void tell(struct target *target, const struct process *process, const struct governed *governed,
+static void tell(struct target *target, const struct process *process, const struct budget *budget,
 		 enum budget_level from)
 {
-	struct governor *governor = target->governor;
-	struct report_change *change;
-
-	if (governor->changes_count == REPORT_CHANGES_MAX)
-		memmove(governor->changes, governor->changes + 1, --governor->changes_count * sizeof(*change));
-	change = &governor->changes[governor->changes_count++];
-	*change = (struct report_change){
+	const struct report_change change = {
 		.time_unix_ns = clock_unix_ns(),
 		.gen = process ? process->gen : 0,
 		.from = from,
-		.to = governed->budget.level,
-		.share = governed->budget.share,
+		.to = budget->level,
+		.share = budget->share,
 	};
+
+	changes_add(&target->governor->changes, &change);
+	target->governor->changed = true;
 }
 
 static void set_period(struct target *target, const struct process *process, enum budget_level level)
@@ -153,6 +188,10 @@ static void pause_own(struct target *target, struct process *process)
 {
 	size_t kept = 0;
 
+	for (size_t i = 0; i < process->probes_count; i++) {
+		if (is_malloc(process->probes[i].module))
+			session_detach_hot(process->probes[i].probes);
+	}
 	for (size_t i = 0; i < process->probes_count; i++) {
 		if (is_malloc(process->probes[i].module))
 			session_detach(process->probes[i].probes);
@@ -184,14 +223,17 @@ static void apply(struct target *target, struct process *process, enum budget_le
 		resume_own(target, process);
 }
 
-static void stepped(const struct process *process, bool *call, bool *freed)
+static struct budget_prices prices_in(const struct target *target, const struct process *process)
 {
+	bool stepped_call = false, stepped_free = false;
+
 	for (size_t i = 0; i < process->now.modules_count; i++) {
 		const struct module *module = process->now.modules[i];
 
 		if (is_malloc(module))
-			modules_stepped(module, call, freed);
+			modules_stepped(module, &stepped_call, &stepped_free);
 	}
+	return prices_of(target->governor, stepped_call, stepped_free);
 }
 
 static bool is_governed(const struct target *target, const struct process *process)
@@ -201,19 +243,14 @@ static bool is_governed(const struct target *target, const struct process *proce
 
 static void govern_one(struct target *target, struct process *process, double seconds, uint64_t now_ns)
 {
-	struct governed *governed = &process->governed;
-	const enum budget_level from = governed->budget.level;
-	bool stepped_call = false, stepped_free = false;
-	struct budget_load load = { 0 };
-	struct budget_prices prices;
+	const enum budget_level from = process->budget.level;
+	const struct budget_load load = load_of(target, process->gen, seconds);
+	const struct budget_prices prices = prices_in(target, process);
 
-	stepped(process, &stepped_call, &stepped_free);
-	prices = prices_of(target->governor, stepped_call, stepped_free);
-	add_load(target, process, seconds, &load);
-	if (!budget_step(&governed->budget, &load, &prices, target->governor->most, now_ns))
+	if (!budget_step(&process->budget, &load, &prices, target->governor->most, now_ns))
 		return;
-	apply(target, process, from, governed->budget.level);
-	tell(target, process, governed, from);
+	apply(target, process, from, process->budget.level);
+	tell(target, process, &process->budget, from);
 }
 
 /* Probes are in every process: they go from all of them, or from none. */
@@ -221,9 +258,8 @@ static void apply_to_all(struct target *target, enum budget_level from, enum bud
 {
 	struct process *process;
 
-	for (uint32_t gen = 0; gen < HB_PLANS; gen++)
-		session_plan(target->session, (gen & (HB_PLANS / 2 - 1)) | (gen / (HB_PLANS / 2)) << 31)->period =
-			budget_period(to); /* of those to come as well */
+	for (uint32_t i = 0; i < HB_PLANS; i++)
+		session_plan(target->session, gen_of(i))->period = budget_period(to); /* of those to come as well */
 	if (to == BUDGET_PAUSED)
 		modules_pause(target->modules);
 	else if (from == BUDGET_PAUSED)
@@ -231,45 +267,56 @@ static void apply_to_all(struct target *target, enum budget_level from, enum bud
 	for (process = target->newest; process; process = process->older) {
 		if (!is_governed(target, process))
 			continue;
-		process->governed.budget = target->governor->all.budget;
+		process->budget.level = to;
 		if (to == BUDGET_PAUSED)
 			forget_blocks(target, process);
 	}
 }
 
+/* None may pay more than the budget: the one that pays most decides, also if it has ended since the last tick. */
 static void govern_all(struct target *target, double seconds, uint64_t now_ns)
 {
-	struct governed *all = &target->governor->all;
-	const enum budget_level from = all->budget.level;
-	bool stepped_call = false, stepped_free = false;
-	struct budget_load load = { 0 };
-	struct budget_prices prices;
+	struct budget *all = &target->governor->all;
+	const enum budget_level from = all->level;
+	struct budget_prices dearest_prices;
+	struct budget_load dearest;
 	struct process *process;
-	double alive = 0;
+	double most = -1;
 
 	for (process = target->newest; process; process = process->older) {
-		if (!is_governed(target, process))
+		struct budget_prices prices;
+		struct budget_load load;
+
+		if (!process->gen || !target_counts(target, process))
 			continue;
-		alive++;
-		stepped(process, &stepped_call, &stepped_free);
-		add_load(target, process, seconds, &load);
-		process->governed.budget = all->budget;
+		load = load_of(target, process->gen, seconds);
+		prices = prices_in(target, process);
+		process->budget.level = all->level;
+		process->budget.share = all->level == BUDGET_PAUSED ? 0 : budget_share(&load, &prices);
+		if (process->budget.share <= most)
+			continue;
+		most = process->budget.share;
+		dearest = load;
+		dearest_prices = prices;
 	}
-	if (!alive)
+	if (most < 0 || !budget_step(all, &dearest, &dearest_prices, target->governor->most, now_ns))
 		return;
-	load = (struct budget_load){ load.entered / alive, load.returned / alive, load.freed / alive };
-	prices = prices_of(target->governor, stepped_call, stepped_free);
-	if (!budget_step(&all->budget, &load, &prices, target->governor->most, now_ns))
-		return;
-	apply_to_all(target, from, all->budget.level);
+	apply_to_all(target, from, all->level);
 	tell(target, NULL, all, from);
+}
+
+static void govern_each(struct target *target, double seconds, uint64_t now_ns)
+{
+	for (struct process *process = target->newest; process; process = process->older) {
+		if (is_governed(target, process))
+			govern_one(target, process, seconds, now_ns);
+	}
 }
 
 uint64_t target_tick(struct target *target)
 {
 	const uint64_t now_ns = clock_mono_ns();
 	struct governor *governor = target->governor;
-	struct process *process;
 	double seconds;
 
 	if (!governor)
@@ -278,22 +325,22 @@ uint64_t target_tick(struct target *target)
 		return governor->ticked_ns + TICK_NS;
 	seconds = (double)(now_ns - governor->ticked_ns) / 1e9;
 	governor->ticked_ns = now_ns;
+	governor->changed = false;
 	read_runs(target);
-	governor->ticks++;
-	if (target->follow) {
+	read_hits(target);
+	if (target->follow)
 		govern_all(target, seconds, now_ns);
-		return now_ns + TICK_NS;
-	}
-	for (process = target->newest; process; process = process->older) {
-		if (is_governed(target, process))
-			govern_one(target, process, seconds, now_ns);
-	}
+	else
+		govern_each(target, seconds, now_ns);
+	if (governor->changed || governor->ticks % STATS_EVERY == 0)
+		watch_runs(target);
+	governor->ticks++;
 	return now_ns + TICK_NS;
 }
 
 bool target_paused(const struct process *process)
 {
-	return process->governed.budget.level == BUDGET_PAUSED;
+	return process->budget.level == BUDGET_PAUSED;
 }
 
 void target_governed_again(struct target *target, struct process *to, const struct process *from)
@@ -301,23 +348,14 @@ void target_governed_again(struct target *target, struct process *to, const stru
 	if (!target->governor)
 		return;
 	if (target->follow)
-		to->governed.budget = target->governor->all.budget;
+		to->budget = target->governor->all;
 	else if (from && !from->exited)
-		to->governed.budget = from->governed.budget; /* by exec: its probes hold for the process */
+		to->budget = from->budget; /* by exec: its probes hold for the process */
 	if (to->gen)
-		set_period(target, to, to->governed.budget.level);
+		set_period(target, to, to->budget.level);
 }
 
 size_t target_changes(struct target *target, struct report_change *changes, size_t cap)
 {
-	struct governor *governor = target->governor;
-	size_t count = governor ? governor->changes_count : 0;
-
-	if (count > cap)
-		count = cap;
-	if (count)
-		memcpy(changes, governor->changes + governor->changes_count - count, count * sizeof(*changes));
-	if (governor)
-		governor->changes_count = 0;
-	return count;
+	return target->governor ? changes_take(&target->governor->changes, changes, cap) : 0;
 }

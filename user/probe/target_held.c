@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a process holds by its own calls, asked for by itself: it may just have been killed. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,12 @@ static int append(struct target_held *held, const struct board_row *row)
 	return 0;
 }
 
+/* For a moment less than nothing may be left of it, as of all sums that are taken from and added to at once. */
+static double variance(uint64_t value)
+{
+	return (int64_t)value > 0 ? (double)value : 0;
+}
+
 static struct board_row row_of(uint32_t gen, uint32_t source, uint64_t stack, const struct hb_site *totals)
 {
 	return (struct board_row){
@@ -29,7 +36,26 @@ static struct board_row row_of(uint32_t gen, uint32_t source, uint64_t stack, co
 		.outstanding_count = totals->allocated_count - totals->freed_count,
 		.allocated_bytes = totals->allocated_bytes, .allocated_count = totals->allocated_count,
 		.freed_bytes = totals->freed_bytes, .freed_count = totals->freed_count,
+		.sampled = totals->sampled_count > 0,
+		.sampled_count = totals->sampled_count - totals->sampled_freed_count,
+		.error_square = variance(totals->bytes_variance),
+		.count_error_square = variance(totals->count_variance),
 	};
+}
+
+/* How its calls of malloc are followed now. */
+static void tell_sampling(struct target *target, const struct process *process, struct target_held *held)
+{
+	const uint32_t period = session_plan(target->session, process->gen)->period;
+
+	if (!(target->sources >> HB_SRC_MALLOC & 1))
+		return;
+	if (target_paused(process))
+		snprintf(held->sampling, sizeof(held->sampling), "off");
+	else if (!period)
+		snprintf(held->sampling, sizeof(held->sampling), "exact");
+	else
+		snprintf(held->sampling, sizeof(held->sampling), "%u", period);
 }
 
 static int append_blocks(struct target *target, uint32_t gen, struct target_held *held)
@@ -90,6 +116,7 @@ int target_held_calls(struct target *target, uint32_t gen, struct target_held *h
 	if (!process || !process->traced)
 		return 0;
 	held->traced_ns = process->traced_ns;
+	tell_sampling(target, process, held);
 	err = append_blocks(target, gen, held);
 	if (!err)
 		err = append_mappings(target, process, held);

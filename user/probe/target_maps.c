@@ -68,9 +68,20 @@ static void free_set(struct vma_set **set)
 	vma_free(*set);
 }
 
-static void recent_keep(struct recent *recent, const struct hb_ev_map *event)
+/* Whether the oldest is a mremap that has not ended: whoever is not told of it does not know what it moves. */
+static bool first_moves(struct target *target)
 {
-	while (recent->count && recent_at(recent, 0)->time_ns + RECENT_NS < event->time_ns)
+	const struct hb_ev_map *first = recent_at(target->recent, 0);
+	const struct process *process = first->op == HB_MAP_REMAP_BEGIN ? target_process(target, first->gen) : NULL;
+
+	return process && process->mappings && !process->exited && vma_remaps(process->mappings, first->tid);
+}
+
+static void recent_keep(struct target *target, const struct hb_ev_map *event)
+{
+	struct recent *recent = target->recent;
+
+	while (recent->count && recent_at(recent, 0)->time_ns + RECENT_NS < event->time_ns && !first_moves(target))
 		recent_drop(recent);
 	if (recent->count == RECENT_MAX) {
 		recent->left_out_ns = recent_at(recent, 0)->time_ns;
@@ -182,7 +193,7 @@ int target_maps_read(struct target *target, struct process *process)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	struct lines lines = { 0 };
-	uint64_t began_ns = clock_mono_ns();
+	uint64_t began_ns = clock_mono_ns(), held_ns = 0;
 	int err;
 
 	if (!process->mappings)
@@ -190,7 +201,8 @@ int target_maps_read(struct target *target, struct process *process)
 	err = proc_open(&proc, process->pid);
 	if (err)
 		return err;
-	err = maps_read(&proc, add_line, &lines);
+	err = maps_read_held(&proc, add_line, &lines, &held_ns);
+	duty_add(&process->duty, clock_mono_ns(), held_ns);
 	target->put_off += err == -EBUSY;
 	if (!err && !recognized(process, &lines))
 		err = -ESRCH;
@@ -239,8 +251,10 @@ static size_t first_under_way(struct target *target, const struct process *proce
 
 		if (event->gen != process->gen || !first_of(&threads, event->tid))
 			continue;
-		if (event->op == HB_MAP_REMAP_BEGIN)
-			first = i; /* its end is told */
+		/* Its end is told; but where something was skipped since, it may have been that end. */
+		if (event->op == HB_MAP_REMAP_BEGIN &&
+		    (event->time_ns >= process->mappings_lost_ns || event->time_ns + OVERLAP_NS >= process->list_ns))
+			first = i;
 		if ((event->op == HB_MAP_REMOVE || event->op == HB_MAP_DETACH) &&
 		    event->time_ns + OVERLAP_NS >= process->list_ns)
 			first = i;
@@ -307,14 +321,17 @@ void target_maps_event(struct target *target, const struct hb_ev_map *from)
 {
 	struct process *process = target_process(target, from->gen);
 	struct hb_ev_map event = *from;
+	uint64_t odd;
 
 	if (!process || !process->mappings)
 		return;
 	find_owner(target, process, &event);
 	if (process->list && event.time_ns >= process->list_end_ns)
 		settle(target, process); /* what fails is told with the next report */
+	odd = vma_odd(process->mappings);
 	process->mappings_stale |= vma_apply(process->mappings, &event) != 0;
-	recent_keep(target->recent, &event);
+	target->maps_odd += vma_odd(process->mappings) - odd;
+	recent_keep(target, &event);
 }
 
 /* Whether what we know of @process is as much as the kernel counts. */
@@ -349,14 +366,20 @@ static void check(struct target *target, struct process *process, bool dropped)
 	if (dropped) {
 		vma_lost(process->mappings);
 		process->mappings_stale = true;
+		process->mappings_lost_ns = clock_mono_ns();
 	}
 	if (agrees(process)) {
 		process->mappings_doubtful = false;
 		return;
 	}
+	if (!target_may_hold(target, process)) {
+		process->mappings_doubtful = true; /* until a later report reads it */
+		return;
+	}
 	for (int i = 0; i < READINGS_MAX; i++) {
 		int err = target_maps_read(target, process);
 
+		target->maps_read_anew += !err;
 		target_events(target); /* from while it was read: in both, or a mremap loses its owner */
 		err = err ? err : process->exited ? 0 : settle(target, process);
 		if (err) {

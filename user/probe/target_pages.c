@@ -17,7 +17,8 @@
 #include "../remote/pagemap.h"
 #include "page_reading.h"
 
-#define FRESH_NS  1000000000u /* a record so young may be of a page that is not there yet */
+#define FRESH_NS    1000000000u /* a record so young may be of a page that is not there yet */
+#define CROWD_LEAST 64          /* records that a process keeps however crowded it is */
 
 /* Those it was forked from are needed as long as it lives, and so on up. */
 static void mark_needed(struct target *target)
@@ -155,7 +156,7 @@ static int counts(struct look *look, struct page_record *record, uint64_t page, 
 	if (!(entry & PAGEMAP_FILE))
 		return 0;
 	if (!look->shared.read)
-		err = maps_read(&look->proc, add_range, &look->shared);
+		err = maps_read_held(&look->proc, add_range, &look->shared, &look->map.held_ns);
 	look->shared.read = true;
 	record->shared = !err && is_shared(&look->shared, page);
 	*counts = record->shared && !record->depth;
@@ -164,7 +165,7 @@ static int counts(struct look *look, struct page_record *record, uint64_t page, 
 
 static int look_at(struct look *look, struct page_record *record)
 {
-	const size_t pages = (size_t)1 << record->order;
+	const size_t pages = (size_t)1 << (record->order + record->granule);
 	const uint64_t zero = pagemap_zero_frame(), *entries;
 	int err = entries_of(look, record->page, pages, &entries);
 
@@ -179,20 +180,24 @@ static int look_at(struct look *look, struct page_record *record)
 	return err;
 }
 
-/* No more than a thousandth of the time; what could not be read stays as it was. */
-static void look_at_files(struct process *process, struct pagemap *map, uint64_t page_bytes)
+/* Where it is their turn; what is not read stays as it was. */
+static void look_at_files(const struct target *target, struct process *process, struct pagemap *map,
+			  uint64_t page_bytes)
 {
-	const uint64_t began_ns = clock_mono_ns();
+	const uint64_t held_ns = map->held_ns;
 	struct filepages files;
+	int err;
 
-	if (process->files_read_ns && began_ns - process->files_read_ns < process->files_cost_ns * 1000)
+	if (!duty_may(&process->files_duty, target->look_ns, target->look_last))
 		return;
-	if (filepages_read(&files, map, page_bytes))
+	err = filepages_read(&files, map, page_bytes);
+	duty_add(&process->files_duty, clock_mono_ns(), map->held_ns - held_ns);
+	map->held_ns = held_ns;
+	if (err)
 		return;
 	filepages_release(&process->files);
 	process->files = files;
-	process->files_read_ns = began_ns;
-	process->files_cost_ns = clock_mono_ns() - began_ns;
+	process->files_ns = target->look_ns;
 }
 
 static int look_at_all(const struct target *target, struct look *look, struct process *process,
@@ -204,11 +209,11 @@ static int look_at_all(const struct target *target, struct look *look, struct pr
 		err = pagemap_open(&look->map, &look->proc);
 	for (size_t i = 0; !err && i < count; i++)
 		err = look_at(look, &records[i]);
-	process->resident = (struct pagemap_sums){ 0 };
 	if (err)
 		return err;
 	if (!target->everything)
-		look_at_files(process, &look->map, look->shared.page_bytes);
+		look_at_files(target, process, &look->map, look->shared.page_bytes);
+	process->resident = (struct pagemap_sums){ 0 };
 	pagemap_sums(&look->proc, &process->resident); /* if it has gone, nothing is resident */
 	return 0;
 }
@@ -245,7 +250,20 @@ static int keep_sites(struct process *process, const struct page_site *sites, si
 	return 0;
 }
 
-/* What the records of its own tell about how many it should have. */
+/* How many of @faults are of single pages. */
+static size_t single_pages(const struct session_fault *faults, size_t count)
+{
+	size_t single = 0;
+
+	for (size_t i = 0; i < count; i++)
+		single += !page_reading_order(&faults[i]);
+	return single;
+}
+
+/*
+ * What the records of its own tell about how many it should have. Where the table is crowded it gets a coarser
+ * sample, and the records outside of that make room at once.
+ */
 static void set_rate(const struct page_reading *reading, const struct process *process,
 		     const struct page_record *records, size_t count)
 {
@@ -254,8 +272,10 @@ static void set_rate(const struct page_reading *reading, const struct process *p
 	struct session_fault *own;
 	size_t own_count = page_reading_records(reading, process->gen, &own);
 
+	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && single_pages(own, own_count) > CROWD_LEAST)
+		rate.shift++;
 	for (size_t i = 0; i < own_count; i++) {
-		if (page_reading_order(&own[i]) || hb_page_kept(own[i].key.page, reading->seed, process->page_shift))
+		if (page_reading_order(&own[i]) || page_reading_kept(reading, own[i].key.page, rate.shift))
 			rate.records += !page_reading_order(&own[i]);
 		else
 			session_drop_fault(session, &own[i].key);
@@ -269,14 +289,11 @@ static void set_rate(const struct page_reading *reading, const struct process *p
 		};
 
 		if (record->depth || record->resident || record->swapped ||
-		    record->time_ns + FRESH_NS > reading->began_ns)
+		    record->time_ns + FRESH_NS > reading->began_ns ||
+		    (!record->order && !page_reading_kept(reading, key.page, rate.shift)))
 			continue;
 		session_drop_fault(session, &key);
 		rate.records -= !record->order && rate.records;
-	}
-	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && rate.records > 64) {
-		rate.shift++;
-		rate.records /= 2;
 	}
 	if (own_count)
 		session_set_rate(session, process->gen, &rate);
@@ -296,6 +313,7 @@ static int read_process(const struct page_reading *reading, struct process *proc
 	look->proc = (struct proc)PROC_INIT;
 	look->shared.page_bytes = reading->page_bytes;
 	err = look_at_all(reading->target, look, process, records, count);
+	duty_add(&process->duty, clock_mono_ns(), look->map.held_ns);
 	free(look->shared.list);
 	pagemap_close(&look->map);
 	proc_close(&look->proc);
@@ -307,7 +325,22 @@ static int read_process(const struct page_reading *reading, struct process *proc
 		err = keep_sites(process, sites, sites_count);
 	if (err)
 		return err;
+	process->pages_ns = reading->target->look_ns;
 	set_rate(reading, process, records, count);
+	drop_moves(reading, process);
+	return 0;
+}
+
+/* What was seen of it last stays, with its age; its records are put right as far as they tell by themselves. */
+static int leave_process(const struct page_reading *reading, const struct process *process)
+{
+	__cleanup(freep) struct page_record *records = NULL;
+	size_t count;
+	int err = page_reading_collect(reading, process, &records, &count);
+
+	if (err)
+		return err;
+	set_rate(reading, process, NULL, 0);
 	drop_moves(reading, process);
 	return 0;
 }
@@ -331,7 +364,8 @@ static void read_all(struct page_reading *reading)
 	for (process = target->newest; process; process = process->older) {
 		if (process->exited || !process->gen)
 			continue;
-		err = read_process(reading, process);
+		err = target_may_hold(target, process) ? read_process(reading, process) :
+							 leave_process(reading, process);
 		target->put_off += err == -EBUSY;
 		if (err)
 			log_debug("process %u: its pages could not be looked at: %s", process->pid,
@@ -405,7 +439,7 @@ static int sites_unseen(const struct page_reading *reading, const struct process
 	if (err)
 		return err;
 	for (size_t i = 0; i < n; i++)
-		records[i].resident = (uint16_t)(1u << records[i].order);
+		records[i].resident = (uint16_t)(1u << (records[i].order + records[i].granule));
 	merge_alike(reading->target, records, n);
 	return pages_estimate(records, n, reading->page_bytes, sites, count);
 }
@@ -456,6 +490,14 @@ int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, st
 	return 0;
 }
 
+/* How long before the latest look, or before its end, @process was looked at, at @ns. */
+static uint64_t age_of(const struct target *target, const struct process *process, uint64_t ns)
+{
+	const uint64_t now_ns = process->exited ? process->ended_ns : target->look_ns;
+
+	return ns && now_ns > ns ? now_ns - ns : 0;
+}
+
 void target_pages_info(const struct target *target, const struct process *process, struct process_info *info)
 {
 	const uint64_t resident_bytes = process->resident.anonymous_bytes + process->resident.shared_bytes;
@@ -467,6 +509,8 @@ void target_pages_info(const struct target *target, const struct process *proces
 		shared_bytes += process->pages[i].shared_bytes;
 	}
 	info->pages_known = process->pages_count || resident_bytes;
+	info->pages_age_ns = age_of(target, process, process->pages_ns);
+	info->files_age_ns = age_of(target, process, process->files_ns);
 	info->moves_unseen = !session_follows_moves(target->session);
 	if (resident_bytes > info->pages_bytes)
 		info->pages_unattributed_bytes = resident_bytes - info->pages_bytes;

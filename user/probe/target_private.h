@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "../base/worker.h"
+#include "../model/duty.h"
 #include "../model/pages.h"
 #include "../model/vma.h"
 #include "../remote/container_names.h"
@@ -31,13 +32,6 @@ struct image {
 };
 
 /* One process image. */
-/* Hits as they were last looked at, and what is made of them. */
-struct governed {
-	struct budget budget;
-	struct hb_plan before;
-	bool known; /* before is */
-};
-
 struct process {
 	uint32_t gen; /* 0: waits for its exec */
 	uint32_t pid;
@@ -62,13 +56,14 @@ struct process {
 	uint64_t list_end_ns;    /* and ended */
 	bool mappings_stale; /* events of them were lost or do not tell: to be read anew */
 	bool mappings_doubtful; /* and could not be read until now */
+	uint64_t mappings_lost_ns; /* when that was noticed last, CLOCK_MONOTONIC */
 	bool narrow;         /* a 32-bit program: its calls are seen by hooks of their own */
 	bool mappings_final; /* and will not be: it has ended, and a report has looked since */
 	struct jit *jit; /* it runs code in no file; or NULL */
 	struct process_probes *probes; /* of its own, when not probed everywhere */
 	size_t probes_count;
 	const char **allocators; /* names for process_info */
-	struct governed governed; /* how closely its calls are followed */
+	struct budget budget; /* how closely its calls are followed */
 	uint32_t parent_gen;   /* whom it was forked from, and has had no exec since; 0: nobody that we know */
 	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
 	uint64_t ended_ns;     /* when we heard of its end, CLOCK_MONOTONIC */
@@ -79,7 +74,8 @@ struct process {
 	size_t pages_count;
 	struct pagemap_sums resident; /* all 0: unknown */
 	struct filepages files;  /* of a process that was chosen */
-	uint64_t files_read_ns, files_cost_ns; /* when they were last read, CLOCK_MONOTONIC; and what it took */
+	uint64_t pages_ns, files_ns; /* the looks that they are of; 0: none */
+	struct duty duty, files_duty; /* how long its address space was held for its own memory, and for the files */
 	struct process *older; /* list of all, newest first */
 	UT_hash_handle hh;     /* by gen */
 	UT_hash_handle hh_pid; /* by pid, the current image only */
@@ -157,16 +153,26 @@ struct target {
 	struct frame *room;    /* naming.c: one stack's frames while they are named */
 	struct recent *recent; /* changes of mappings that may have to be applied once more; NULL: not watched */
 	uint64_t map_drops;    /* HB_CNT_MAP_RING_FULL when last looked at */
+	uint64_t look_ns;      /* when the latest look at the processes began, CLOCK_MONOTONIC */
+	bool look_last;        /* and nothing will be read after it */
 	uint64_t late;         /* LOSS_LATE_ATTACH */
 	uint64_t unread;       /* LOSS_UNREAD_FILES */
 	uint64_t forgotten;    /* LOSS_FORGOTTEN */
 	uint64_t put_off;      /* LOSS_PUT_OFF */
+	uint64_t maps_read_anew; /* LOSS_MAPS_READ */
+	uint64_t maps_odd;     /* LOSS_MAPS_ODD */
 };
 
 /* Whether calls of @process count. Of the whole host's processes they do of those that are attached to. */
 static inline bool target_counts(const struct target *target, const struct process *process)
 {
 	return !target->everything || process->traced;
+}
+
+/* Whether the latest look may hold the address space of @process, of which its page table and maps are read. */
+static inline bool target_may_hold(const struct target *target, struct process *process)
+{
+	return duty_may(&process->duty, target->look_ns, target->look_last);
 }
 
 struct process *target_process(const struct target *target, uint32_t gen);
@@ -177,6 +183,8 @@ void target_probe_own(struct target *target, struct process *process, struct mod
 /* @to begins, where @from was with its pid before, or NULL. */
 void target_governed_again(struct target *target, struct process *to, const struct process *from);
 void governor_free(struct governor *governor);
+/* Changes that no report will tell. */
+uint64_t governor_forgotten(const struct governor *governor);
 
 /* Take in what /proc says of @process, as far as it is still there. */
 void target_describe(struct target *target, struct process *process);

@@ -3,15 +3,23 @@
 
 #include <errno.h>
 #include <link.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
-#include "../base/clock.h"
 #include "../remote/procfs.h"
 
-#define CALLS  300 /* of one round */
-#define ROUNDS 5   /* the fastest counts: others only make it slower */
+#define CALLS  200 /* of one round */
+#define ROUNDS 9   /* the median counts */
 #define GEN    (HB_GEN_USER | 0x7fffffffu) /* of ourselves, while returns are trapped */
+
+/* Of a ret instruction: arm64 simulates it (arch/arm64/kernel/probes/decode-insn.c), x86 steps over it. */
+#if defined(__x86_64__)
+#define LEFT(emulated_ns, stepped_ns) (stepped_ns)
+#else
+#define LEFT(emulated_ns, stepped_ns) (emulated_ns)
+#endif
 
 /* Two functions that return NULL: one begins with what every kernel emulates, one with what none does. */
 long trap_cost_emulated(long argument);
@@ -63,25 +71,55 @@ static int find_offset(struct dl_phdr_info *info, size_t size, void *ctx)
 	return 1;
 }
 
+/* Of this thread: what others do meanwhile does not count. */
+static double cpu_ns(void)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const double *a = left, *b = right;
+
+	return (*a > *b) - (*a < *b);
+}
+
 /* Nanoseconds of a call of @function. */
 static double time_calls(long (*function)(long))
 {
-	double best = 0;
+	double each[ROUNDS];
 
 	for (int round = 0; round < ROUNDS; round++) {
-		const uint64_t began = clock_mono_ns();
-		double each;
+		const double began = cpu_ns();
 
 		for (int i = 0; i < CALLS; i++)
 			function(1);
-		each = (double)(clock_mono_ns() - began) / CALLS;
-		if (!round || each < best)
-			best = each;
+		each[round] = (cpu_ns() - began) / CALLS;
 	}
-	return best;
+	qsort(each, ROUNDS, sizeof(each[0]), compare);
+	return each[ROUNDS / 2];
 }
 
-/* The same with a probe on it. 0 or negative errno. */
+/* What of that is the programs' own work, by the kernel's statistics; 0 where it keeps none. */
+static double time_work(struct session *session, long (*function)(long))
+{
+	struct session_runs before, after;
+	const int stats = session_stats();
+
+	if (stats < 0)
+		return 0;
+	session_runs(session, &before);
+	for (int i = 0; i < CALLS; i++)
+		function(1);
+	session_runs(session, &after);
+	close(stats);
+	return (double)(after.call_ns - before.call_ns + after.free_ns - before.free_ns) / CALLS;
+}
+
+/* The same with a probe on it, without what the programs do. 0 or negative errno. */
 static int time_probed(struct session *session, int exe, long (*function)(long), enum probe_place place, double *ns)
 {
 	struct search search = { .address = (uintptr_t)function };
@@ -103,7 +141,7 @@ static int time_probed(struct session *session, int exe, long (*function)(long),
 	err = session_attach(session, exe, &set, getpid(), &probes);
 	if (err)
 		return err;
-	*ns = time_calls(function);
+	*ns = time_calls(function) - time_work(session, function);
 	session_detach(probes);
 	return 0;
 }
@@ -115,7 +153,8 @@ int trap_cost_measure(struct session *session, struct trap_cost *cost)
 	double emulated, stepped, both;
 	int err;
 
-	*cost = (struct trap_cost){ .emulated_ns = 200, .stepped_ns = 2600, .return_ns = 350 };
+	*cost = (struct trap_cost){ .emulated_ns = 200, .stepped_ns = 2600, .return_ns = 350,
+				    .left_ns = LEFT(200, 2600) };
 	if (exe < 0)
 		return -errno;
 	/* Not traced: the program ends where it has found that out. */
@@ -133,5 +172,6 @@ int trap_cost_measure(struct session *session, struct trap_cost *cost)
 	cost->emulated_ns = emulated > bare ? emulated - bare : 0;
 	cost->stepped_ns = stepped > bare ? stepped - bare : 0;
 	cost->return_ns = both > emulated ? both - emulated : 0;
+	cost->left_ns = LEFT(cost->emulated_ns, cost->stepped_ns);
 	return 0;
 }

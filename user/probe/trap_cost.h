@@ -12,9 +12,10 @@ struct trap_cost {
 	double emulated_ns; /* an entry at an instruction that the kernel emulates */
 	double stepped_ns;  /* at one that it steps over */
 	double return_ns;   /* what a trapped return adds to an entry */
+	double left_ns;     /* a probed ret instruction */
 };
 
-/* A few milliseconds. 0 or negative errno; @cost is then what a machine of 2024 takes. */
+/* Tens of milliseconds. 0 or negative errno; @cost is then what a machine of 2024 takes. */
 int trap_cost_measure(struct session *session, struct trap_cost *cost);
 
 #endif

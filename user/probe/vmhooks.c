@@ -12,14 +12,7 @@
 
 #include "../base/cleanup.h"
 #include "attach.h"
-
-#if defined(__x86_64__)
-#define SYSCALL_PREFIX "__x64_sys_"
-#elif defined(__aarch64__)
-#define SYSCALL_PREFIX "__arm64_sys_"
-#else
-#error "heldby knows x86_64 and arm64"
-#endif
+#include "tries.h"
 
 /* Programs are called hb_vm_<short>_<rung><side>: rung t, k or f; side e (entry) or x (return). */
 static const struct {
@@ -191,67 +184,21 @@ void vmhooks_narrow_detach(struct bpf_link *links[VM_NARROW_HOOKS])
 	}
 }
 
-static void refuse(struct feature *feature, const char *what, int err)
+void vmhooks_try(enum vm_rung rung, struct feature *feature)
 {
-	feature->works = false;
-	snprintf(feature->why, sizeof(feature->why), "%s: %s", what, strerror(-err));
-}
-
-static void try_tracepoints(struct feature *feature)
-{
-	__cleanup(fd_closep) int tracefs = attach_tracefs();
-	int64_t id = tracefs < 0 ? tracefs : attach_tracepoint_id(tracefs, "syscalls", "sys_enter_munmap");
-
-	feature->tried = true;
-	feature->works = id >= 0;
-	if (tracefs < 0)
-		refuse(feature, "tracefs", tracefs);
-	else if (id < 0)
-		refuse(feature, "tracepoints of system calls", (int)id);
-}
-
-static void try_kprobes(struct feature *feature)
-{
-	static const char path[] = "/sys/bus/event_source/devices/kprobe/type";
-
-	feature->tried = true;
-	feature->works = !access(path, R_OK);
-	if (!feature->works)
-		refuse(feature, path, -errno);
-}
-
-/* Kernels that cannot, or must not, say so only when asked. */
-static void try_fentry(struct feature *feature)
-{
-	const struct bpf_insn insns[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FEXIT);
-	__cleanup(fd_closep) int prog = -1;
-	__cleanup(fd_closep) int link = -1;
-	int id = libbpf_find_vmlinux_btf_id(SYSCALL_PREFIX "munmap", BPF_TRACE_FEXIT);
-
-	feature->tried = true;
-	if (id < 0)
-		return refuse(feature, "finding " SYSCALL_PREFIX "munmap", id);
-	opts.attach_btf_id = id;
-	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, "hb_feature", "Dual BSD/GPL", insns,
-			     sizeof(insns) / sizeof(insns[0]), &opts);
-	if (prog < 0)
-		return refuse(feature, "loading a program", -errno);
-	link = attach_traced(prog);
-	if (link < 0)
-		return refuse(feature, "attaching it", link);
-	feature->works = true;
+	*feature = (struct feature){ .name = vmhooks_name(rung) };
+	switch (rung) {
+	case VM_TRACEPOINT:
+		return try_tracepoint(feature, "syscalls", "sys_enter_munmap");
+	case VM_KPROBE:
+		return try_kretprobe(feature, SYSCALL_PREFIX "munmap");
+	default:
+		return try_fexit(feature, SYSCALL_PREFIX "munmap");
+	}
 }
 
 void vmhooks_probe(struct feature rungs[VM_RUNG_END])
 {
-	memset(rungs, 0, VM_RUNG_END * sizeof(*rungs));
 	for (int i = 0; i < VM_RUNG_END; i++)
-		rungs[i].name = vmhooks_name(i);
-	try_tracepoints(&rungs[VM_TRACEPOINT]);
-	try_kprobes(&rungs[VM_KPROBE]);
-	try_fentry(&rungs[VM_FENTRY]);
+		vmhooks_try(i, &rungs[i]);
 }

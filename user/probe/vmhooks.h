@@ -23,7 +23,8 @@ enum vm_rung {
 
 #define VM_HOOKS_MAX 16 /* programs of one rung */
 
-/* The rungs by enum vm_rung, each tried once on munmap, with a program that does nothing. */
+/* @rung, tried once on munmap with a program that does nothing; all of them, by enum vm_rung. */
+void vmhooks_try(enum vm_rung rung, struct feature *feature);
 void vmhooks_probe(struct feature rungs[VM_RUNG_END]);
 
 /* The order of preference on this kernel: enum vm_rung each. */

@@ -99,7 +99,7 @@ static int read_from(struct filepages *out, struct pagemap *map, int list, uint6
 	*out = (struct filepages){ 0 };
 	if (!err) {
 		*search = (struct search){ .found = out, .map = map, .page_bytes = page_bytes };
-		err = list < 0 ? maps_read(map->proc, look, search) : maps_walk(list, look, search);
+		err = list < 0 ? maps_read_held(map->proc, look, search, &map->held_ns) : maps_walk(list, look, search);
 	}
 	free(search);
 	if (err) {

@@ -24,8 +24,11 @@ struct filepages {
 
 /* Read @map's process, whose pages have @page_bytes. 0 or negative errno, -EBUSY: refused; @out is empty then. */
 int filepages_read(struct filepages *out, struct pagemap *map, uint64_t page_bytes);
-/* The same by @list, a maps file that is open already. */
-int filepages_read_list(struct filepages *out, struct pagemap *map, int list, uint64_t page_bytes);
 void filepages_release(struct filepages *files);
+
+/* --- with another list, for tests --- */
+
+/* The same by @list, an open file of lines as of maps. */
+int filepages_read_list(struct filepages *out, struct pagemap *map, int list, uint64_t page_bytes);
 
 #endif

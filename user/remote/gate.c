@@ -270,3 +270,10 @@ void gate_mark(pid_t pid)
 	if (the_gate)
 		gate_close(the_gate, &proc, clock_mono_ns());
 }
+
+uint64_t gate_held_ns(uint64_t began_ns)
+{
+	const uint64_t took_ns = clock_mono_ns() - began_ns;
+
+	return took_ns < GATE_HELD_MAX_NS ? took_ns : GATE_HELD_MAX_NS;
+}

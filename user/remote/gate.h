@@ -47,6 +47,15 @@ const char *gate_why(void);
  */
 void gate_mark(pid_t pid);
 
+#define GATE_HELD_MAX_NS 1000000u
+
+/*
+ * For how many ns a read() counts as having held an address space, that began at @began_ns (CLOCK_MONOTONIC) and ends
+ * now. It takes microseconds; one that took longer has waited, for a lock or a processor, and would have the next
+ * readings put off for minutes: it counts GATE_HELD_MAX_NS.
+ */
+uint64_t gate_held_ns(uint64_t began_ns);
+
 /* --- with other files, for tests --- */
 
 struct gate_files {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "gate.h"
 
 #define LINE_BYTES_MAX (32u << 10) /* PATH_MAX, each byte escaped to four, and the numbers before */
@@ -162,8 +163,24 @@ static int walk_bytes(struct walk *walk, const char *bytes, size_t count)
 	return 0;
 }
 
+/* read(), again if it was interrupted; what it counts for is added to @held_ns. Bytes or negative errno. */
+static ssize_t read_held(int fd, char *bytes, size_t size, uint64_t *held_ns)
+{
+	const uint64_t began_ns = clock_mono_ns();
+	ssize_t got;
+
+	do
+		got = read(fd, bytes, size);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		got = -errno;
+	*held_ns += gate_held_ns(began_ns);
+	return got;
+}
+
 /* @proc: ask for it before each read, or NULL. */
-static int walk_file(int fd, const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx)
+static int walk_file(int fd, const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx,
+		     uint64_t *held_ns)
 {
 	__cleanup(freep) struct walk *walk = malloc(sizeof(*walk));
 	char bytes[READ_BYTES];
@@ -176,14 +193,10 @@ static int walk_file(int fd, const struct proc *proc, int (*each)(void *ctx, con
 	walk->overlong = false;
 	for (;;) {
 		int err = proc ? gate_ask(proc) : 0;
-		ssize_t got = err ? 0 : read(fd, bytes, sizeof(bytes));
+		ssize_t got = err ? err : read_held(fd, bytes, sizeof(bytes), held_ns);
 
-		if (err)
-			return err;
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0)
-			return -errno;
+			return (int)got;
 		if (!got)
 			return walk_line(walk);
 		err = walk_bytes(walk, bytes, (size_t)got);
@@ -194,12 +207,22 @@ static int walk_file(int fd, const struct proc *proc, int (*each)(void *ctx, con
 
 int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void *ctx)
 {
-	return walk_file(fd, NULL, each, ctx);
+	uint64_t held_ns = 0;
+
+	return walk_file(fd, NULL, each, ctx, &held_ns);
+}
+
+int maps_read_held(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx,
+		   uint64_t *held_ns)
+{
+	__cleanup(fd_closep) int fd = proc_open_file(proc, "maps");
+
+	return fd < 0 ? fd : walk_file(fd, proc, each, ctx, held_ns);
 }
 
 int maps_read(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx)
 {
-	__cleanup(fd_closep) int fd = proc_open_file(proc, "maps");
+	uint64_t held_ns = 0;
 
-	return fd < 0 ? fd : walk_file(fd, proc, each, ctx);
+	return maps_read_held(proc, each, ctx, &held_ns);
 }

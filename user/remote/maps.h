@@ -32,6 +32,10 @@ int maps_parse_line(const char *line, size_t length, struct map_line *out, char 
  */
 int maps_read(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx);
 
+/* The same; how long the address space was held is added to @held_ns. */
+int maps_read_held(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx,
+		   uint64_t *held_ns);
+
 /* The same of a maps file's open descriptor, of a process of our own: nobody is asked. */
 int maps_walk(int fd, int (*each)(void *ctx, const struct map_line *line), void *ctx);
 

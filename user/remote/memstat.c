@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #define NUMBER_BYTES  32
 #define STAT_BYTES    (16u << 10) /* of memory.stat: some seventy lines */
 #define MEMINFO_BYTES 4096
+#define NODES_FOLDER  "/sys/devices/system/node"
 #define PRESSURE_BYTES 512 /* of memory.pressure and of memory.oom_control: two and three lines */
 
 struct field {
@@ -139,6 +141,54 @@ void memstat_parse_pressure(struct memstat_pressure *pressure, const char *text)
 	}
 }
 
+/* A node's number of at most four digits from *@at on, behind which that stands then. -1: there is none. */
+static int take_node(const char **at)
+{
+	const char *start = *at;
+	int node = 0;
+
+	for (; **at >= '0' && **at <= '9' && *at - start < 4; ++*at)
+		node = 10 * node + (**at - '0');
+	return *at == start || node >= MEMSTAT_NODES_MAX ? -1 : node;
+}
+
+bool memstat_parse_nodes(uint64_t nodes[MEMSTAT_NODE_WORDS], const char *text)
+{
+	memset(nodes, 0, MEMSTAT_NODE_WORDS * sizeof(*nodes));
+	for (;; text++) {
+		int first = take_node(&text), last = first;
+
+		if (first >= 0 && *text == '-') {
+			text++;
+			last = take_node(&text);
+		}
+		if (first < 0 || last < first)
+			return false;
+		for (int i = first; i <= last; i++)
+			nodes[i / 64] |= 1ull << i % 64;
+		if (*text != ',')
+			return !strcmp(text, "\n");
+	}
+}
+
+uint64_t memstat_parse_node(const char *text)
+{
+	const char *end;
+
+	for (; (end = strchr(text, '\n')); text = end + 1) {
+		const char *at = text + 5;
+
+		if (strncmp(text, "Node ", 5))
+			continue;
+		at += strspn(at, "0123456789");
+		if (strncmp(at, " MemFree:", 9))
+			continue;
+		at += 9 + strspn(at + 9, " ");
+		return number(at, end, " kB", 1024);
+	}
+	return MEMSTAT_UNKNOWN;
+}
+
 /* --- files ------------------------------------------------------------------------------------- */
 
 /* A regular file, at most @size - 1 bytes of it, and a NUL. 0 or negative errno. */
@@ -215,6 +265,37 @@ bool memstat_oom_disabled(const struct cgroup_mounts *mounts, const char *path)
 
 	return dir >= 0 && !read_text(dir, "memory.oom_control", text, sizeof(text)) &&
 	       has_line(text, "oom_kill_disable 1") && has_line(text, "under_oom 1");
+}
+
+static void add_known(uint64_t *sum, uint64_t bytes)
+{
+	if (bytes == MEMSTAT_UNKNOWN || *sum == MEMSTAT_UNKNOWN || __builtin_add_overflow(*sum, bytes, sum))
+		*sum = MEMSTAT_UNKNOWN;
+}
+
+int memstat_nodes(const uint64_t nodes[MEMSTAT_NODE_WORDS], struct memstat_nodes *out)
+{
+	__cleanup(fd_closep) int dir = open(NODES_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t there[MEMSTAT_NODE_WORDS];
+	char text[MEMINFO_BYTES] = "";
+	int err = dir < 0 ? -errno : read_text(dir, "has_memory", text, sizeof(text));
+
+	memset(out, 0xff, sizeof(*out)); /* UNKNOWN */
+	if (err || !memstat_parse_nodes(there, text))
+		return err ? err : -EINVAL;
+	memset(out, 0, sizeof(*out));
+	for (unsigned int i = 0; i < MEMSTAT_NODES_MAX; i++) {
+		const bool inside = nodes[i / 64] >> i % 64 & 1;
+		char name[32];
+
+		if (!(there[i / 64] >> i % 64 & 1))
+			continue;
+		snprintf(name, sizeof(name), "node%u/meminfo", i);
+		err = read_text(dir, name, text, sizeof(text));
+		add_known(inside ? &out->inside_bytes : &out->outside_bytes,
+			  err ? MEMSTAT_UNKNOWN : memstat_parse_node(text));
+	}
+	return 0;
 }
 
 int memstat_host(struct memstat_host *out)

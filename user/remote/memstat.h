@@ -40,6 +40,14 @@ struct memstat_pressure {
 	uint64_t some_10s, some_60s, full_10s, full_60s;
 };
 
+/* Free on some NUMA nodes, and on all others that have memory. Bytes, each may be MEMSTAT_UNKNOWN. */
+struct memstat_nodes {
+	uint64_t inside_bytes, outside_bytes;
+};
+
+#define MEMSTAT_NODES_MAX 1024 /* as many as a kernel can have: a bit each in so many words */
+#define MEMSTAT_NODE_WORDS (MEMSTAT_NODES_MAX / 64)
+
 /*
  * The cgroup @path ("/a/b", as /proc/PID/cgroup has it) of the mounts that were found before. 0 if memory.stat
  * could be read; else negative errno (-ENOENT: gone, not mounted, no such controller), and only usage_bytes and
@@ -56,6 +64,9 @@ int memstat_pressure(const struct cgroup_mounts *mounts, const char *path, struc
 /* Whether somebody waits in the cgroup @path of the first version while its OOM killer is disabled. */
 bool memstat_oom_disabled(const struct cgroup_mounts *mounts, const char *path);
 
+/* From /sys/devices/system/node, @nodes being those inside. 0 or negative errno; then nothing is known. */
+int memstat_nodes(const uint64_t nodes[MEMSTAT_NODE_WORDS], struct memstat_nodes *out);
+
 /* From /proc/meminfo. 0 or negative errno; then nothing is known. */
 int memstat_host(struct memstat_host *out);
 
@@ -66,5 +77,10 @@ int memstat_host(struct memstat_host *out);
 void memstat_parse(struct memstat *stat, bool v1, const char *text);
 void memstat_parse_host(struct memstat_host *host, const char *text);
 void memstat_parse_pressure(struct memstat_pressure *pressure, const char *text);
+
+/* "0-1,3\n", as the kernel lists nodes, into @nodes. Whether it is such a list. */
+bool memstat_parse_nodes(uint64_t nodes[MEMSTAT_NODE_WORDS], const char *text);
+/* What is free by a node's own meminfo ("Node 1 MemFree: 12 kB"). */
+uint64_t memstat_parse_node(const char *text);
 
 #endif

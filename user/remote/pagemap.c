@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "gate.h"
 
 #define READINGS_PER_QUESTION 64 /* of the gate: 30 us of single pages, 500 us of full ranges */
@@ -52,10 +53,16 @@ static int read_entries(int fd, uint64_t page, size_t count, uint64_t *entries)
 int pagemap_read(struct pagemap *map, uint64_t page, size_t count, uint64_t *entries)
 {
 	int err = count > PAGEMAP_PAGES_MAX ? -EINVAL : 0;
+	uint64_t began_ns;
 
 	if (!err && ++map->readings % READINGS_PER_QUESTION == 0)
 		err = gate_ask(map->proc);
-	return err ? err : read_entries(map->fd, page, count, entries);
+	if (err)
+		return err;
+	began_ns = clock_mono_ns();
+	err = read_entries(map->fd, page, count, entries);
+	map->held_ns += gate_held_ns(began_ns);
+	return err;
 }
 
 static uint64_t zero_frame;

@@ -24,9 +24,10 @@ struct pagemap {
 	const struct proc *proc; /* borrowed */
 	int fd;
 	unsigned int readings;
+	uint64_t held_ns; /* that these held the address space */
 };
 
-#define PAGEMAP_INIT { .proc = NULL, .fd = -1, .readings = 0 }
+#define PAGEMAP_INIT { .proc = NULL, .fd = -1, .readings = 0, .held_ns = 0 }
 
 /* 0, -EBUSY (refused, gate_why()), or negative errno. pagemap_close() takes PAGEMAP_INIT as well. */
 int pagemap_open(struct pagemap *map, const struct proc *proc);

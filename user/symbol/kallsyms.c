@@ -176,6 +176,8 @@ static int line_take(struct kallsyms *ks, const char *text, size_t length)
 		ks->text = line.address;
 	if (!line.module_length && !ks->text_end && name_is(&line, "_etext"))
 		ks->text_end = line.address;
+	if (!line.module_length && !ks->memcg_indexes && name_is(&line, "mem_cgroup_stats_index"))
+		ks->memcg_indexes = line.address;
 	/* "$x" and the like say where code begins; they are no functions: is_mapping_symbol(). */
 	if ((line.type != 't' && line.type != 'T' && line.type != 'w' && line.type != 'W') || *line.name == '$')
 		return 0;

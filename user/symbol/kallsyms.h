@@ -43,6 +43,7 @@ struct kallsyms {
 	char *names; /* each ends in NUL */
 	size_t names_bytes, names_cap;
 	uint64_t text, text_end; /* _stext, _etext */
+	uint64_t memcg_indexes;  /* mem_cgroup_stats_index, since 6.10; 0: not listed (data: CONFIG_KALLSYMS_ALL) */
 	size_t skipped;          /* lines that make no sense */
 	bool hidden;             /* there are names, but all addresses are 0 */
 	char build_id[2 * ELFFILE_BUILD_ID_MAX + 1]; /* the kernel's own, hex, or "" */

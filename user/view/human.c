@@ -75,6 +75,21 @@ static void print_head(struct human *h)
 		print_hooks(h);
 }
 
+/* " (hb_vm_mmap_tx 12, hb_vm_prot_tx 3)" */
+static void print_programs(struct human *h)
+{
+	const struct losses *losses = &h->report->losses;
+	char number[32];
+
+	for (size_t i = 0; i < losses->programs_count; i++) {
+		fputs(i ? ", " : " (", h->out);
+		human_text(h, COLOR_NONE, losses->programs[i].name, 0);
+		fprintf(h->out, " %s", words_number(losses->programs[i].skipped, number));
+	}
+	if (losses->programs_count)
+		fputc(')', h->out);
+}
+
 static void print_class(struct human *h, enum loss_class class, const char *name,
 			enum human_color color)
 {
@@ -92,7 +107,10 @@ static void print_class(struct human *h, enum loss_class class, const char *name
 		fprintf(h->out, " %11s", words_number(losses->counts[i], number));
 		if (bytes)
 			fprintf(h->out, " (%s bytes)", words_number(bytes, number));
-		fprintf(h->out, "  %s\n", kind->sentence);
+		fprintf(h->out, "  %s", kind->sentence);
+		if (i == LOSS_RECURSION)
+			print_programs(h);
+		fputc('\n', h->out);
 	}
 }
 
@@ -219,7 +237,7 @@ static void print_all(struct human *h)
 	for (i = 0; i < h->report->processes_count; i++) {
 		const struct process_info *process = &h->report->processes[i];
 
-		h->total_bytes += process->outstanding_bytes;
+		h->total_bytes += process->outstanding_bytes + process->mapped_by_sites_bytes;
 		h->total_pages_bytes += process->pages_bytes + process->pages_unattributed_bytes;
 	}
 	print_head(h);

@@ -22,7 +22,7 @@ struct human {
 	FILE *out;
 	const struct report *report;
 	const struct view_style *style;
-	uint64_t total_bytes; /* outstanding in all processes */
+	uint64_t total_bytes; /* outstanding in all processes, by malloc, direct and mmap: no byte is in two of them */
 	uint64_t total_pages_bytes; /* resident in them, anonymous and shared */
 	struct report_owners owners;
 	const struct process_info **ranked; /* the processes, those that hold most first */

@@ -217,6 +217,16 @@ static void print_governed(struct human *h, unsigned int indent, const struct pr
 	fputc('\n', h->out);
 }
 
+/* " (as of 3.2s ago)", where it is not of now. */
+static void print_age(struct human *h, const struct process_info *process, uint64_t age_ns)
+{
+	char text[16];
+
+	if (age_ns)
+		human_print(h, COLOR_DIM, " (as of %s %s)", text_seconds((double)age_ns / 1e9, text),
+			    process->exited ? "before its end" : "ago");
+}
+
 static void print_pages(struct human *h, unsigned int indent, const struct process_info *process)
 {
 	const bool moved = process->moves_unseen && process->pages_unattributed_bytes;
@@ -224,6 +234,7 @@ static void print_pages(struct human *h, unsigned int indent, const struct proce
 
 	fprintf(h->out, "%*s", (int)indent, "");
 	human_print(h, COLOR_DIM, "pages: %s by site", text_bytes(process->pages_bytes, text));
+	print_age(h, process, process->pages_age_ns);
 	human_print(h, COLOR_DIM, ", %s unattributed%s", text_bytes(process->pages_unattributed_bytes, text),
 		    moved ? ", what mremap moved among them" : "");
 	if (process->shared_with_bytes)
@@ -243,6 +254,7 @@ static void print_files(struct human *h, unsigned int indent, const struct proce
 
 	fprintf(h->out, "%*s", (int)indent, "");
 	human_print(h, COLOR_DIM, "files: %s resident", text_bytes(process->files_bytes, text));
+	print_age(h, process, process->files_age_ns);
 	for (size_t i = 0; i < shown; i++) {
 		const struct file_pages *file = &process->files[i];
 
@@ -283,8 +295,9 @@ static void print_process(struct human *h, const struct human_table *table,
 	print_governed(h, indent, process);
 	if (process->mapped_doubtful) {
 		fprintf(h->out, "%*s", (int)indent, "");
-		human_print(h, COLOR_WARN,
-			    "mapped may be off: changes were lost, and its mappings could not be read since");
+		human_print(h, COLOR_WARN, "mapped may be off: %s", process->exited ?
+			    "it ended before its mappings could be read once more" :
+			    "not all changes were seen, and its mappings were not read since");
 		fputc('\n', h->out);
 	}
 	if (h->style->verbose)

@@ -55,7 +55,7 @@ static void percent(uint64_t part, uint64_t whole, char out[HUMAN_CELL])
 	double ratio = whole ? (double)part / whole : 0;
 	unsigned int tenths;
 
-	if (!whole || ratio > 9) /* a share beyond 1: read at different times */
+	if (part > whole || !whole) /* of a process that is not in the list */
 		return;
 	tenths = (unsigned int)(1000 * ratio + 0.5);
 	if (part && !tenths)

@@ -187,6 +187,8 @@ static struct json_object *files_array(struct writer *w, const struct process_in
 
 static void put_pages(struct writer *w, struct json_object *object, const struct process_info *process)
 {
+	if (process->pages_age_ns)
+		json_put_decimal(&w->pen, object, "pages_age_s", (double)process->pages_age_ns / 1e9);
 	json_put_number(&w->pen, object, "pages_unattributed_bytes", process->pages_unattributed_bytes);
 	if (process->shared_with_bytes)
 		json_put_number(&w->pen, object, "shared_with_bytes", process->shared_with_bytes);
@@ -194,6 +196,8 @@ static void put_pages(struct writer *w, struct json_object *object, const struct
 		json_put_number(&w->pen, object, "swapped_bytes", process->swapped_bytes);
 	if (process->files_bytes)
 		json_put_number(&w->pen, object, "files_resident_bytes", process->files_bytes);
+	if (process->files_age_ns)
+		json_put_decimal(&w->pen, object, "files_age_s", (double)process->files_age_ns / 1e9);
 	if (process->files_count)
 		json_put(&w->pen, object, "files", files_array(w, process));
 	if (process->files_left_out_bytes)
@@ -248,16 +252,21 @@ static struct json_object *losses_object(struct writer *w)
 	const struct losses *losses = &w->report->losses;
 	struct json_object *object = json_object_new_object();
 	struct json_object *detail = json_object_new_object();
+	struct json_object *programs = losses->programs_count ? json_object_new_object() : NULL;
 	size_t i;
 
 	for (i = 0; i < LOSS_END; i++) {
 		if (losses->counts[i] && loss_kind(i)->class != LOSS_FILL)
 			json_put_number(&w->pen, detail, loss_kind(i)->name, losses->counts[i]);
 	}
+	for (i = 0; i < losses->programs_count; i++)
+		json_put_number(&w->pen, programs, losses->programs[i].name, losses->programs[i].skipped);
 	json_put_number(&w->pen, object, "lost_count", losses_sum(losses, LOSS_LOST));
 	json_put_number(&w->pen, object, "dropped_count", losses_sum(losses, LOSS_DROPPED));
 	json_put_number(&w->pen, object, "missed_count", losses_sum(losses, LOSS_MISSED));
 	json_put(&w->pen, object, "detail", detail);
+	if (losses->programs_count)
+		json_put(&w->pen, object, "skipped_programs", programs);
 	return object;
 }
 

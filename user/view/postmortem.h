@@ -19,7 +19,11 @@ int postmortem_folded(FILE *out, const struct postmortem *pm, const struct view_
 
 /* Of every journal entry about a kill, for ever: journalctl MESSAGE_ID=... finds them. */
 #define POSTMORTEM_MESSAGE_ID "95260f5ebadf48cda948c6384e39362f"
-#define POSTMORTEM_JOURNAL_JSON_MAX (48 * 1024) /* bytes of HELDBY_JSON */
+/*
+ * Bytes of HELDBY_JSON: an entry that one datagram of the kernel's default size takes (net.core.wmem_default). A
+ * JVM's twenty holders with the stacks of its collector have some 80 KB.
+ */
+#define POSTMORTEM_JOURNAL_JSON_MAX (192 * 1024)
 
 struct iovec;
 

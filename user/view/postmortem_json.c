@@ -48,6 +48,32 @@ static void put_victim_memory(struct json_pen *pen, struct json_object *object, 
 		json_put_bool(pen, object, "approximate", true);
 }
 
+static struct json_object *thread_object(struct json_pen *pen, const struct postmortem_thread *thread)
+{
+	struct json_object *object = json_object_new_object(), *frames = json_object_new_array();
+	size_t i;
+
+	json_put_number(pen, object, "thread", thread->thread);
+	json_put_text(pen, object, "comm", thread->comm);
+	for (i = 0; i < thread->frames_count; i++)
+		json_append(pen, frames, json_frame(pen, &thread->frames[i], true));
+	json_put(pen, object, "frames", frames);
+	return object;
+}
+
+static void put_threads(struct json_pen *pen, struct json_object *object, const struct postmortem *pm)
+{
+	struct json_object *array;
+	size_t i;
+
+	if (!pm->victim.threads_shown)
+		return;
+	array = json_object_new_array();
+	for (i = 0; i < pm->victim.threads_shown; i++)
+		json_append(pen, array, thread_object(pen, &pm->victim.threads[i]));
+	json_put(pen, object, "threads", array);
+}
+
 static struct json_object *victim_object(struct json_pen *pen, const struct postmortem *pm)
 {
 	struct json_object *object = json_object_new_object();
@@ -73,6 +99,7 @@ static struct json_object *victim_object(struct json_pen *pen, const struct post
 	if (pm->victim.marks_count)
 		json_put_number(pen, object, "marks_count", pm->victim.marks_count);
 	put_seconds(pen, object, "freed_s", pm->victim.freed_ns);
+	put_threads(pen, object, pm);
 	return object;
 }
 
@@ -120,6 +147,22 @@ static struct json_object *stat_object(struct json_pen *pen, const struct postmo
 	put_known(pen, object, "pagetables", pm->domain.stat_pagetables);
 	put_known(pen, object, "sock", pm->domain.stat_sock);
 	return object;
+}
+
+static void put_nodes(struct json_pen *pen, struct json_object *object, const struct postmortem *pm)
+{
+	struct json_object *array = NULL;
+	unsigned int i;
+
+	for (i = 0; i < 64 * POSTMORTEM_NODE_WORDS; i++) {
+		if (!postmortem_allows_node(pm, i))
+			continue;
+		if (!array)
+			json_put(pen, object, "nodes", array = json_object_new_array());
+		json_append(pen, array, json_object_new_int((int)i));
+	}
+	put_known(pen, object, "nodes_free_bytes", pm->domain.nodes_free_bytes);
+	put_known(pen, object, "elsewhere_free_bytes", pm->domain.elsewhere_free_bytes);
 }
 
 static void put_percent(struct json_pen *pen, struct json_object *object, const char *key, uint64_t hundredths)
@@ -171,8 +214,10 @@ static struct json_object *domain_object(struct json_pen *pen, const struct post
 	put_known(pen, object, "free_bytes", pm->domain.free_bytes);
 	put_known(pen, object, "swap_total_bytes", pm->domain.swap_total_bytes);
 	put_known(pen, object, "swap_free_bytes", pm->domain.swap_free_bytes);
+	put_nodes(pen, object, pm);
 	if (pm->domain.has_stat)
 		json_put(pen, object, "stat", stat_object(pen, pm));
+	json_put_text(pen, object, "stat_how", pm->domain.stat_how);
 	if (pm->domain.pressure_some_10s != POSTMORTEM_UNKNOWN)
 		json_put(pen, object, "pressure", pressure_object(pen, pm));
 	if (pm->domain.levels_count)
@@ -206,6 +251,15 @@ static struct json_object *tasks_array(struct json_pen *pen, const struct postmo
 	for (i = 0; i < pm->tasks_count; i++)
 		json_append(pen, array, task_object(pen, &pm->tasks[i]));
 	return array;
+}
+
+/* As in a board's document. */
+static struct json_object *sampling_object(struct json_pen *pen, const struct postmortem *pm)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_text(pen, object, "malloc", pm->holders_sampling);
+	return object;
 }
 
 static struct json_object *holders_array(struct json_pen *pen, const struct postmortem *pm)
@@ -318,6 +372,8 @@ static struct json_object *document_object(struct json_pen *pen, const struct po
 		json_put_decimal(pen, document, "holders_traced_s", (double)pm->holders_traced_ns / 1e9);
 	if (pm->holders_scaled)
 		json_put_bool(pen, document, "holders_scaled", true);
+	if (pm->holders_sampling)
+		json_put(pen, document, "sampling", sampling_object(pen, pm));
 	if (pm->java_heap_max_bytes != POSTMORTEM_UNKNOWN || pm->java_direct_bytes != POSTMORTEM_UNKNOWN)
 		json_put(pen, document, "jvm", jvm_object(pen, pm));
 	json_put(pen, document, "history", history_array(pen, pm));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "postmortem_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../base/text.h"
@@ -183,7 +184,7 @@ static void error_cell(const struct human *h, const void *item, char out[HUMAN_C
 	const struct board_row *row = ((const struct holder *)item)->row;
 
 	(void)h;
-	if (row->source == HB_SRC_PAGES)
+	if (row->source == HB_SRC_PAGES || row->sampled)
 		put_bytes(pages_root(row->error_square), out);
 }
 
@@ -212,6 +213,21 @@ static const struct human_column holder_columns[] = {
 	{ .title = NULL },
 };
 
+static void print_sampling(struct human *h, const struct postmortem *pm)
+{
+	const char *sampling = pm->holders_sampling;
+	char text[16];
+
+	if (!sampling || !strcmp(sampling, "exact"))
+		return;
+	if (strcmp(sampling, "off"))
+		fprintf(h->out, "malloc was sampled, one block in %s on average: +- is the standard error of a row.\n",
+			text_bytes(strtoull(sampling, NULL, 10), text));
+	else
+		fputs("malloc was not followed when it was killed, to keep to --budget: what it holds is not known.\n",
+		      h->out);
+}
+
 static void print_explained(struct human *h, const struct postmortem *pm, uint64_t resident)
 {
 	char text[2][16];
@@ -224,6 +240,7 @@ static void print_explained(struct human *h, const struct postmortem *pm, uint64
 	if (pm->holders_traced_ns != POSTMORTEM_UNKNOWN)
 		fprintf(h->out, "Its calls were traced for the last %s: what it took before is not among them.\n",
 			text_seconds((double)pm->holders_traced_ns / 1e9, text[0]));
+	print_sampling(h, pm);
 	if (pm->holders_approximate) {
 		human_print(h, COLOR_WARN, "What sites held may be more: something was lost while they were counted.");
 		fputc('\n', h->out);
@@ -241,6 +258,7 @@ void postmortem_holders(struct human *h, const struct postmortem *pm)
 	if (!pm->holders_count) {
 		human_print(h, COLOR_DIM, "Holders: not known");
 		fputc('\n', h->out);
+		print_sampling(h, pm);
 		return;
 	}
 	for (i = 0; i < pm->holders_count; i++) {

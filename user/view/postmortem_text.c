@@ -130,6 +130,36 @@ static void print_container(struct human *h, const struct container_info *contai
 	fputc('\n', h->out);
 }
 
+#define FRAMES_SHOWN 4 /* of a thread */
+
+/* "    16044 pool-1: __GI___futex_wait < Unsafe_Park < ..." */
+static void print_thread(struct human *h, const struct postmortem_thread *thread)
+{
+	size_t i;
+
+	fprintf(h->out, "    %u ", thread->thread);
+	human_text(h, COLOR_STRONG, thread->comm, 0);
+	fputs(thread->frames_count ? ": " : "", h->out);
+	for (i = 0; i < thread->frames_count && i < FRAMES_SHOWN; i++) {
+		struct board_row one = { .frames = &thread->frames[i], .frames_count = 1 };
+		char name[128];
+
+		fputs(i ? " < " : "", h->out);
+		human_text(h, COLOR_NONE, postmortem_site_name(&one, name, sizeof(name)), 0);
+	}
+	fputs(i < thread->frames_count ? " < ...\n" : "\n", h->out);
+}
+
+static void print_threads(struct human *h, const struct postmortem *pm)
+{
+	size_t i;
+
+	if (pm->victim.threads_shown)
+		fputs("  its threads as they were killed:\n", h->out);
+	for (i = 0; i < pm->victim.threads_shown; i++)
+		print_thread(h, &pm->victim.threads[i]);
+}
+
 static void print_victim(struct human *h, const struct postmortem *pm)
 {
 	char number[32];
@@ -152,6 +182,7 @@ static void print_victim(struct human *h, const struct postmortem *pm)
 	print_line(h, "command ", pm->victim.cmdline);
 	print_victim_memory(h, pm);
 	print_victim_times(h, pm);
+	print_threads(h, pm);
 }
 
 static void print_stat(struct human *h, const struct postmortem *pm)
@@ -165,6 +196,22 @@ static void print_stat(struct human *h, const struct postmortem *pm)
 		return;
 	fputs("  memory.stat: ", h->out);
 	print_amounts(h, names, bytes, 7);
+	if (pm->domain.stat_how)
+		human_print(h, COLOR_DIM, "  (%s)", strcmp(pm->domain.stat_how, "kernel") ? "read a moment later" :
+								      "at the kill");
+	fputc('\n', h->out);
+}
+
+static void print_nodes(struct human *h, const struct postmortem *pm)
+{
+	static const char *const names[] = { "free there", "elsewhere" };
+	uint64_t bytes[] = { pm->domain.nodes_free_bytes, pm->domain.elsewhere_free_bytes };
+	char nodes[64];
+
+	if (!*postmortem_nodes(pm, nodes, sizeof(nodes)))
+		return;
+	fprintf(h->out, "  NUMA nodes allowed: %s, ", nodes);
+	print_amounts(h, names, bytes, 2);
 	fputc('\n', h->out);
 }
 
@@ -177,6 +224,7 @@ static void print_host(struct human *h, const struct postmortem *pm)
 		return;
 	fputs("  host: ", h->out);
 	print_amounts(h, names, bytes, 3);
+	human_print(h, COLOR_DIM, "  (read a moment later)");
 	fputc('\n', h->out);
 }
 
@@ -193,7 +241,8 @@ static void print_domain(struct human *h, const struct postmortem *pm)
 		fprintf(h->out, ", %s", text_bytes(pm->domain.limit_bytes, text));
 	if (pm->domain.counter && pm->domain.limit_bytes != POSTMORTEM_UNKNOWN)
 		fprintf(h->out, " of %s", pm->domain.counter);
-	if (pm->domain.usage_bytes != POSTMORTEM_UNKNOWN)
+	/* Of the whole host it was read after the kill. */
+	if (pm->domain.usage_bytes != POSTMORTEM_UNKNOWN && pm->domain.kind == OOM_MEMCG)
 		fprintf(h->out, ", %s used", text_bytes(pm->domain.usage_bytes, text));
 	if (pm->domain.how)
 		human_print(h, COLOR_DIM, "  (found by %s)", pm->domain.how);
@@ -202,6 +251,7 @@ static void print_domain(struct human *h, const struct postmortem *pm)
 		print_line(h, "cgroup ", pm->domain.cgroup);
 	postmortem_levels(h, pm);
 	print_stat(h, pm);
+	print_nodes(h, pm);
 	print_host(h, pm);
 }
 
