@@ -4,7 +4,8 @@
 
 A suite's output stays together, the long ones' goes through as it comes. Its own closing lines are counted:
 cmocka's, or "N passed, N failed[, N skipped]". A suite that prints neither, or exits non-zero without a
-failed test, counts as one failure: nothing passes unseen.
+failed test, counts as one failure: nothing passes unseen. What failed is said once more at the end, where
+whoever has only the end of the output finds it.
 """
 import concurrent.futures
 import glob
@@ -20,6 +21,9 @@ CMOCKA_PASSED = re.compile(r"^\[  PASSED  \] (\d+) test\(s\)\.$")
 CMOCKA_FAILED = re.compile(r"^ ?\[  FAILED  \] [^:]*: (\d+) test\(s\), listed below:$|^ (\d+) FAILED TEST\(S\)$")
 CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] .*: (\d+) test\(s\), listed below:$")
 PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+# A test's line, behind a kernel's name in the matrix; lines that begin with spaces explain it.
+FAILED = re.compile(r"^((?:[\w.-]+: )?)(?:FAIL \S|\[  FAILED  \] \w+$)")
+REASONS_MAX = 12
 
 
 def quick_suites():
@@ -55,8 +59,23 @@ class Count:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.counted = False
+        self.failures = []  # lines
+        self.inside = None  # what the next line begins with if it explains the last failure
+        self.reasons = 0
+
+    def keep(self, line):
+        """One more line that may be about a failure."""
+        if match := FAILED.match(line):
+            self.inside, self.reasons = match[1] + "  ", 0
+        elif self.inside is None or not line.startswith(self.inside) or self.reasons == REASONS_MAX:
+            self.inside = None
+            return
+        else:
+            self.reasons += 1
+        self.failures.append(line)
 
     def line(self, line):
+        self.keep(line)
         if match := CMOCKA_PASSED.match(line):
             self.passed, self.counted = self.passed + int(match[1]), True
         elif match := CMOCKA_SKIPPED.match(line):
@@ -77,10 +96,10 @@ def start(command, **more):
 
 
 def finish(process, say):
-    """Its (passed, failed, skipped), when it has ended; each line is said."""
+    """Its (passed, failed, skipped) and what failed, when it has ended; each line is said."""
     if isinstance(process, str):
         say(process)
-        return 0, 1, 0
+        return (0, 1, 0), [process]
     count = Count()
     for raw in process.stdout:
         line = raw.decode("utf-8", "replace").rstrip("\n")
@@ -88,9 +107,11 @@ def finish(process, say):
         count.line(line)
     status = process.wait()
     if not count.failed and (status or not count.counted):
-        say(f"this suite ended with status {status}" + ("" if count.counted else " and counted nothing"))
+        end = f"this suite ended with status {status}" + ("" if count.counted else " and counted nothing")
+        say(end)
+        count.failures.append(end)
         count.failed = 1
-    return count.passed, count.failed, count.skipped
+    return (count.passed, count.failed, count.skipped), count.failures
 
 
 class Totals:
@@ -98,12 +119,13 @@ class Totals:
 
     def __init__(self):
         self.sums = [0, 0, 0]
-        self.failures = []
+        self.failures = []  # (suite, lines)
 
     def add(self, name, result, seconds):
-        self.sums = [total + part for total, part in zip(self.sums, result)]
-        if result[1]:
-            self.failures.append(name)
+        counts, failures = result
+        self.sums = [total + part for total, part in zip(self.sums, counts)]
+        if counts[1]:
+            self.failures.append((name, failures))
         print(f"-- {name}: {seconds:.1f} s", flush=True)
 
     def run(self, name, process):
@@ -139,8 +161,8 @@ def main():
     if not isinstance(early, str):
         early.stdin.close()
     totals.run(EARLY[0], lambda: early)
-    if totals.failures:
-        print("failed suites: " + ", ".join(totals.failures))
+    for name, lines in totals.failures:
+        print("\n".join([f"== failed in {name}", *lines]))
     print("%d passed, %d failed, %d skipped" % tuple(totals.sums))
     return bool(totals.sums[1])
 

@@ -32,7 +32,7 @@ $(GOLDEN): $(T)/golden/%: tests/golden/%.c $(LIB_OBJS)
 		-o $@ $< $(LIB_OBJS) $(LIB_LIBS)
 
 # What reads structures that only a kernel has stays there.
-KERNEL_ONLY := config mapping_tree vm probe_vm faults probe_pages oom oom_control oom_domain oom_counters \
+KERNEL_ONLY := config mapping_tree vm probe_vm faults probe_pages oom oom_control oom_domain oom_counters oom_stat \
 	probe_oom
 NATIVE_SRCS := $(filter-out $(KERNEL_ONLY:%=bpf/%.bpf.c),$(BPF_SRCS)) $(wildcard tests/native/fake_*.c)
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
@@ -143,11 +143,13 @@ lint: all
 
 .PHONY: fuzz-check check-vm-quick
 test: deps deps-vm
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE) $(U_ALL) $(FUZZ)
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(UNIT) $(GOLDEN) $(NATIVE) $(U_ALL) $(FUZZ) $(BENCHES)
 	$(Q)$(PYTHON) tests/all.py
 
 # --- what tracing costs: no test, for nothing here passes or fails ------------------------------
 B := $(BUILD)/bench
+# make test builds them, too, and runs none.
+BENCHES := $(addprefix $(B)/,bursts churn churn-libc faults floor holder Buffers.class)
 B_CFLAGS := -O2 -g -std=gnu11 -D_GNU_SOURCE $(WARN) -fno-builtin -fno-omit-frame-pointer -fcf-protection=none
 
 $(B)/churn: tests/bench/churn.c
@@ -163,13 +165,17 @@ $(B)/churn-libc: tests/bench/churn.c
 $(B)/floor: tests/bench/floor.c $(filter $(BUILD)/user/base/%.o $(BUILD)/user/remote/%.o $(BUILD)/user/symbol/%.o \
 		$(BUILD)/user/model/%.o $(BUILD)/user/probe/allocator%.o $(BUILD)/user/probe/ret_%.o \
 		$(BUILD)/user/probe/placement%.o,$(OBJS)) \
-		$(patsubst %,$(BUILD)/user/probe/%.o,attach features runtimes)
+		$(patsubst %,$(BUILD)/user/probe/%.o,attach features runtimes tries)
 	$(call say,BENCH,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/faults $(B)/holder: $(B)/%: tests/bench/%.c
 	$(call say,BENCH,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(B_CFLAGS) -o $@ $<
+
+$(B)/bursts: $(addprefix tests/load/,bursts.c load.c load.h Makefile)
+	$(call say,BENCH,$<)
+	$(Q)$(MAKE) -s -f tests/load/Makefile OUT=$(abspath $(B)) $(abspath $@)
 
 $(B)/Buffers.class: tests/bench/Buffers.java
 	$(call say,BENCH,$<)
@@ -190,5 +196,5 @@ endef
 # Each is installed if it can be had; what is missing is left out, and said.
 bench: all
 	$(foreach package,$(DEPS_BENCH),-$(call apt,$(package))$(newline))
-	$(Q)$(MAKE) -s $(addprefix $(B)/,churn churn-libc faults floor holder Buffers.class)
+	$(Q)$(MAKE) -s $(BENCHES)
 	$(Q)BUILD=$(BUILD) $(PYTHON) tests/bench/bench.py $(BENCH)

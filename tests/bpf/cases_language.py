@@ -71,15 +71,14 @@ FRAMES = [
 ]
 
 
-@each("frames are shown {0}", FRAMES)
-def frames(case, _, mode, expected):
-    outcome = case.run([case.load("frames"), mode])
-    exact(outcome, whole=True)
-    stacks = [[frame.get("function", "?") for frame in site["frames"]]
-              for site in outcome.document["sites"] if leaf(site) == expected[0]]
-    if len(stacks) != 1:
-        hold([f"{len(stacks)} sites of {expected[0]}, expected 1"], outcome)
-    got = stacks[0]
+def shown(case, mode, expected, how=()):
+    """The load's stack in @mode begins with @expected, by heldby with the options @how. Returns the outcome."""
+    outcome = case.run([case.load("frames"), mode], how)
+    exact(outcome, whole=not how)
+    sites = [site for site in outcome.document["sites"] if leaf(site) == expected[0]]
+    if len(sites) != 1:
+        hold([f"{len(sites)} sites of {expected[0]}, expected 1"], outcome)
+    got = [frame.get("function", "?") for frame in sites[0]["frames"]]
     if mode == "too-deep" and len(got) != 127:
         hold([f"{len(got)} frames, expected 127"], outcome)
     if got[:len(expected)] != expected:
@@ -87,6 +86,21 @@ def frames(case, _, mode, expected):
                   min(len(got), len(expected)))
         hold([f"{len(got)} frames; frame {at} on is {got[at:at + 4]}, "
               f"expected {expected[at:at + 4]}"])
+    return outcome
+
+
+@each("frames are shown {0}", FRAMES)
+def frames(case, _, mode, expected):
+    shown(case, mode, expected)
+
+
+@each("frames are shown {0}, by --unwind {3}", [(*row, how) for how in ("frame-pointers", "oldest") for row in FRAMES])
+def frames_by_pointers(case, _, mode, expected, how):
+    """Both walk alike; the programs of the second are those that kernels before 5.17 load."""
+    outcome = shown(case, mode, expected, ["--unwind", how])
+    told = outcome.document["unwinding"]
+    hold([] if set(told["ended"]) <= {"pointers", "depth"} and told["mode"] == "frame_pointers" else
+         [f"walks are told as {told}, expected by frame pointers alone"], outcome)
 
 
 def javas():

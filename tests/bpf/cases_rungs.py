@@ -5,6 +5,7 @@ import functools
 import os
 import re
 import secrets
+import shutil
 import subprocess
 
 from cases_attach import Target, verdict
@@ -45,6 +46,20 @@ def need(case, rung):
 def told(case):
     said = doctor(case.place.heldby)
     hold([f"doctor says nothing of {rung}" for rung in RUNGS if rung not in said])
+
+
+@each("{0} refuses a kernel below 5.10 and says what it needs",
+      [("top", ["top", "-p", "1", "1", "1"]), ("run", ["run", "--", "/bin/true"]), ("oom", ["oom"])])
+def too_old(case, _, words):
+    """The kernel's own way to be taken for another: uname says 2.6."""
+    if not shutil.which("setarch"):
+        raise Skip("setarch is not on this machine")
+    process = case.start(["setarch", os.uname().machine, "--uname-2.6", case.place.heldby, *words])
+    status, said = case.wait(process), read_text(process.err)
+    wrong = [f"exit status is {status}, expected 1"] if status != 1 else []
+    if "this kernel is too old: Linux 5.10 or newer is needed" not in said:
+        wrong.append(f"it says {said!r}")
+    hold(wrong)
 
 
 @test("doctor describes the processes chosen by name, by cgroup and by both, and says when there are none")

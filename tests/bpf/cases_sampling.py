@@ -4,16 +4,20 @@
 import json
 import math
 import os
+import statistics
 import subprocess
 
+from cases_oom import Group, Watch
+from cases_rungs import RUNGS, need
 from check import hold, sites_of
-from harness import Failure, Outcome
+from harness import Failure, Outcome, read_text
 from libraries import LIBRARIES, library
 from registry import each, test
 
 CHILDREN = 100
 PERIOD = 16384
 STORM_AFTER_S = 1
+VICTIM_MIB = 64
 
 
 def wanted(truth):
@@ -49,13 +53,11 @@ class Estimate:
         return lines
 
 
-def judge(outcome):
-    truth = wanted(outcome.truths[0])
-    children = {truth["pid"] for truth in outcome.truths}
+def judge_alike(outcome, truths):
+    """What is wrong with what is said of processes that all did the same."""
+    children = {truth["pid"] for truth in truths}
     lines = [] if len(children) >= CHILDREN - 1 else [f"{len(children)} children wrote their truth"]
-    losses = outcome.document["losses"]
-    lines += [f"{name} is {losses[name]}" for name in ("lost_count", "dropped_count", "missed_count") if losses[name]]
-    for function, (held_bytes, held_count) in truth.items():
+    for function, (held_bytes, held_count) in wanted(truths[0]).items():
         in_bytes, in_count = Estimate(), Estimate()
         for pid in children:
             sites = sites_of(outcome.document, pid, function)
@@ -64,11 +66,21 @@ def judge(outcome):
             in_count.add(sum(site["outstanding_count"] for site in sites),
                          math.hypot(*(site.get("standard_error_count", 0) for site in sites)))
         lines += in_bytes.wrong(f"{function}, bytes", held_bytes) + in_count.wrong(f"{function}, blocks", held_count)
+    return lines
+
+
+def judge(outcome):
+    losses = outcome.document["losses"]
+    lines = [f"{name} is {losses[name]}" for name in ("lost_count", "dropped_count", "missed_count") if losses[name]]
+    for mode in ("sampled", "forked"):
+        lines += judge_alike(outcome, [truth for truth in outcome.truths if truth["mode"] == mode])
     hold(lines, outcome)
 
 
 def sampled(case, name="sampled", env=None, options=()):
-    judge(case.run([case.load(name), str(CHILDREN)], ("--malloc", str(PERIOD), *options), env=env))
+    outcome = case.run([case.load(name), str(CHILDREN)], ("--malloc", str(PERIOD), *options), env=env)
+    judge(outcome)
+    return outcome
 
 
 @test("samples of a hundred children are right on average, and as far off as they say", seconds=120)
@@ -76,9 +88,11 @@ def unbiased(case):
     sampled(case)
 
 
-@each("samples are right on average by {0}", ["uprobe.multi", "uprobe"], seconds=120)
+@each("samples are right on average by {0}", RUNGS, seconds=120)
 def by_rung(case, rung):
-    sampled(case, options=("--rung", rung))
+    outcome = sampled(case, options=need(case, rung))
+    if outcome.document["hooks"]["malloc"] != rung:
+        raise Failure(f"the hook is {outcome.document['hooks']['malloc']}")
 
 
 @each("samples are right on average under {0}", list(LIBRARIES), seconds=120)
@@ -95,12 +109,13 @@ def linked(case, _, name):
 @test("a period far below every block's size is every call")
 def fine(case):
     outcome = case.run([case.load("sampled"), "2"], ("--malloc", "64"))
-    truth = wanted(outcome.truths[0])
+    child = next(truth for truth in outcome.truths if truth["mode"] == "sampled")
     wrong = []
-    for function, (held_bytes, held_count) in truth.items():
-        sites = sites_of(outcome.document, outcome.truths[0]["pid"], function)
+    for function, (held_bytes, held_count) in wanted(child).items():
+        sites = sites_of(outcome.document, child["pid"], function)
         got = (sum(site["outstanding_bytes"] for site in sites), sum(site["outstanding_count"] for site in sites))
-        slack = 5 * math.hypot(*(site.get("standard_error_bytes", 0) for site in sites))
+        # Two of the twenty smallest may be left out, once in a thousand times: no normal distribution.
+        slack = 7 * math.hypot(*(site.get("standard_error_bytes", 0) for site in sites))
         if abs(got[0] - held_bytes) > slack + 0.001 * held_bytes:
             wrong.append(f"{function} holds {got[0]} in {got[1]} blocks, truth {held_bytes} in {held_count}")
     hold(wrong, outcome)
@@ -118,24 +133,45 @@ def cost_in(documents, pid):
     return [(document["since_s"], report_of(document, pid)["malloc"]["cost_percent"]) for document in documents]
 
 
-@test("a storm of malloc that begins under top is brought under the budget within two seconds", seconds=60,
-      alone="the storm must have a CPU to itself")
-def storm(case):
-    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
-    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "5", interval="0.2")
-    case.sleep(STORM_AFTER_S)
-    target.stdin.write(b"x")  # from now on it allocates as fast as it can
+def order(target, word):
+    target.stdin.write(word)
     target.stdin.flush()
+
+
+def begin(case, word):
+    """bursts, told @word."""
+    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
+    order(target, word)
+    return target
+
+
+def await_answer(case, target):
+    """It is itself by now, and no shell."""
+    count = len(case.truths()) if os.path.exists(case.truth) else 0
+    order(target, b"?")
+    case.until("what bursts says", lambda: os.path.exists(case.truth) and read_text(case.truth).count("\n") > count)
+
+
+@each("a storm of malloc that begins under top by {0} is brought under the budget within two seconds", RUNGS,
+      seconds=60, alone="the storm must have a CPU to itself")
+def storm(case, rung):
+    options = need(case, rung)
+    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "5", *options, interval="0.2")
+    case.sleep(STORM_AFTER_S)
+    order(target, b"x")
     case.sleep(4)
     documents = case.stop_top(tracer)
     changes = [change for document in documents for change in document.get("sampling_changes", [])]
     wrong = []
+    if documents[-1]["hooks"]["malloc"] != rung:
+        wrong.append(f"the hook is {documents[-1]['hooks']['malloc']}")
     if not changes or changes[0]["from"] != "exact":
         wrong.append(f"the changes were {changes}")
     else:
         late = [cost for since, cost in cost_in(documents, target.pid) if since > STORM_AFTER_S + 2]
-        if not late or max(late) > 5:
-            wrong.append(f"two seconds later it costs {max(late) if late else 'nobody knows what'} % of a core")
+        if not late or statistics.median(late) > 5: # on a busy machine a single one may be more
+            wrong.append(f"two seconds later these are the percents of a core that it costs: {late}")
     hold(wrong, Outcome(0, documents[-1], [], ""))
 
 
@@ -151,13 +187,10 @@ def through_changes(case, budget):
     """The last document of a load that goes on steadily under @budget and then stops, its truth, and the changes."""
     if os.path.exists(case.truth):
         os.unlink(case.truth)
-    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
-    target.stdin.write(b"s")
-    target.stdin.flush()
+    target = begin(case, b"s")
     tracer = case.top(target.pid, "--malloc", "auto", "--budget", f"{budget:.4f}", interval="0.5")
     case.sleep(4)
-    target.stdin.write(b".")  # it says what it holds, and waits
-    target.stdin.flush()
+    order(target, b".")  # it says what it holds, and waits
     case.until("the truth", lambda: os.path.exists(case.truth) and case.truths())
     documents = case.stop_top(tracer)
     changes = [(change["from"], change["to"]) for document in documents
@@ -168,9 +201,7 @@ def through_changes(case, budget):
 @test("sums stay right while the budget changes how malloc is followed", seconds=90,
       alone="what a probe costs must not depend on others")
 def across_changes(case):
-    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
-    target.stdin.write(b"s")
-    target.stdin.flush()
+    target = begin(case, b"s")
     # Too little for every call, and more than the traps alone cost: on a busy machine not at the first guess.
     budget, tries, changes = exact_cost(case, target) * 0.7, 5, []
     target.kill()
@@ -187,12 +218,77 @@ def across_changes(case):
          if abs(held - truth["outstanding_bytes"]) > 5 * error + 1 else [], Outcome(0, document, [truth], ""))
 
 
+@test("one process among many that do nothing is kept to the budget by run, not their average",
+      alone="it must have a CPU to itself")
+def among_idle(case):
+    children = 40  # whatever it costs the one that is busy, at most a core, their average is below 2.5 %
+    outcome = case.run([case.load("bursts"), str(children), "4"], ("--malloc", "auto", "--budget", "5"))
+    changes = outcome.document.get("sampling_changes", [])
+    hold([] if changes and changes[0]["from"] == "exact" and changes[0]["cost_percent"] > 5 else
+         [f"the changes were {changes}"], outcome)
+
+
+def victim_of(case, options):
+    """The postmortem of a steady load that heldby oom watches with @options, and what it knows that it held."""
+    if os.path.exists(case.truth):
+        os.unlink(case.truth)
+    with Group(case, VICTIM_MIB) as group:
+        target = case.start(["/bin/sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$1"', group.path,
+                             case.load("bursts")], stdin=subprocess.PIPE)
+        await_answer(case, target)
+        watch = Watch(case, "--json", "--top", "0", "--sources", "malloc", "-p", str(target.pid), *options)
+        order(target, b"m")
+        case.sleep(3)
+        order(target, b".")
+        case.until("what it holds", lambda: case.truths()[-1]["facts"]["blocks"] > 0)
+        order(target, b"g")
+        document = watch.wait(group)[0]
+    watch.stop()
+    return document, case.truths()[-1]
+
+
+def judge_victim(document, truth):
+    """Whether what is told of malloc is the truth but for five standard errors."""
+    rows = [row for row in document["holders"] if row["source"] == "malloc" and
+            "held_by_burst" in [frame.get("function") for frame in row["frames"]]]
+    held = sum(row["outstanding_bytes"] for row in rows)
+    error = math.hypot(*(row.get("standard_error_bytes", 0) for row in rows))
+    wrong = [] if error and all(row["sampled_count"] > 0 for row in rows) else [f"these are no samples: {rows}"]
+    if abs(held - truth["outstanding_bytes"]) > 5 * error:
+        wrong.append(f"{held} bytes are held by our estimate +- {error:.0f}, truth {truth['outstanding_bytes']}")
+    return wrong
+
+
+@test("a victim whose malloc is sampled is told to hold what it held, as far off as that says", seconds=40)
+def sampled_victim(case):
+    document, truth = victim_of(case, ("--malloc", "64K"))
+    wrong = judge_victim(document, truth)
+    if document.get("sampling") != {"malloc": "65536"}:
+        wrong.append(f"its sampling is {document.get('sampling')}")
+    hold(wrong)
+
+
+@test("a victim that is kept to a budget is told to hold what it held, as far off as that says", seconds=120,
+      alone="what a probe costs must not depend on others")
+def governed_victim(case):
+    target = begin(case, b"m")
+    budget, tries, ways = exact_cost(case, target) * 0.65, 5, []
+    target.kill()
+    for _ in range(tries):
+        document, truth = victim_of(case, ("--budget", f"{budget:.4f}"))
+        ways.append(document.get("sampling", {}).get("malloc"))
+        if ways[-1] not in ("exact", "off", None):
+            hold(judge_victim(document, truth))
+            return
+        budget *= 0.8 if ways[-1] == "exact" else 1.25
+    raise Failure(f"it was followed in these ways: {ways}")
+
+
 @test("where tracing costs too much the probes go, and come back")
 def pauses(case):
     target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
     tracer = case.top(target.pid, "--malloc", "auto", "--budget", "0.01", interval="0.5")
-    target.stdin.write(b"x")
-    target.stdin.flush()
+    order(target, b"x")
 
     def levels():
         return [change["to"] for document in read_lines_so_far(tracer.out)

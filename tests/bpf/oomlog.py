@@ -14,6 +14,7 @@ CPUS = os.sysconf("SC_NPROCESSORS_CONF")
 CONTEXTS = 10       # kills in 5 s of which the kernel's log says why: DEFAULT_RATELIMIT_BURST
 KINDS = {"CONSTRAINT_MEMCG": "memcg", "CONSTRAINT_NONE": "global", "CONSTRAINT_CPUSET": "cpuset",
          "CONSTRAINT_MEMORY_POLICY": "mempolicy"}
+FAULT_AROUND = 16   # pages that a fault of a file's brings in: fault_around_bytes, mm/memory.c
 CHARGED_AHEAD = 64  # pages, by each CPU: MEMCG_CHARGE_BATCH
 
 INVOKED = re.compile(r"^(.*) invoked oom-killer: gfp_mask=(0x[0-9a-f]+)\((.*)\), order=(-?\d+), oom_score_adj=(-?\d+)$")
@@ -21,12 +22,56 @@ TRIGGER = re.compile(r"^CPU: \d+ .*?PID: (\d+) Comm: ")
 USAGE = re.compile(r"^(memory|memory\+swap|swap): usage (\d+)kB, limit (\d+)kB, failcnt (\d+)")
 CHOSEN = re.compile(r"^oom-kill:constraint=(\w+),.*?(?:,oom_memcg=(.*?)|,global_oom),task_memcg=(.*),task=(.*),"
                     r"pid=(\d+),uid=(\d+)$")
+ALLOWED = re.compile(r",nodemask=(\(null\)|[\d,-]+),cpuset=.*?,mems_allowed=([\d-]+(?:,[\d-]+)*)")
+STATS = re.compile(r"^Memory cgroup stats")
+STAT = re.compile(r"^(\w+) (\d+)$")
+COLUMNS = re.compile(r"^\[ *pid *\] +(uid +tgid .* name)$")
+TASK = re.compile(r"^\[ *\d+\] +(\d+ +\d+ +\d+ .*)$")
+COLUMNS = re.compile(r"^\[ *pid *\] +(uid +tgid .* name)$")
+TASK = re.compile(r"^\[ *\d+\] +(\d+ +\d+ +\d+ .*)$")
 KILLED = re.compile(r"Killed process (\d+) \((.*)\) total-vm:(\d+)kB, anon-rss:(\d+)kB, file-rss:(\d+)kB, "
                     r"shmem-rss:(\d+)kB, UID:(\d+) pgtables:(\d+)kB oom_score_adj:(-?\d+)")
 
 
-def version():
-    return tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", platform.release()).groups())
+def version(release=platform.release()):
+    return tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", release).groups())
+
+
+def stats_of(text):
+    """Of a line of memory.stat, or of several in one record, which may be cut in the last."""
+    lines = text.split("\\x0a")
+    return {match[1]: int(match[2]) for match in map(STAT.match, lines[:-1] or lines) if match}
+
+
+def kills_in(lines):
+    """Each kill by its lines, (seconds, text), those of its context as far as the kernel wrote them."""
+    found, context = [], {}
+    for seconds, text in lines:
+        if INVOKED.match(text):
+            context = {"invoked": INVOKED.match(text).groups()}
+        elif context and TRIGGER.match(text):
+            context["by"] = int(TRIGGER.match(text)[1])
+        elif context and USAGE.match(text):
+            name, *numbers = USAGE.match(text).groups()
+            context[name] = [int(number) for number in numbers]
+        elif context and STATS.match(text):
+            context["stat"] = {}
+        elif "stat" in context and "chosen" not in context and stats_of(text):
+            context["stat"].update(stats_of(text))
+        elif context and COLUMNS.match(text):
+            context["columns"], context["tasks"] = COLUMNS.match(text)[1].split(), {}
+        elif "tasks" in context and "chosen" not in context and TASK.match(text):
+            task = dict(zip(context["columns"], TASK.match(text)[1].split(None, len(context["columns"]) - 1)))
+            context["tasks"][int(task["tgid"])] = task
+        elif context and CHOSEN.match(text):
+            context["chosen"] = CHOSEN.match(text).groups()
+            context["nodes"] = ALLOWED.search(text).groups()
+        elif KILLED.search(text):
+            thread, comm, *numbers = KILLED.search(text).groups()
+            found.append({"time": seconds, "thread": int(thread), "comm": comm,
+                          "numbers": [int(number) for number in numbers], **context})
+            context = {}
+    return found
 
 
 class Log:
@@ -53,24 +98,7 @@ class Log:
             self.texts.append((int(head.split(",")[2]) / 1e6, text.split("\n")[0]))
 
     def kills(self):
-        """Each kill by its lines, those of its context as far as the kernel wrote them."""
-        found, context = [], {}
-        for seconds, text in self.lines():
-            if INVOKED.match(text):
-                context = {"invoked": INVOKED.match(text).groups()}
-            elif context and TRIGGER.match(text):
-                context["by"] = int(TRIGGER.match(text)[1])
-            elif context and USAGE.match(text):
-                name, *numbers = USAGE.match(text).groups()
-                context[name] = [int(number) for number in numbers]
-            elif context and CHOSEN.match(text):
-                context["chosen"] = CHOSEN.match(text).groups()
-            elif KILLED.search(text):
-                thread, comm, *numbers = KILLED.search(text).groups()
-                found.append({"time": seconds, "thread": int(thread), "comm": comm,
-                              "numbers": [int(number) for number in numbers], **context})
-                context = {}
-        return found
+        return kills_in(self.lines())
 
     def kill_of(self, thread):
         """The first: of a group that dies together the first victim has two lines."""
@@ -96,18 +124,18 @@ def wait_for_contexts(case):
         case.sleep(0.5)
 
 
-def allowed_pages(threads):
+def allowed_pages(threads, kernel=version(), cpus=CPUS):
     """How far a resident number may be from that of the kernel's log: there it is not exact on every kernel."""
-    if (6, 2) <= version() < (7, 2):
-        return max(32, 2 * CPUS) * CPUS  # the parts of its CPUs are left out
+    if (6, 2) <= kernel < (7, 2):
+        return max(32, 2 * cpus) * cpus  # the parts of its CPUs are left out
     if threads:
         return 64 * threads  # they go on until they take the signal
-    return 64 if version() < (6, 2) else 0  # what the thread has not added yet; we add it
+    return 64 if kernel < (6, 2) else 0  # what the thread has not added yet; we add it
 
 
-def same_numbers(document, kill, threads=0):
-    """The line "Killed process"."""
-    victim, allowed = document["victim"], allowed_pages(threads) * PAGE
+def same_numbers(document, kill, threads=0, **machine):
+    """The line "Killed process". @machine: its kernel and cpus, if not these here."""
+    victim, allowed = document["victim"], allowed_pages(threads, **machine) * PAGE
     total, anon, file, shmem, uid, tables, score = kill["numbers"]
     exact = {"thread": kill["thread"], "total_vm_bytes": total * 1024, "uid": uid, "pgtables_bytes": tables * 1024,
              "oom_score_adj": score}
@@ -144,6 +172,60 @@ def same_context(document, kill):
     }
     return [f"{name} is {got}, by the kernel's log {wanted}" for name, (got, wanted) in expected.items()
             if got != wanted] + (same_limit(where, kill) if domain else [])
+
+
+def same_tasks(document, kill, threads=0):
+    """The kernel's table of the domain's tasks. Who asked for memory and was not killed goes on meanwhile."""
+    rows, wrong = {row["pid"]: row for row in document["tasks"]}, []
+    # Of three counters; where threads hold back what 64 faults brought in, the log leaves that out.
+    allowed = (FAULT_AROUND if version() < (6, 2) else 3) * allowed_pages(threads) * PAGE
+    if not set(rows) <= set(kill.get("tasks", {})) or len(rows) != document.get("tasks_total_count", len(rows)):
+        wrong.append(f"the tasks are {sorted(rows)}, by the kernel's log {sorted(kill.get('tasks', {}))}")
+    for pid, task in kill.get("tasks", {}).items():
+        row = rows.get(pid, {})
+        if not row or pid == document["trigger"].get("pid") and not row["victim"]:
+            wrong += [] if row else [f"task {pid} is missing among {sorted(rows)}"]
+            continue
+        rss = sum(row[f"{kind}_rss_bytes"] for kind in ("anon", "file", "shmem"))
+        exact = {"pgtables_bytes": int(task["pgtables_bytes"]),
+                 "oom_score_adj": int(task["oom_score_adj"]), "comm": task["name"]}
+        wrong += [f"tasks[{pid}].{name} is {row.get(name)}, by the kernel's log {expected}"
+                  for name, expected in exact.items() if row.get(name) != expected]
+        for name, got, logged in (("resident", rss, task["rss"]), ("swapped", row["swap_bytes"], task["swapents"])):
+            if abs(got - int(logged) * PAGE) > allowed:
+                wrong.append(f"task {pid} has {got} bytes {name}, by the kernel's log {int(logged) * PAGE} ({allowed})")
+    return wrong
+
+
+STAT_V1 = {"anon": "total_rss", "file": "total_cache", "shmem": "total_shmem"}
+STAT_NAMES = ("anon", "file", "shmem", "kernel_stack", "slab", "pagetables", "sock")
+INDEXES = "mem_cgroup_stats_index"  # since 6.10: without its address the kernel's sums are not found
+
+
+def kernel_tells_stat():
+    """Whether the statistics of a cgroup can be read in the kernel."""
+    if version() < (6, 10):
+        return True
+    with open("/proc/kallsyms", encoding="utf-8", errors="replace") as file:
+        return any(line.split()[2:] == [INDEXES] for line in file)
+
+
+def same_stat(document, kill, threads=0):
+    """memory.stat, as the kernel wrote it into its log right before the mark: to the byte, if nobody else ran."""
+    # Until 6.8 whoever adds up what waits may do so between the log and the mark, or not at all.
+    allowed = CHARGED_AHEAD * CPUS * PAGE if threads or (5, 13) <= version() < (6, 8) else 0
+    domain, wrong = document["domain"], []
+    if "stat" not in kill or domain.get("stat_how") != "kernel":
+        return [] if domain.get("stat_how") == "file" and not kernel_tells_stat() else \
+            [f"domain.stat_how is {domain.get('stat_how')}, the kernel's log has {len(kill.get('stat', {}))} numbers"]
+    first = STAT_V1["anon"] in kill["stat"]
+    for name in STAT_NAMES:
+        expected, got = kill["stat"].get(STAT_V1.get(name) if first else name), domain["stat"].get(name)
+        if expected is not None and (got is None or abs(got - expected) > allowed):
+            wrong.append(f"domain.stat.{name} is {got}, by the kernel's log {expected} (allowed: {allowed})")
+    if not first and not {"anon", "file", "kernel_stack", "shmem"} <= set(kill["stat"]):
+        wrong.append(f"the kernel's log has {kill['stat']}")
+    return wrong
 
 
 def same_limit(domain, kill):

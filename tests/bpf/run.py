@@ -13,6 +13,7 @@ import sys
 sys.dont_write_bytecode = True  # the source tree stays as it is
 
 import cases_calls
+import cases_duty
 import cases_language
 import cases_threads
 import cases_process
@@ -20,7 +21,9 @@ import cases_attach
 import cases_limits
 import cases_mmap
 import cases_mmap_real
+import cases_mmap_rungs
 import cases_pages
+import cases_pages_kernel
 import cases_placement
 import cases_oom
 import cases_oom_kinds
@@ -37,12 +40,14 @@ import suite
 from check import EXCUSED
 from harness import Place, Test
 
-MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits,
-           cases_mmap, cases_mmap_real, cases_pages, cases_placement, cases_oom, cases_oom_kinds, cases_oom_reading,
-           cases_rungs, cases_sampling, cases_namespaces, cases_containers, cases_real, cases_unwind,
-           cases_unwind_names)
+MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits, cases_mmap,
+           cases_mmap_real, cases_mmap_rungs, cases_pages, cases_pages_kernel, cases_duty, cases_placement, cases_oom,
+           cases_oom_kinds, cases_oom_reading, cases_rungs, cases_sampling, cases_namespaces, cases_containers,
+           cases_real, cases_unwind, cases_unwind_names)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+# Programs of tracepoints, fentry and fexit that other tasks' calls may meet while one of them is preempted.
+PREEMPTED = (r"hb_vm_\w+_[tf][ex]", r"hb_narrow_\w+", r"hb_task_\w+", r"hb_pages_user")
 JOBS = 3  # most tests wait for half of their time
 
 
@@ -58,7 +63,7 @@ def options():
                         help="for slow machines: each test may take so many times longer")
     parser.add_argument("--brief", action="store_true", help="for slow machines: repeat what is repeated less")
     parser.add_argument("--preempted", action="store_true",
-                        help="on kernels that are preempted in tracepoints: what they skip for that is no failure")
+                        help="on kernels that are preempted in tracepoints: what they skip of these is no failure")
     parser.add_argument("--built", action="store_true", help="the load programs are built already")
     parser.add_argument("--list", action="store_true", help="print the sentences only")
     parser.add_argument("--keep", action="store_true", help="keep each test's files")
@@ -96,7 +101,7 @@ def main():
         suite.show(rows)
         return 0
     if given.preempted:
-        EXCUSED.append("skipped_probes")
+        EXCUSED.extend(PREEMPTED)
     place = Place(os.path.abspath(given.heldby), os.path.abspath(given.loads), given.keep, given.brief)
     reason = why_not(place)
     if not reason and not given.built and not build(place.loads):
