@@ -4,7 +4,7 @@
 import os
 
 from check import hold
-from image import NAME, VICTIM
+from images import NAME, VICTIM
 from manifest import daemonset, one_container
 from node import Node, Pod, as_daemonset
 from place import LIMIT, NAMES

@@ -4,6 +4,7 @@
  *
  *   alone    grow until killed
  *   child    a child grows until it is killed; the parent says "child NUMBER", the signal's, and lives on
+ *   hold     take 64 MiB and wait as below
  *   pause    wait for a signal that ends it: the first process of a pod
  *
  * It gives up at 512 MiB, with status 3: then nothing limited it.
@@ -16,16 +17,18 @@
 #include <unistd.h>
 
 #define MOST (512ul << 20)
+#define SOME (64ul << 20)
 #define PAGE 4096ul
 
-static int grow(void)
+/* Returns 3 when it has @bytes. */
+static int grow(size_t bytes)
 {
-	char *at = mmap(NULL, MOST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (at == MAP_FAILED)
 		return 2;
-	madvise(at, MOST, MADV_NOHUGEPAGE); /* a kernel without huge pages refuses it */
-	for (size_t i = 0; i < MOST; i += PAGE)
+	madvise(at, bytes, MADV_NOHUGEPAGE); /* a kernel without huge pages refuses it */
+	for (size_t i = 0; i < bytes; i += PAGE)
 		*(volatile char *)(at + i) = 1;
 	return 3;
 }
@@ -51,7 +54,7 @@ static int outlive(void)
 	int status;
 
 	if (!child)
-		_exit(grow());
+		_exit(grow(MOST));
 	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
 		return 2;
 	printf("child %d\n", WTERMSIG(status));
@@ -64,8 +67,10 @@ int main(int argc, char **argv)
 	const char *mode = argc == 2 ? argv[1] : "";
 
 	if (!strcmp(mode, "alone"))
-		return grow();
+		return grow(MOST);
 	if (!strcmp(mode, "child"))
 		return outlive();
+	if (!strcmp(mode, "hold"))
+		return grow(SOME) == 3 ? wait_for_the_end() : 2;
 	return strcmp(mode, "pause") ? 2 : wait_for_the_end();
 }

@@ -14,18 +14,19 @@ sys.dont_write_bytecode = True  # the source tree stays as it is
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.append(os.path.join(ROOT, "tests", "bpf"))
+sys.path += [os.path.join(ROOT, "tests", "bpf"), os.path.join(ROOT, "tests", "vm")]
 
 # pylint: disable=wrong-import-position
 import cases_files
 import cases_image
 import cases_runc
 import cases_containerd
+import cases_host
 import suite
-from image import Images
+from images import Images
 from place import Case, Place
 
-MODULES = (cases_files, cases_image, cases_runc, cases_containerd)
+MODULES = (cases_files, cases_image, cases_runc, cases_containerd, cases_host)
 
 
 def options():

@@ -70,7 +70,9 @@ def is_ours(program):
 
 def call_make(build, extras, words):
     """Everything that the guest gets, built."""
-    targets = ["all", *(f"{build}/{extra}" for extra in extras if is_ours(extra))]
+    inside = os.path.relpath(build, ROOT) # what make calls it, if it is
+    folder = build if inside.startswith("..") else inside
+    targets = ["all", *(f"{folder}/{extra}" for extra in extras if is_ours(extra))]
     for target in (targets, ["-f", "tests/load/Makefile", "load"]):
         done = subprocess.run(["nice", "-n", "19", "make", "-s", f"-j{os.cpu_count()}", *target, f"BUILD={build}",
                                f"OUT={build}/load", *words], cwd=ROOT, stdout=subprocess.PIPE,

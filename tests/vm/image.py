@@ -16,7 +16,18 @@ PYTHON_SKIPS = re.compile(r"(^|/)(test|tests|idlelib|lib2to3|ensurepip|pydoc_dat
 
 # Each command's output stands between two lines that begin with MARK; END says how it left.
 MARK = "=heldby="
-INIT = r"""#!/bin/busybox sh
+RUN = r"""set -o pipefail
+for path in /commands/*; do
+	name=${path##*/}
+	start=$(busybox cut -d" " -f1 /proc/uptime)
+	echo "MARK begin $name $start"
+	( exec /bin/sh "$path" ) < /dev/null 2>&1 | busybox cat
+	status=$?
+	echo
+	echo "MARK end $name $status $(busybox cut -d" " -f1 /proc/uptime)"
+done
+""".replace("MARK", MARK)
+INIT = rf"""#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 busybox mkdir -p /proc /sys /dev /tmp /run /root /etc
 busybox mount -t proc proc /proc
@@ -34,18 +45,8 @@ busybox mount -t bpf bpf /sys/fs/bpf
 echo "+memory +pids" > /sys/fs/cgroup/cgroup.subtree_control
 busybox --install -s 2> /dev/null
 busybox ip link set lo up
-set -o pipefail
-for path in /commands/*; do
-	name=${path##*/}
-	start=$(busybox cut -d" " -f1 /proc/uptime)
-	echo "MARK begin $name $start"
-	( exec /bin/sh "$path" ) < /dev/null 2>&1 | busybox cat
-	status=$?
-	echo
-	echo "MARK end $name $status $(busybox cut -d" " -f1 /proc/uptime)"
-done
-busybox poweroff -f
-""".replace("MARK", MARK)
+{RUN}busybox poweroff -f
+"""
 
 
 class Image:

@@ -57,16 +57,22 @@ class Console:
                 (inside.lines if inside else self.rest).append(line)
 
 
-class Machine:
-    """A running boot; .wait() gives its Console."""
+def nodes(cpus, megabytes, rest):
+    """Two of memory, the second of @rest megabytes and without CPUs."""
+    return ["-object", f"memory-backend-ram,id=most,size={megabytes - rest}M",
+            "-object", f"memory-backend-ram,id=rest,size={rest}M",
+            "-numa", f"node,nodeid=0,cpus=0-{cpus - 1},memdev=most", "-numa", "node,nodeid=1,memdev=rest"]
 
-    def __init__(self, arch, kernel, image, console, more, cpus=2, megabytes=2048):
+
+class Machine:
+    """A running boot; .wait() gives its Console. @disk: a file that stays as it is, whatever is written."""
+
+    def __init__(self, arch, kernel, image, console, more, cpus=2, megabytes=2048, rest=NODE_MEGABYTES, disk=None):
         self.console = console
         words = f"{WORDS[arch]} {more} numa_balancing=disable quiet loglevel=1 panic=-1 rdinit=/init"
+        drive = ["-drive", f"file={disk},format=raw,if=virtio,snapshot=on"] if disk else []
         command = ["setpriv", "--pdeathsig", "KILL", *MACHINES[arch], "-smp", str(cpus), "-m", str(megabytes),
-                   "-object", f"memory-backend-ram,id=most,size={megabytes - NODE_MEGABYTES}M",
-                   "-object", f"memory-backend-ram,id=rest,size={NODE_MEGABYTES}M",
-                   "-numa", f"node,nodeid=0,cpus=0-{cpus - 1},memdev=most", "-numa", "node,nodeid=1,memdev=rest",
+                   *(nodes(cpus, megabytes, rest) if rest else []), *drive,
                    "-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{console}",
                    "-kernel", kernel, "-initrd", image, "-append", words]
         self.began = time.monotonic()
@@ -107,14 +113,14 @@ class Machine:
             self.process.communicate()
 
 
-def boot(arch, kernel, image, console, bounds, more=""):
+def boot(arch, kernel, image, console, bounds, more="", **shape):
     """
-    Boot to the end, or to one of the @bounds: seconds of CPU, and by the clock. @more: words for the kernel.
-    The Machine that was, and its Console.
+    Boot to the end, or to one of the @bounds: seconds of CPU, and by the clock. @more: words for the kernel;
+    @shape: of the Machine. The Machine that was, and its Console.
     """
     if os.path.exists(console):
         os.unlink(console)
-    machine = Machine(arch, kernel, image, console, more)
+    machine = Machine(arch, kernel, image, console, more, **shape)
     try:
         return machine, machine.wait(*bounds)
     finally:
