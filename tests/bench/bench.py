@@ -14,6 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 
 import faulting  # noqa: E402
+import governing  # noqa: E402
 import own_cost  # noqa: E402
 import pairs  # noqa: E402
 import profiling  # noqa: E402
@@ -33,6 +34,7 @@ PARTS = {
     "attach": (own_cost.attach, True),
     "memory": (own_cost.memory, True),
     "idle": (own_cost.idle, True),
+    "budget": (governing.budget, True),
     "profile": (profiling.profile, False),
 }
 

@@ -42,13 +42,14 @@ def measure(given, name, title, which, program, depth=SHALLOW, threads=1, beside
 
 def floor_of(way, program):
     """Of an allocator that heldby does not know it wants every return, sampled or not."""
-    return ways.floor_of("exact" if "sampled" in way and program == PUSH else way)
+    return ways.floor_of(way.replace("sampled", "exact") if program == PUSH else way)
 
 
 def pairs(given):
     """Each way, where the kernel emulates what it probes, and with libc's own functions."""
-    both = [ways.nothing(), *ways.floors(), ways.exact("frame-pointers"), ways.exact(),
-            *(ways.exact("frame-pointers", rung) for rung in ways.RUNGS[1:]), ways.sampled(), ways.pages()]
+    both = [ways.nothing(), *ways.floors(), ways.exact("frame-pointers"), ways.exact(), ways.sampled(), ways.pages()]
+    for rung in ways.RUNGS[1:]:
+        both += [ways.exact("frame-pointers", rung), ways.exact(rung=rung), ways.sampled(rung)]
     yield measure(given, "pairs.push", "an unknown allocator whose malloc and free begin with a push", both, PUSH)
     yield measure(given, "pairs.libc", "libc's malloc and free", both + ways.peers(given), LIBC)
 

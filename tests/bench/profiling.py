@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where the time of a traced pair goes: the trap (empty programs), each BPF program by the kernel's own clock, and
-the rest. The kernel's clock takes some 20 ns of each run itself; with it off, the pair is as fast as in "pairs".
+Where the time of a traced pair, and of a page fault, goes: the trap (empty programs), each BPF program by the
+kernel's own clock, and the rest. The kernel's clock takes some 20 ns of each run itself; with it off, the pair is
+as fast as in "pairs".
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import glob
 import json
 import subprocess
 
+import faulting
 import pairs
 import ways
 from stats import Missing
@@ -86,11 +88,40 @@ def parts(way, program, depth):
     yield row("of it the rest", rest)
 
 
+def fault_parts(way):
+    """A page fault's nanoseconds, in a program that does nothing else."""
+    faulting.fault_ns()
+    without = faulting.fault_ns()
+    with way.attach(0):
+        watched = faulting.fault_ns()
+    with way.attach(0) as tracer, counted():
+        before = programs_of(tracer.pid)
+        fault = faulting.fault_ns()
+        found = list(runs_between(before, programs_of(tracer.pid)))
+    count = max((runs for _, runs, _ in found), default=1)
+    yield row("a fault", watched)
+    yield row("a fault, nobody looks", without)
+    yield row("a fault, while programs are counted", fault)
+    for name, runs, ns in sorted(found, key=lambda one: -one[2]):
+        if runs / count > RUNS_MIN:
+            yield row(f"of it {name}", ns / count, per_run=ns / runs, runs_per_fault=runs / count)
+
+
+def profile_of(name, title, unit, way, rows):
+    """A table; left out with the reason where it cannot be."""
+    found = {"table": f"profile.{name}", "title": title, "unit": unit, "rows": [], "left_out": {}}
+    try:
+        found["rows"] = list(rows)
+    except Missing as reason:
+        found["left_out"][way.name] = str(reason)
+    return found
+
+
 SHALLOW, DEEP = 0, 14
 
 
 def profile(given):
-    """Where a pair's nanoseconds go."""
+    """Where the nanoseconds of a pair go, and of a page fault."""
     pointers, rows, sampled = ways.exact("frame-pointers"), ways.exact(), ways.sampled()
     for program, depth, way in ((pairs.PUSH, SHALLOW, pointers), (pairs.PUSH, SHALLOW, rows),
                                 (pairs.PUSH, DEEP, pointers), (pairs.PUSH, DEEP, rows),
@@ -98,10 +129,7 @@ def profile(given):
         if not given.chosen([way]):
             continue
         frames = depth + pairs.FRAMES_BELOW
-        found = {"table": f"profile.{program}.{way.name.removeprefix('heldby ').replace(' ', '-')}.{frames}",
-                 "title": f"{way.name}, {frames} frames, {program}", "unit": "ns of a pair", "rows": [], "left_out": {}}
-        try:
-            found["rows"] = list(parts(way, program, depth))
-        except Missing as reason:
-            found["left_out"][way.name] = str(reason)
-        yield found
+        yield profile_of(f"{program}.{way.name.removeprefix('heldby ').replace(' ', '-')}.{frames}",
+                         f"{way.name}, {frames} frames, {program}", "ns of a pair", way, parts(way, program, depth))
+    for way in given.chosen([ways.pages()]):
+        yield profile_of("faults", way.name, "ns of a fault", way, fault_parts(way))

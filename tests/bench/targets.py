@@ -8,6 +8,8 @@ TARGETS = (
     ("exact, 20 frames of .eh_frame, times the floor", "depths.20", "heldby exact eh_frame", "ratio", 3.5, "x"),
     ("sampled, libc's malloc, times its own floor", "pairs.libc", "heldby sampled", "ratio", 1.15, "x"),
     ("a page fault, more than without", "pages.fault", "heldby pages", "more", 45, " ns"),
+    # The same, as a part of the 480 ns that a fault took where the target was set: machines differ by more than it is.
+    ("a page fault, times without", "pages.fault", "heldby pages", "ratio", 1.094, "x"),
     ("a program that only faults", "pages.touch", "heldby pages", "ratio", 1.07, "x"),
     ("a JVM's start", "pages.java", "heldby pages", "ratio", 1.01, "x"),
     ("a node at rest (top)", "idle", "heldby top", "median", 1, " % of a core"),

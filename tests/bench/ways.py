@@ -200,8 +200,9 @@ def floors():
     return [Floor(rung) for rung in RUNGS] + [Floor("skip")]
 
 
-def sampled():
-    return Heldby("sampled", "--malloc", str(SAMPLE_BYTES), "--sources", "malloc,direct", sampled=True)
+def sampled(rung=None):
+    return Heldby("sampled" + (f" {rung}" if rung else ""), "--malloc", str(SAMPLE_BYTES), "--sources", "malloc,direct",
+                  *(("--rung", rung) if rung else ()), sampled=True)
 
 
 def exact(unwind="eh_frame", rung=None):
@@ -223,9 +224,9 @@ def floor_of(way):
     """What a way's cost is compared with: empty programs, or nothing where it has no such probes."""
     if way.startswith(("floor", "nothing", "heaptrack", "heldby pages")):
         return "nothing"
+    for rung in RUNGS[1:]:
+        if f" {rung} " in f"{way} ":
+            return f"floor {rung}" # sampled or not: only a session can leave a return alone
     if "sampled" in way:
         return "floor skip"
-    for rung in RUNGS[1:]:
-        if f" {rung} " in way:
-            return f"floor {rung}"
     return f"floor {best_rung()}"
