@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mappings: each call to the byte, and all of them as the kernel's own list has them."""
 
+import json
 import os
 import random
 import re
@@ -94,6 +95,11 @@ def more_reports(tracer, count):
     """Whether @tracer has written so many since now."""
     wanted = read_text(tracer.out).count("\n") + count
     return lambda: read_text(tracer.out).count("\n") >= wanted
+
+
+def last_report(tracer):
+    """The last that is written whole."""
+    return json.loads(read_text(tracer.out).rpartition("\n")[0].rpartition("\n")[2])
 
 
 def unread_probes(row, facts):
@@ -421,6 +427,23 @@ def dropped(case, _, sources):
 
 def has_dropped(tracer):
     return any('"mapping_changes"' in line for line in read_text(tracer.out).splitlines())
+
+
+@test("a mapping keeps its owner whenever the list is read, in the middle of sixty storms", seconds=120, alone=READ)
+def owners(case):
+    """What storms leave behind is compared, not what came and went: a list that mixes up owners shows there."""
+    target = storm(case, calls="1000")
+    tracer, rounds, wrong = case.top(target.pid, *ONLY, interval="0.02"), 10 if case.place.brief else 60, []
+    for number in range(rounds):
+        target.do("bj")
+        case.until("two more reports", more_reports(tracer, 2))
+        document = last_report(tracer)
+        target.do("t")
+        truth = case.truths()[-1]
+        wrong += [f"round {number}: {line}" for line in same_calls(document, document["processes"][0], truth)]
+    document = case.stop_top(tracer)[-1]
+    print(f"   mappings read anew {detail(document, 'mappings_read_anew')} times")
+    hold(wrong + verdict(document, case.truths()[-1:], allow=("missed_count",)), Outcome(0, document, [], ""))
 
 
 @test("every report during a storm adds up", seconds=120, alone=READ)

@@ -179,7 +179,7 @@ static void resync(struct vma_set *set, struct input *input, bool whole)
 {
 	struct vma_line lines[LINES_MAX];
 	const size_t count = lines_of(input, lines, whole);
-	const int err = vma_resync(set, lines, count);
+	const int err = follows(set, lines, count);
 
 	if (whole && err)
 		wrong("a sorted list was refused");
@@ -187,23 +187,73 @@ static void resync(struct vma_set *set, struct input *input, bool whole)
 		wrong("the set is not what the list says");
 }
 
+static bool in_parts(const struct part *parts, size_t count, uint64_t address)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].start <= address && address < parts[i].end)
+			return true;
+	}
+	return false;
+}
+
+static bool in_lines(const struct vma_line *lines, size_t count, uint64_t address)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (lines[i].start <= address && address < lines[i].end)
+			return true;
+	}
+	return false;
+}
+
+static bool in_spans(const struct span *spans, size_t count, uint64_t address)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (spans[i].start <= address && address < spans[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* What was in doubt is as it was, all else as the list has it; and that was in doubt wherever events were. */
 static void follow(struct vma_set *set, struct input *input)
 {
-	struct vma_set *list = vma_new(PAGE);
-	struct vma_line *lines;
+	struct vma_line lines[LINES_MAX];
+	const size_t count = lines_of(input, lines, true);
+	const struct vma_around around = {
+		.events = recent,
+		.count = recent_count < RECENT ? recent_count : RECENT,
+		.lost_ns = seconds * 500000000ULL,
+	};
+	struct part *before;
+	struct span *spans;
+	size_t before_count, spans_count;
 
-	resync(list, input, true);
-	for (size_t i = recent_count > RECENT ? recent_count - RECENT : 0; i < recent_count; i++)
-		vma_apply(list, &recent[i % RECENT]);
-	vma_follow(set, list);
-	check(list);
-	lines = calloc(list->count + 1, sizeof(*lines));
-	for (size_t i = 0; i < list->count; i++)
-		lines[i] = (struct vma_line){ .start = list->parts[i].start, .end = list->parts[i].end };
-	if (vma_difference(set, lines, list->count))
-		wrong("the set is not where the list is");
-	free(lines);
-	vma_free(list);
+	vma_forget_moves(set, around.lost_ns);
+	if (vma_spans(set, lines, count, &around, &spans, &spans_count))
+		abort();
+	before_count = set->count;
+	before = calloc(before_count + 1, sizeof(*before));
+	if (before_count)
+		memcpy(before, set->parts, before_count * sizeof(*before));
+	if (vma_follow(set, lines, count, &around) < 0)
+		wrong("a sorted list was refused");
+	check(set);
+	for (uint64_t page = 0; page < 1024; page++) {
+		const uint64_t at = page * PAGE;
+		const bool doubtful = in_spans(spans, spans_count, at);
+		const bool expected = doubtful ? in_parts(before, before_count, at) : in_lines(lines, count, at);
+
+		if (in_parts(set->parts, set->count, at) != expected)
+			wrong(doubtful ? "what was in doubt has changed" : "what was not in doubt is not the list's");
+	}
+	for (size_t i = 0; i < around.count; i++) {
+		if (recent[i].op == HB_MAP_REMOVE && recent[i].bytes && !(recent[i].addr % PAGE) &&
+		    recent[i].addr < 1024 * PAGE && recent[i].bytes < 1024 * PAGE &&
+		    !in_spans(spans, spans_count, recent[i].addr))
+			wrong("where something was removed nothing is in doubt");
+	}
+	free(before);
+	free(spans);
 }
 
 static struct vma_set *fork_of(struct vma_set *set)

@@ -7,13 +7,13 @@
 
 #define LINES(array) array, sizeof(array) / sizeof((array)[0])
 
-/* --- vma_resync --- */
+/* --- a list around which nothing happened --- */
 
 static void a_first_list_is_all_from_before(void **state)
 {
 	static const struct vma_line lines[] = { LINE(10, 14, 5, 0), LINE(14, 16, 0, 0), LINE(100, 140, 3, STACK) };
 
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_ranges(*state, "10-14 - 5, 14-16 - 0, 100-140 -");
 	assert_int_equal(sums_of(*state).mapped_bytes, 46 * PAGE);
 	assert_int_equal(sums_of(*state).owned_bytes[VMA_BEFORE], 46 * PAGE);
@@ -28,7 +28,7 @@ static void a_list_keeps_owners_and_sets_protection(void **state)
 	add(*state, T1, A, 10, 4);
 	add(*state, T1, B, 14, 2);
 	add(*state, T1, ALLOCATOR, 21, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_ranges(*state, "8-10 -, 10-13 A, 13-14 A 1, 14-16 B 1, 16-18 - 1, 20-21 -, 21-22 m");
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
 	assert_site(*state, B, "2/1 - 0/0 = 2/1 peak 2");
@@ -40,11 +40,11 @@ static void what_a_list_lacks_counts_as_freed(void **state)
 
 	add(*state, T1, A, 10, 4);
 	add(*state, T1, B, 20, 2);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_ranges(*state, "11-12 A, 13-14 A");
 	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
 	assert_site(*state, B, "2/1 - 2/1 = 0/0 peak 2");
-	assert_int_equal(vma_resync(*state, NULL, 0), 0);
+	assert_int_equal(follows(*state, NULL, 0), 0);
 	assert_ranges(*state, "");
 	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
 }
@@ -54,7 +54,7 @@ static void a_list_raises_no_peak(void **state)
 	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
 
 	add(*state, T1, A, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
 }
 
@@ -66,9 +66,9 @@ static void a_list_that_cannot_be_changes_nothing(void **state)
 
 	add(*state, T1, A, 10, 4);
 	removes(*state, T1, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(empty)), -EINVAL);
-	assert_int_equal(vma_resync(*state, LINES(unsorted)), -EINVAL);
-	assert_int_equal(vma_resync(*state, LINES(overlap)), -EINVAL);
+	assert_int_equal(follows(*state, LINES(empty)), -EINVAL);
+	assert_int_equal(follows(*state, LINES(unsorted)), -EINVAL);
+	assert_int_equal(follows(*state, LINES(overlap)), -EINVAL);
 	assert_int_equal(restore(*state, T1), 0);
 	assert_ranges(*state, "10-14 A");
 }
@@ -80,55 +80,15 @@ static void the_stack_is_where_the_list_has_it(void **state)
 	static const struct vma_line gone[] = { LINE(10, 20, 3, 0) };
 
 	add(*state, T1, A, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_ranges(*state, "10-12 A, 12-20 -");
 	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
-	assert_int_equal(vma_resync(*state, LINES(grown)), 0);
+	assert_int_equal(follows(*state, LINES(grown)), 0);
 	assert_ranges(*state, "10-20 -");
 	assert_int_equal(sums_of(*state).stack_bytes, 10 * PAGE);
-	assert_int_equal(vma_resync(*state, LINES(gone)), 0);
+	assert_int_equal(follows(*state, LINES(gone)), 0);
 	assert_ranges(*state, "10-20 -");
 	assert_int_equal(sums_of(*state).stack_bytes, 0);
-}
-
-static void a_mremap_under_way_keeps_its_owner_where_the_list_has_it(void **state)
-{
-	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
-
-	add(*state, T1, A, 10, 4);
-	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
-	assert_ranges(*state, "10-14 A");
-	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
-	/* It is forgotten: its beginning comes once more, or its end does not tell enough. */
-	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-	assert_int_equal(remap_end(*state, T1, B, 20, 8), 0);
-	assert_ranges(*state, "20-24 A, 24-28 B");
-}
-
-static void a_mremap_under_way_that_the_list_shows_elsewhere_is_from_before(void **state)
-{
-	static const struct vma_line lines[] = { LINE(20, 28, 3, 0) };
-
-	add(*state, T1, A, 10, 4);
-	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
-	assert_ranges(*state, "20-28 -");
-	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
-	assert_int_equal(remap_end(*state, T1, B, 20, 8), 1);
-}
-
-static void a_remove_under_way_is_forgotten(void **state)
-{
-	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
-
-	add(*state, T1, A, 10, 4);
-	removes(*state, T1, 10, 4);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
-	assert_ranges(*state, "10-14 -");
-	assert_int_equal(restore(*state, T1), 1);
-	assert_ranges(*state, "10-14 -");
-	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
 }
 
 static void a_segment_stays_attached(void **state)
@@ -141,7 +101,7 @@ static void a_segment_stays_attached(void **state)
 	ev.addr = 10 * PAGE;
 	ev.bytes = 4 * PAGE;
 	vma_apply(*state, &ev);
-	assert_int_equal(vma_resync(*state, LINES(lines)), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	ev.op = HB_MAP_DETACH;
 	assert_int_equal(vma_apply(*state, &ev), 0);
 	assert_ranges(*state, "");
@@ -153,122 +113,182 @@ static void the_lists_heap_tells_where_the_break_was(void **state)
 		LINE(100, 102, 3, HEAP), LINE(102, 110, 1, HEAP), LINE(200, 201, 3, 0),
 	};
 
-	assert_int_equal(vma_resync(*state, lines, 3), 0);
+	assert_int_equal(follows(*state, lines, 3), 0);
 	assert_int_equal(set_break(*state, T1, A, 100 * PAGE, 104 * PAGE), 0);
 	assert_ranges(*state, "100-102 -, 102-104 - 1, 200-201 -");
 }
 
-/* --- vma_follow --- */
+/* --- calls under way, and what happens around a reading --- */
 
-/* A set that was made of @lines. */
-static struct vma_set *listed(const struct vma_line *lines, size_t count)
+/* Make @set follow @lines, the events of @around having come from before their reading on. */
+#define follows_around(set, lines, ...)                                                        \
+	({                                                                                     \
+		const struct hb_ev_map events_[] = { __VA_ARGS__ };                            \
+		const struct vma_around around_ = { events_, sizeof(events_) / sizeof(events_[0]), 0 }; \
+		vma_follow(set, LINES(lines), &around_);                                       \
+	})
+
+/* An event as it is told, without a time. */
+#define EVENT(op_, tid_, page, pages) { .op = HB_MAP_##op_, .tid = (tid_), .addr = (page) * PAGE, \
+					.bytes = (pages) * PAGE }
+#define REMAP(op_, tid_, old_page, old_pages, page, pages)                                     \
+	{ .op = HB_MAP_REMAP_##op_, .tid = (tid_), .old_addr = (old_page) * PAGE,              \
+	  .old_bytes = (old_pages) * PAGE, .addr = (page) * PAGE, .bytes = (pages) * PAGE }
+
+static void what_was_mapped_behind_the_readers_back_stays(void **state)
 {
-	struct vma_set *list = vma_new(PAGE);
+	static const struct vma_line lines[] = { LINE(30, 32, 3, 0) };
 
-	assert_non_null(list);
-	assert_int_equal(vma_resync(list, lines, count), 0);
-	return list;
+	add(*state, T1, A, 10, 6);
+	add(*state, T2, B, 30, 2);
+	assert_int_equal(follows_around(*state, lines, EVENT(ADD, T1, 10, 6)), 0);
+	assert_ranges(*state, "10-16 A, 30-32 B");
+	assert_site(*state, A, "6/1 - 0/0 = 6/1 peak 6");
+	/* Without the event the list is right. */
+	assert_int_equal(follows(*state, LINES(lines)), 0);
+	assert_ranges(*state, "30-32 B");
 }
 
-static void a_list_with_its_events_once_more_changes_no_totals(void **state)
+static void what_was_unmapped_behind_the_readers_back_does_not_come_again(void **state)
 {
-	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(30, 32, 3, 0) };
-	struct vma_set *list = listed(LINES(lines));
-	struct vma_set *const both[] = { *state, list };
+	static const struct vma_line lines[] = { LINE(8, 16, 3, 0), LINE(30, 32, 3, 0) };
 
-	/* The list was read after the first three of these. */
-	for (int i = 0; i < 2; i++) {
-		add(both[i], T1, A, 10, 6);
-		removes(both[i], T1, 14, 2);
-		add(both[i], T1, B, 30, 2);
-		add(both[i], T2, B, 20, 2);
-		removes(both[i], T1, 30, 2);
-	}
-	assert_ranges(*state, "10-14 A, 20-22 B");
-	assert_int_equal(vma_follow(*state, list), 0);
-	assert_ranges(*state, "10-14 A, 20-22 B");
-	assert_site(*state, A, "6/1 - 2/0 = 4/1 peak 6");
-	assert_site(*state, B, "4/2 - 2/1 = 2/1 peak 4");
-	vma_free(list);
+	add(*state, T1, A, 8, 8);
+	removes(*state, T1, 10, 2);
+	assert_int_equal(follows_around(*state, lines, EVENT(REMOVE, T1, 10, 2)), 0);
+	assert_ranges(*state, "8-10 A, 12-16 A, 30-32 -");
+	assert_site(*state, A, "8/1 - 2/0 = 6/1 peak 8");
 }
 
-static void a_list_with_its_events_once_more_keeps_what_mremap_moved(void **state)
+static void a_removal_that_failed_gives_its_range_back_to_its_owner(void **state)
 {
-	static const struct vma_line lines[] = { LINE(20, 28, 3, 0) };
-	struct vma_set *list = listed(LINES(lines));
-	struct vma_set *const both[] = { *state, list };
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
 
 	add(*state, T1, A, 10, 4);
-	for (int i = 0; i < 2; i++) {
-		remap_begin(both[i], T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-		assert_int_equal(remap_end(both[i], T1, B, 20, 8), 0);
-	}
-	assert_int_equal(vma_follow(*state, list), 0);
+	removes(*state, T1, 10, 4);
+	assert_int_equal(follows_around(*state, lines, EVENT(REMOVE, T1, 10, 4)), 0);
+	assert_ranges(*state, "");
+	assert_int_equal(restore(*state, T1), 0);
+	assert_ranges(*state, "10-14 A");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+}
+
+static void a_removal_of_long_ago_that_failed_has_lost_its_owner(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	removes(*state, T1, 10, 4);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
+	assert_int_equal(restore(*state, T1), 0);
+	assert_ranges(*state, "10-14 -");
+	assert_site(*state, A, "4/1 - 4/1 = 0/0 peak 4");
+}
+
+static void what_moved_while_the_list_was_read_keeps_its_owner_wherever_the_list_has_it(void **state)
+{
+	static const struct vma_line before[] = { LINE(10, 14, 3, 0) };
+	static const struct vma_line after[] = { LINE(20, 28, 3, 0) };
+	static const struct vma_line both[] = { LINE(10, 14, 3, 0), LINE(20, 28, 3, 0) };
+	static const struct vma_line none[] = { LINE(40, 41, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(remap_end(*state, T1, B, 20, 8), 0);
+	assert_int_equal(follows_around(*state, before, REMAP(END, T1, 10, 4, 20, 8)), 0);
+	assert_ranges(*state, "20-24 A, 24-28 B");
+	assert_int_equal(follows_around(*state, after, REMAP(END, T1, 10, 4, 20, 8)), 0);
+	assert_ranges(*state, "20-24 A, 24-28 B");
+	assert_int_equal(follows_around(*state, both, REMAP(END, T1, 10, 4, 20, 8)), 0);
+	assert_ranges(*state, "20-24 A, 24-28 B");
+	assert_int_equal(follows_around(*state, none, REMAP(END, T1, 10, 4, 20, 8)), 0);
+	assert_ranges(*state, "20-24 A, 24-28 B, 40-41 -");
+	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+	assert_site(*state, B, "4/1 - 0/0 = 4/1 peak 4");
+}
+
+static void a_mremap_under_way_goes_on_and_counts_twice_where_the_list_has_its_new_place(void **state)
+{
+	static const struct vma_line before[] = { LINE(10, 14, 3, 0) };
+	static const struct vma_line after[] = { LINE(20, 28, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
+	assert_int_equal(follows_around(*state, before), 0);
+	assert_ranges(*state, "");
+	assert_int_equal(sums_of(*state).mapped_bytes, 4 * PAGE);
+	assert_int_equal(follows_around(*state, after), 1);
+	assert_ranges(*state, "20-28 -");
+	assert_int_equal(sums_of(*state).mapped_bytes, 12 * PAGE);
+	assert_int_equal(remap_end(*state, T1, B, 20, 8), 0);
 	assert_ranges(*state, "20-24 A, 24-28 B");
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
-	assert_site(*state, B, "4/1 - 0/0 = 4/1 peak 4");
-	vma_free(list);
-}
-
-static void calls_under_way_in_both_go_on(void **state)
-{
-	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(30, 34, 3, 0) };
-	struct vma_set *list = listed(LINES(lines));
-	struct vma_set *const both[] = { *state, list };
-
-	add(*state, T1, A, 10, 4);
-	add(*state, T1, B, 30, 4);
-	for (int i = 0; i < 2; i++) {
-		remap_begin(both[i], T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-		removes(both[i], T2, 30, 4);
-	}
-	assert_int_equal(vma_follow(*state, list), 0);
-	assert_ranges(*state, "");
-	assert_int_equal(remap_end(*state, T1, C, 20, 8), 0);
-	assert_int_equal(restore(*state, T2), 0);
-	assert_ranges(*state, "20-24 A, 24-28 C, 30-34 B");
-	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
-	assert_site(*state, B, "4/1 - 0/0 = 4/1 peak 4");
-	vma_free(list);
 }
 
 static void a_mremap_whose_end_was_dropped_is_where_the_list_has_it(void **state)
 {
 	static const struct vma_line lines[] = { LINE(12, 14, 3, 0), LINE(20, 24, 3, 0) };
-	struct vma_set *list = listed(LINES(lines));
 
 	add(*state, T1, A, 10, 4);
 	remap_begin(*state, T1, 10, 4, 8, MREMAP_MAYMOVE, 0);
-	assert_int_equal(vma_follow(*state, list), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_ranges(*state, "12-14 A, 20-24 -");
 	assert_site(*state, A, "4/1 - 2/0 = 2/1 peak 4");
-	vma_free(list);
+	assert_int_equal(remap_end(*state, T1, B, 20, 8), 1);
+}
+
+static void protections_are_the_events_where_they_changed_and_else_the_lists(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 20, 0, 0) };
+
+	add(*state, T1, A, 10, 10);
+	protect(*state, T1, 12, 2, PROT_READ);
+	assert_int_equal(follows_around(*state, lines, EVENT(PROTECT, T1, 12, 2)), 0);
+	assert_ranges(*state, "10-12 A 0, 12-14 A 1, 14-20 A 0");
+}
+
+static void a_segment_that_went_while_the_list_was_read_is_as_long_as_its_line(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(14, 20, 1, 0) };
+
+	assert_int_equal(follows_around(*state, lines, EVENT(DETACH, T1, 10, 0)), 0);
+	assert_ranges(*state, "14-20 - 1");
 }
 
 static void a_list_that_is_ahead_of_the_break_takes_nothing_from_its_caller(void **state)
 {
 	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP) };
-	struct vma_set *list = listed(LINES(lines));
+	static const struct vma_around none = { .lost_ns = 0 };
 
 	set_break(*state, T1, A, 100 * PAGE, 102 * PAGE); /* and then one to 104, which is still to be told */
-	assert_int_equal(vma_follow(*state, list), 0);
+	assert_int_equal(vma_follow(*state, LINES(lines), &none), 0);
 	assert_int_equal(set_break(*state, T1, B, 100 * PAGE, 104 * PAGE), 0);
 	assert_ranges(*state, "100-102 A, 102-104 B");
-	vma_free(list);
+}
+
+static void a_list_that_is_behind_the_break_changes_nothing_of_the_heap(void **state)
+{
+	static const struct vma_line longer[] = { LINE(100, 108, 3, HEAP) }, shorter[] = { LINE(100, 101, 3, HEAP) };
+	const struct hb_ev_map brk = { .op = HB_MAP_BREAK, .tid = T1, .old_addr = 100 * PAGE, .addr = 104 * PAGE };
+
+	set_break(*state, T1, A, 100 * PAGE, 108 * PAGE);
+	set_break(*state, T1, A, 100 * PAGE, 104 * PAGE);
+	assert_int_equal(follows_around(*state, longer, brk), 0);
+	assert_ranges(*state, "100-104 A");
+	assert_int_equal(follows_around(*state, shorter, brk), 0);
+	assert_ranges(*state, "100-104 A");
+	assert_site(*state, A, "8/1 - 4/0 = 4/1 peak 8");
 }
 
 static void the_break_and_the_stack_follow(void **state)
 {
 	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP), LINE(200, 210, 3, STACK) };
-	struct vma_set *list = listed(LINES(lines));
 
 	set_break(*state, T1, A, 100 * PAGE, 102 * PAGE); /* and then one to 104, which was dropped */
-	vma_lost(*state);
-	assert_int_equal(vma_follow(*state, list), 0);
+	assert_int_equal(follows(*state, LINES(lines)), 0);
 	assert_int_equal(sums_of(*state).stack_bytes, 10 * PAGE);
 	assert_int_equal(set_break(*state, T1, B, 100 * PAGE, 103 * PAGE), 0);
 	assert_ranges(*state, "100-102 A, 102-103 -, 200-210 -");
-	vma_free(list);
 }
 
 /* --- vma_copy --- */
@@ -278,7 +298,7 @@ static void a_forked_child_begins_with_all_ranges_and_owes_nobody(void **state)
 	static const struct vma_line lines[] = { LINE(100, 104, 3, HEAP), LINE(200, 210, 3, STACK) };
 	struct vma_set *child = vma_new(PAGE);
 
-	vma_resync(*state, LINES(lines));
+	follows(*state, LINES(lines));
 	add(*state, T1, A, 10, 4);
 	add(*state, T1, ALLOCATOR, 20, 4);
 	protect(*state, T1, 12, 2, PROT_READ);
@@ -321,7 +341,7 @@ static void the_difference_is_what_one_has_and_the_other_lacks(void **state)
 	/* 8-10, 11-12, 13-14, 20-23, 24-30 */
 	assert_int_equal(vma_difference(*state, LINES(other)), 13 * PAGE);
 	assert_int_equal(vma_difference(*state, NULL, 0), 8 * PAGE);
-	vma_resync(*state, LINES(other));
+	follows(*state, LINES(other));
 	assert_int_equal(vma_difference(*state, LINES(other)), 0);
 }
 
@@ -401,16 +421,19 @@ int main(void)
 		vma_test(a_list_raises_no_peak),
 		vma_test(a_list_that_cannot_be_changes_nothing),
 		vma_test(the_stack_is_where_the_list_has_it),
-		vma_test(a_mremap_under_way_keeps_its_owner_where_the_list_has_it),
-		vma_test(a_mremap_under_way_that_the_list_shows_elsewhere_is_from_before),
-		vma_test(a_remove_under_way_is_forgotten),
 		vma_test(a_segment_stays_attached),
 		vma_test(the_lists_heap_tells_where_the_break_was),
-		vma_test(a_list_with_its_events_once_more_changes_no_totals),
-		vma_test(a_list_with_its_events_once_more_keeps_what_mremap_moved),
-		vma_test(calls_under_way_in_both_go_on),
+		vma_test(what_was_mapped_behind_the_readers_back_stays),
+		vma_test(what_was_unmapped_behind_the_readers_back_does_not_come_again),
+		vma_test(a_removal_that_failed_gives_its_range_back_to_its_owner),
+		vma_test(a_removal_of_long_ago_that_failed_has_lost_its_owner),
+		vma_test(what_moved_while_the_list_was_read_keeps_its_owner_wherever_the_list_has_it),
+		vma_test(a_mremap_under_way_goes_on_and_counts_twice_where_the_list_has_its_new_place),
 		vma_test(a_mremap_whose_end_was_dropped_is_where_the_list_has_it),
+		vma_test(protections_are_the_events_where_they_changed_and_else_the_lists),
+		vma_test(a_segment_that_went_while_the_list_was_read_is_as_long_as_its_line),
 		vma_test(a_list_that_is_ahead_of_the_break_takes_nothing_from_its_caller),
+		vma_test(a_list_that_is_behind_the_break_changes_nothing_of_the_heap),
 		vma_test(the_break_and_the_stack_follow),
 		vma_test(a_forked_child_begins_with_all_ranges_and_owes_nobody),
 		vma_test(a_fork_during_a_mremap_does_not_tell_enough),

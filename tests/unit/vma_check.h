@@ -192,4 +192,13 @@ static inline int protect(struct vma_set *set, uint32_t tid, uint64_t page, uint
 	return vma_apply(set, &ev);
 }
 
+/* A list around whose reading nothing happened; what was under way is forgotten, and the break is the list's. */
+static inline int follows(struct vma_set *set, const struct vma_line *lines, size_t count)
+{
+	static const struct vma_around long_ago = { .lost_ns = UINT64_MAX };
+
+	vma_lost(set);
+	return vma_follow(set, lines, count, &long_ago);
+}
+
 #endif

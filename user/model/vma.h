@@ -43,23 +43,23 @@ struct vma_line {
 };
 
 /*
- * Make the set what the kernel's list said: @lines are sorted and disjoint. Ranges known before keep their
- * owner where the list has them; what the list has in addition belongs to VMA_BEFORE. Calls under way
- * (mremap, munmap) are forgotten. Events that overlap the reading in time are applied again afterwards by
- * the caller. Returns 0; -EINVAL: not sorted, or empty lines (nothing is changed);
- * -ENOMEM (the ranges are unchanged).
+ * What may have happened while a list was read. The set has had these events already; of each of them the list
+ * shows all, a part or nothing.
  */
-int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count);
+struct vma_around {
+	const struct hb_ev_map *events;
+	size_t count;
+	uint64_t lost_ns; /* mremaps under way that began before: their ends may have been lost. 0: none were */
+};
 
 /*
- * The same from @list, a set that was made of the kernel's list and then fed with those events from around the
- * reading that @set has had already. Applied to @set itself once more they would count twice, and a mremap
- * would lose its owner; so @set keeps owners, totals, and the calls that are under way in both. 0 or -ENOMEM.
+ * Make the set what the kernel's list said: @lines are sorted and disjoint. Ranges known before keep their owner
+ * where the list has them; what the list has in addition belongs to VMA_BEFORE. Where something happened @around its
+ * reading, or a mremap is under way, the set's own ranges stay as they are: the events tell all of it, and in order.
+ * 0; 1: a mremap under way was seen at its new place, and counts twice until its end is told; -EINVAL: not sorted,
+ * or empty lines, -ENOMEM: the list is not taken over.
  */
-int vma_follow(struct vma_set *set, const struct vma_set *list);
-
-/* Whether a mremap of the thread @tid is under way: its end has not been told. */
-bool vma_remaps(const struct vma_set *set, uint32_t tid);
+int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around);
 
 /* Events were lost: where the break is will be known from the next vma_follow(). */
 void vma_lost(struct vma_set *set);

@@ -21,8 +21,7 @@
 
 #define PROT_USUAL 3u /* PROT_READ | PROT_WRITE: of what nothing is known */
 
-/* [addr, addr + bytes) in whole pages. false: it cannot be. */
-static bool range_of(const struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end)
+bool vma_whole(const struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end)
 {
 	uint64_t mask = set->page - 1;
 
@@ -35,7 +34,7 @@ static bool range_of(const struct vma_set *set, uint64_t addr, uint64_t bytes, u
 /* The same of a call that succeeded: where it cannot be, somebody is wrong. */
 static bool done_range(struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end)
 {
-	const bool is = range_of(set, addr, bytes, end);
+	const bool is = vma_whole(set, addr, bytes, end);
 
 	set->odd += !is;
 	return is;
@@ -50,15 +49,6 @@ static struct kept *kept_of(struct vma_set *set, uint32_t tid)
 			return &set->kept[i];
 	}
 	return NULL;
-}
-
-bool vma_remaps(const struct vma_set *set, uint32_t tid)
-{
-	for (size_t i = 0; i < KEPT_MAX; i++) {
-		if (set->kept[i].tid == tid)
-			return set->kept[i].op == HB_MAP_REMAP_BEGIN;
-	}
-	return false;
 }
 
 static void pieces_release(struct vma_set *set, struct pieces *pieces)
@@ -129,12 +119,12 @@ static int give_up(struct vma_set *set, struct kept *kept)
 	return moving ? NOT_ENOUGH : 0;
 }
 
-void vma_forget_calls(struct vma_set *set, const struct vma_set *but)
+void vma_forget_moves(struct vma_set *set, uint64_t lost_ns)
 {
 	for (size_t i = 0; i < KEPT_MAX; i++) {
 		struct kept *kept = &set->kept[i];
 
-		if (!kept->tid || (but && (kept->op == HB_MAP_REMOVE || vma_remaps(but, kept->tid))))
+		if (kept->op != HB_MAP_REMAP_BEGIN || kept->since_ns >= lost_ns)
 			continue;
 		moving_back(set, &kept->moving);
 		kept_end(set, kept);
@@ -166,6 +156,7 @@ static struct kept *kept_new(struct vma_set *set, const struct hb_ev_map *event,
 	place->tid = event->tid;
 	place->op = event->op;
 	place->order = ++set->order;
+	place->since_ns = event->time_ns;
 	return place;
 }
 
@@ -202,8 +193,7 @@ static int map_range(struct vma_set *set, const struct hb_ev_map *event, uint64_
 	return 0;
 }
 
-/* Bytes of huge pages are as many as whole ones have. *@err: NOT_ENOUGH where the call does not tell their size. */
-static uint64_t whole_huge(const struct hb_ev_map *event, int *err)
+uint64_t vma_bytes_of(const struct hb_ev_map *event, int *err)
 {
 	uint32_t shift = event->flags & ANONYMOUS ? event->flags >> HUGE_SHIFT & HUGE_MASK : 0;
 	uint64_t mask = (1ULL << (shift ? shift : HUGE_USUAL)) - 1;
@@ -219,7 +209,7 @@ static int add(struct vma_set *set, const struct hb_ev_map *event)
 	int err = 0;
 	uint64_t end;
 
-	if (!done_range(set, event->addr, whole_huge(event, &err), &end))
+	if (!done_range(set, event->addr, vma_bytes_of(event, &err), &end))
 		return 0;
 	return map_range(set, event, event->addr, end, event->prot) ? -ENOMEM : err;
 }
@@ -230,7 +220,7 @@ static int remove_range(struct vma_set *set, const struct hb_ev_map *event)
 	struct kept *kept = kept_new(set, event, &err);
 	uint64_t end;
 
-	if (!range_of(set, event->addr, event->bytes, &end))
+	if (!vma_whole(set, event->addr, event->bytes, &end))
 		return err; /* the call fails, too */
 	if (take(set, &kept->gone, event->addr, end)) {
 		kept_end(set, kept);
@@ -260,7 +250,7 @@ static int remap_begin(struct vma_set *set, const struct hb_ev_map *event)
 	int err;
 	struct kept *kept = kept_new(set, event, &err);
 
-	if (event->old_bytes && !range_of(set, event->old_addr, event->old_bytes, &old_end))
+	if (event->old_bytes && !vma_whole(set, event->old_addr, event->old_bytes, &old_end))
 		return err; /* the call fails, too */
 	kept->old_addr = event->old_addr;
 	kept->old_bytes = old_end - event->old_addr;
@@ -269,7 +259,7 @@ static int remap_begin(struct vma_set *set, const struct hb_ev_map *event)
 		kept_end(set, kept);
 		return -ENOMEM;
 	}
-	if (!(event->flags & REMAP_FIXED) || !range_of(set, event->addr, event->bytes, &target_end))
+	if (!(event->flags & REMAP_FIXED) || !vma_whole(set, event->addr, event->bytes, &target_end))
 		return err;
 	kept->unclear = true;
 	if (take(set, &kept->gone, event->addr, target_end))

@@ -31,90 +31,154 @@ static void build(struct building *building, uint64_t start, uint64_t end, uint3
 		building->parts[building->count++] = (struct part){ start, end, mapping, prot };
 }
 
-/* What @line maps: known pieces keep their mapping. */
-static void build_line(const struct vma_set *set, struct building *building, const struct vma_line *line)
+/* The set's own ranges in [from, to). */
+static void build_own(const struct vma_set *set, struct building *building, uint64_t from, uint64_t to)
 {
-	uint64_t at = line->start;
+	for (size_t i = vma_find(set, from); i < set->count && set->parts[i].start < to; i++) {
+		const struct part *part = &set->parts[i];
+
+		build(building, part->start > from ? part->start : from, part->end < to ? part->end : to,
+		      part->mapping, part->prot);
+	}
+}
+
+/* What @line maps in [from, to): known pieces keep their mapping. */
+static void build_line(const struct vma_set *set, struct building *building, const struct vma_line *line,
+		       uint64_t from, uint64_t to)
+{
+	uint64_t at = from;
 
 	if (line->stack) {
-		build(building, line->start, line->end, MAPPING_STACK, line->prot);
+		build(building, from, to, MAPPING_STACK, line->prot);
 		return;
 	}
-	for (size_t i = vma_find(set, at); i < set->count && set->parts[i].start < line->end; i++) {
+	for (size_t i = vma_find(set, at); i < set->count && set->parts[i].start < to; i++) {
 		const struct part *part = &set->parts[i];
 		uint64_t start = part->start > at ? part->start : at;
-		uint64_t end = part->end < line->end ? part->end : line->end;
+		uint64_t end = part->end < to ? part->end : to;
 
 		build(building, at, start, MAPPING_BEFORE, line->prot);
 		build(building, start, end, part->mapping == MAPPING_STACK ? (uint32_t)MAPPING_BEFORE : part->mapping,
 		      line->prot);
 		at = end;
 	}
-	build(building, at, line->end, MAPPING_BEFORE, line->prot);
+	build(building, at, to, MAPPING_BEFORE, line->prot);
 }
 
-/* @lines in place of the set's ranges. 0 or -ENOMEM. */
-static int replace(struct vma_set *set, const struct vma_line *lines, size_t count)
+/* A list, from line to line, upwards. */
+struct reading {
+	const struct vma_line *lines;
+	size_t count, next;
+};
+
+/* What the list has in [from, to). */
+static void build_listed(const struct vma_set *set, struct building *building, struct reading *reading, uint64_t from,
+			 uint64_t to)
+{
+	for (; reading->next < reading->count; reading->next++) {
+		const struct vma_line *line = &reading->lines[reading->next];
+
+		if (line->start >= to)
+			return;
+		if (line->end > from)
+			build_line(set, building, line, line->start > from ? line->start : from,
+				   line->end < to ? line->end : to);
+		if (line->end > to)
+			return; /* the rest of it is still to come */
+	}
+}
+
+/* @building in place of the set's ranges, which it takes over. */
+static void replace(struct vma_set *set, const struct building *building, size_t room)
 {
 	const struct part *old = set->parts;
-	const size_t old_count = set->count, room = 2 * (set->count + count) + 1;
-	struct building building = { .parts = calloc(room, sizeof(*building.parts)) };
+	const size_t old_count = set->count;
 
-	if (!building.parts)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		build_line(set, &building, &lines[i]);
 	/* A mapping of which anything stays has not ended in between. */
 	for (size_t i = 0; i < old_count; i++)
 		vma_hold(set, old[i].mapping);
 	for (size_t i = 0; i < old_count; i++)
 		vma_book_out(set, old[i].mapping, old[i].end - old[i].start);
-	for (size_t i = 0; i < building.count; i++)
-		vma_book_back(set, building.parts[i].mapping, building.parts[i].end - building.parts[i].start);
+	for (size_t i = 0; i < building->count; i++)
+		vma_book_back(set, building->parts[i].mapping, building->parts[i].end - building->parts[i].start);
 	for (size_t i = 0; i < old_count; i++)
 		vma_release(set, old[i].mapping);
 	free(set->parts);
-	set->parts = building.parts;
-	set->count = building.count;
+	set->parts = building->parts;
+	set->count = building->count;
 	set->room = room;
-	return 0;
 }
 
-int vma_resync(struct vma_set *set, const struct vma_line *lines, size_t count)
+/* Whether any of @pieces is where the list has something. */
+static bool listed(const struct pieces *pieces, const struct vma_line *lines, size_t count)
 {
-	int err;
+	for (size_t i = 0; i < pieces->count; i++) {
+		size_t low = 0, high = count;
 
-	if (!sorted(lines, count))
-		return -EINVAL;
-	vma_forget_calls(set, NULL);
-	err = replace(set, lines, count);
-	for (size_t i = 0; i < count && !err; i++) {
-		if (lines[i].heap)
-			set->break_end = lines[i].end;
+		while (low < high) {
+			const size_t middle = low + (high - low) / 2;
+
+			if (lines[middle].end > pieces->parts[i].start)
+				high = middle;
+			else
+				low = middle + 1;
+		}
+		if (low < count && lines[low].start < pieces->parts[i].end)
+			return true;
 	}
-	return err;
+	return false;
 }
 
-int vma_follow(struct vma_set *set, const struct vma_set *list)
+/* Whether the list was read after a mremap had moved something whose end is still to be told. */
+static bool moved_already(const struct vma_set *set, const struct vma_line *lines, size_t count)
 {
-	struct vma_line *lines = calloc(list->count + 1, sizeof(*lines));
-	int err;
+	for (size_t i = 0; i < KEPT_MAX; i++) {
+		if (set->kept[i].moving.count && !listed(&set->kept[i].moving, lines, count))
+			return true;
+	}
+	return false;
+}
 
-	if (!lines)
+/* Where the list has the break; 0: nowhere. */
+static uint64_t heap_end(const struct vma_line *lines, size_t count)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < count; i++)
+		end = lines[i].heap ? lines[i].end : end;
+	return end;
+}
+
+int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around)
+{
+	struct building building = { 0 };
+	struct reading reading = { .lines = lines, .count = count };
+	struct span *spans = NULL;
+	size_t spans_count = 0, room;
+	uint64_t at = 0;
+	int err = sorted(lines, count) ? 0 : -EINVAL;
+
+	if (err)
+		return err;
+	vma_forget_moves(set, around->lost_ns);
+	err = vma_spans(set, lines, count, around, &spans, &spans_count);
+	room = 2 * (set->count + count + 2 * spans_count) + 1;
+	building.parts = err ? NULL : calloc(room, sizeof(*building.parts));
+	if (!building.parts) {
+		free(spans);
 		return -ENOMEM;
-	for (size_t i = 0; i < list->count; i++) {
-		const struct part *part = &list->parts[i];
-
-		lines[i] = (struct vma_line){ .start = part->start, .end = part->end, .prot = part->prot,
-					      .stack = part->mapping == MAPPING_STACK };
 	}
-	vma_forget_calls(set, list);
-	err = replace(set, lines, list->count);
-	/* A list may be ahead of calls that are still to be told: they go on from our own. */
-	if (!err && !set->break_end)
-		set->break_end = list->break_end;
-	free(lines);
-	return err;
+	for (size_t i = 0; i < spans_count; i++) {
+		build_listed(set, &building, &reading, at, spans[i].start);
+		build_own(set, &building, spans[i].start, spans[i].end);
+		at = spans[i].end;
+	}
+	build_listed(set, &building, &reading, at, UINT64_MAX);
+	free(spans);
+	replace(set, &building, room);
+	if (!set->break_end) /* a list may be ahead of calls that are still to be told: they go on from our own */
+		set->break_end = heap_end(lines, count);
+	return moved_already(set, lines, count);
 }
 
 void vma_lost(struct vma_set *set)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of the address space share: vma.c keeps the ranges, vma_events.c applies events to them,
- * vma_list.c compares them with the kernel's own list.
+ * vma_list.c takes over the kernel's own list, but for where vma_around.c says that it may be late.
  */
 #ifndef HB_MODEL_VMA_PARTS_H
 #define HB_MODEL_VMA_PARTS_H
@@ -56,6 +56,7 @@ struct kept {
 	uint32_t tid;      /* 0: free */
 	uint32_t op;       /* HB_MAP_REMOVE or HB_MAP_REMAP_BEGIN */
 	uint64_t order;    /* of its beginning */
+	uint64_t since_ns; /* its time */
 	uint64_t old_addr, old_bytes; /* REMAP_BEGIN */
 	bool stays;        /* nothing moves: MREMAP_DONTUNMAP, or a copy */
 	bool unclear;      /* what a failure leaves behind is not known */
@@ -121,10 +122,25 @@ void vma_join(struct vma_set *set, uint64_t start, uint64_t end);
 /* If there are very many parts, make one of neighbours of one site. */
 void vma_merge(struct vma_set *set);
 
+/* vma_events.c: [addr, addr + bytes) in whole pages. false: it cannot be. */
+bool vma_whole(const struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end);
+
 /*
- * vma_events.c: put back what moves, and forget all calls; with @but not those that change nothing by being
- * remembered: removals, and a mremap that is under way there too.
+ * The bytes that the mmap of @event maps: those of huge pages are as many as whole ones have. *@err: NOT_ENOUGH
+ * where the call does not tell their size, else as it was.
  */
-void vma_forget_calls(struct vma_set *set, const struct vma_set *but);
+uint64_t vma_bytes_of(const struct hb_ev_map *event, int *err);
+
+/* Put back what moved by mremaps that began before @lost_ns, and forget these calls. */
+void vma_forget_moves(struct vma_set *set, uint64_t lost_ns);
+
+/* [start, end) */
+struct span {
+	uint64_t start, end;
+};
+
+/* vma_around.c: where @around and mremaps under way changed something, sorted and disjoint. 0 or -ENOMEM. */
+int vma_spans(const struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around,
+	      struct span **spans, size_t *spans_count);
 
 #endif

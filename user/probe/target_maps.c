@@ -28,7 +28,8 @@
 struct recent {
 	struct hb_ev_map *events; /* a ring */
 	size_t first, count;
-	uint64_t left_out_ns; /* the time of the last that had no room */
+	uint64_t left_out_ns; /* the time of the last that was dropped */
+	uint64_t reading_ns;  /* when the last reading of a list began; UINT64_MAX: it is taken over */
 };
 
 struct recent *recent_new(void)
@@ -38,6 +39,7 @@ struct recent *recent_new(void)
 	if (!recent)
 		return NULL;
 	recent->events = calloc(RECENT_MAX, sizeof(*recent->events));
+	recent->reading_ns = UINT64_MAX;
 	if (recent->events)
 		return recent;
 	free(recent);
@@ -59,34 +61,18 @@ static struct hb_ev_map *recent_at(struct recent *recent, size_t i)
 
 static void recent_drop(struct recent *recent)
 {
+	recent->left_out_ns = recent_at(recent, 0)->time_ns;
 	recent->first = (recent->first + 1) % RECENT_MAX;
 	recent->count--;
 }
 
-static void free_set(struct vma_set **set)
+static void recent_keep(struct recent *recent, const struct hb_ev_map *event)
 {
-	vma_free(*set);
-}
-
-/* Whether the oldest is a mremap that has not ended: whoever is not told of it does not know what it moves. */
-static bool first_moves(struct target *target)
-{
-	const struct hb_ev_map *first = recent_at(target->recent, 0);
-	const struct process *process = first->op == HB_MAP_REMAP_BEGIN ? target_process(target, first->gen) : NULL;
-
-	return process && process->mappings && !process->exited && vma_remaps(process->mappings, first->tid);
-}
-
-static void recent_keep(struct target *target, const struct hb_ev_map *event)
-{
-	struct recent *recent = target->recent;
-
-	while (recent->count && recent_at(recent, 0)->time_ns + RECENT_NS < event->time_ns && !first_moves(target))
+	while (recent->count && recent_at(recent, 0)->time_ns + RECENT_NS < event->time_ns &&
+	       recent_at(recent, 0)->time_ns + OVERLAP_NS < recent->reading_ns)
 		recent_drop(recent);
-	if (recent->count == RECENT_MAX) {
-		recent->left_out_ns = recent_at(recent, 0)->time_ns;
+	if (recent->count == RECENT_MAX)
 		recent_drop(recent);
-	}
 	*recent_at(recent, recent->count++) = *event;
 }
 
@@ -193,7 +179,8 @@ int target_maps_read(struct target *target, struct process *process)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
 	struct lines lines = { 0 };
-	uint64_t began_ns = clock_mono_ns(), held_ns = 0;
+	const uint64_t began_ns = clock_mono_ns();
+	uint64_t held_ns = 0;
 	int err;
 
 	if (!process->mappings)
@@ -214,6 +201,8 @@ int target_maps_read(struct target *target, struct process *process)
 	process->list = lines.lines;
 	process->list_count = lines.count;
 	process->list_ns = began_ns;
+	process->list_end_ns = clock_mono_ns();
+	target->recent->reading_ns = began_ns;
 	return 0;
 }
 
@@ -236,79 +225,63 @@ static bool first_of(struct threads *threads, uint32_t tid)
 }
 
 /*
- * The first change that the list of @process need not show: sent as its call began, and nothing tells that the
- * call had ended when the list was read. All later ones are to be applied to the list again, for they may be
- * about the same addresses; earlier ones were done.
+ * Whether @event may have done its work while a list was read that began at @list_ns. What is sent as a call begins
+ * may do so later: if it is not among the @done, whose threads went on to something else before the reading.
  */
-static size_t first_under_way(struct target *target, const struct process *process)
+static bool is_around(const struct hb_ev_map *event, uint64_t list_ns, struct threads *done)
+{
+	if (event->time_ns >= list_ns)
+		return true;
+	if (!first_of(done, event->tid))
+		return false;
+	return (event->op == HB_MAP_REMOVE || event->op == HB_MAP_DETACH) && event->time_ns + OVERLAP_NS >= list_ns;
+}
+
+/* Of @process, in the order of their times, in a malloc'ed array of @count. NULL: memory is short. */
+static struct hb_ev_map *events_around(struct target *target, const struct process *process, size_t *count)
 {
 	struct recent *recent = target->recent;
-	struct threads threads = { 0 };
+	struct hb_ev_map *events = calloc(recent->count + 1, sizeof(*events));
+	struct threads done = { 0 };
 	size_t first = recent->count;
 
-	for (size_t i = recent->count; i-- > 0;) {
+	for (size_t i = recent->count; events && i-- > 0;) {
 		const struct hb_ev_map *event = recent_at(recent, i);
 
-		if (event->gen != process->gen || !first_of(&threads, event->tid))
-			continue;
-		/* Its end is told; but where something was skipped since, it may have been that end. */
-		if (event->op == HB_MAP_REMAP_BEGIN &&
-		    (event->time_ns >= process->mappings_lost_ns || event->time_ns + OVERLAP_NS >= process->list_ns))
-			first = i;
-		if ((event->op == HB_MAP_REMOVE || event->op == HB_MAP_DETACH) &&
-		    event->time_ns + OVERLAP_NS >= process->list_ns)
-			first = i;
+		if (event->gen == process->gen && is_around(event, process->list_ns, &done))
+			events[--first] = *event;
 	}
-	return first;
+	*count = recent->count - first;
+	if (events)
+		memmove(events, events + first, *count * sizeof(*events));
+	return events;
 }
 
-/*
- * The list, with what may have been under way when it was read. Of protections it knows all: those were told when
- * they were done, and moving once more what has moved would mix them up.
- */
-static int correct(struct target *target, const struct process *process, struct vma_set *list, bool *unclear)
-{
-	int err = vma_resync(list, process->list, process->list_count);
-
-	*unclear = false;
-	for (size_t i = first_under_way(target, process); !err && i < target->recent->count; i++) {
-		const struct hb_ev_map *event = recent_at(target->recent, i);
-
-		if (event->gen != process->gen)
-			continue;
-		vma_apply(list, event);
-		*unclear |= event->op == HB_MAP_UNCLEAR; /* and what it did may just have been undone */
-	}
-	for (size_t i = 0; !err && i < process->list_count; i++) {
-		const struct vma_line *line = &process->list[i];
-		const struct hb_ev_map event = {
-			.op = HB_MAP_PROTECT, .tid = UINT32_MAX, /* no thread's */
-			.addr = line->start, .bytes = line->end - line->start, .prot = line->prot,
-		};
-
-		err = vma_apply(list, &event);
-	}
-	return err;
-}
-
-/* Take over what the list says, now that all events before it have come. */
+/* Take over what the list says, now that all events before its end have come. */
 static int settle(struct target *target, struct process *process)
 {
-	__cleanup(free_set) struct vma_set *list = process->list ? vma_new((uint64_t)sysconf(_SC_PAGESIZE)) : NULL;
-	bool unclear;
+	struct vma_around around = { 0 };
+	struct hb_ev_map *events;
 	int err;
 
 	if (!process->list)
 		return 0;
-	err = list ? correct(target, process, list, &unclear) : -ENOMEM;
+	events = events_around(target, process, &around.count);
+	around.events = events;
+	/* A mremap that began before something was lost may have ended, if it is long ago. */
+	around.lost_ns = process->list_ns < OVERLAP_NS ? 0 : process->list_ns - OVERLAP_NS;
+	if (around.lost_ns > process->mappings_lost_ns)
+		around.lost_ns = process->mappings_lost_ns;
+	err = events ? vma_follow(process->mappings, process->list, process->list_count, &around) : -ENOMEM;
+	free(events);
 	free(process->list);
 	process->list = NULL;
-	if (!err)
-		err = vma_follow(process->mappings, list);
-	if (err)
+	if (process->list_ns == target->recent->reading_ns)
+		target->recent->reading_ns = UINT64_MAX;
+	if (err < 0)
 		return err;
-	process->mappings_stale = unclear;
-	process->mappings_doubtful = target->recent->left_out_ns + OVERLAP_NS >= process->list_ns;
+	process->mappings_stale = process->mappings_unclear_ns >= process->list_ns;
+	process->mappings_doubtful = err || target->recent->left_out_ns + OVERLAP_NS >= process->list_ns;
 	return 0;
 }
 
@@ -329,9 +302,12 @@ void target_maps_event(struct target *target, const struct hb_ev_map *from)
 	if (process->list && event.time_ns >= process->list_end_ns)
 		settle(target, process); /* what fails is told with the next report */
 	odd = vma_odd(process->mappings);
-	process->mappings_stale |= vma_apply(process->mappings, &event) != 0;
+	if (vma_apply(process->mappings, &event)) {
+		process->mappings_stale = true;
+		process->mappings_unclear_ns = event.time_ns;
+	}
 	target->maps_odd += vma_odd(process->mappings) - odd;
-	recent_keep(target, &event);
+	recent_keep(target->recent, &event);
 }
 
 /* Whether what we know of @process is as much as the kernel counts. */

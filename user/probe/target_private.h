@@ -57,6 +57,7 @@ struct process {
 	bool mappings_stale; /* events of them were lost or do not tell: to be read anew */
 	bool mappings_doubtful; /* and could not be read until now */
 	uint64_t mappings_lost_ns; /* when that was noticed last, CLOCK_MONOTONIC */
+	uint64_t mappings_unclear_ns; /* when the last was made that did not tell enough, CLOCK_MONOTONIC */
 	bool narrow;         /* a 32-bit program: its calls are seen by hooks of their own */
 	bool mappings_final; /* and will not be: it has ended, and a report has looked since */
 	struct jit *jit; /* it runs code in no file; or NULL */
