@@ -327,7 +327,7 @@ _Static_assert(sizeof(struct hb_ev_object) == 72, "layout is shared with user sp
  */
 enum hb_map_op {
 	HB_MAP_ADD = 1,     /* [addr, addr + bytes) is mapped: mmap, shmat */
-	HB_MAP_REMOVE = 2,  /* is about to be unmapped: munmap, mmap with MAP_FIXED */
+	HB_MAP_REMOVE = 2,  /* is about to be unmapped: munmap */
 	HB_MAP_RESTORE = 3, /* the thread's last REMOVE, or REMAP_BEGIN, failed: what it took away is there still */
 	HB_MAP_REMAP_BEGIN = 4, /* mremap: [old_addr, old_addr + old_bytes) to bytes; addr with MREMAP_FIXED */
 	HB_MAP_REMAP_END = 5,   /* it is at addr now, bytes long */

@@ -11,13 +11,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+struct seen {
+	size_t lines;
+	uint64_t end; /* of the last */
+};
+
 static int check(void *ctx, const struct map_line *line)
 {
-	size_t *lines = ctx;
+	struct seen *seen = ctx;
 
-	if (line->start >= line->end || strlen(line->path) > 1 << 20)
+	if (line->start >= line->end || line->start < seen->end || strlen(line->path) > 1 << 20)
 		abort();
-	return ++*lines == 1000;
+	seen->end = line->end;
+	return ++seen->lines == 1000;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -25,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *line = malloc(size ? size : 1); /* no byte more than promised */
 	char *path = malloc(size + 1);
 	struct map_line out;
-	size_t lines = 0;
+	struct seen seen = { 0 };
 	int fd;
 
 	if (!line || !path)
@@ -38,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fd = memfd_create("fuzz", MFD_CLOEXEC);
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET))
 		abort();
-	maps_walk(fd, check, &lines);
+	maps_walk(fd, check, &seen);
 	close(fd);
 	return 0;
 }

@@ -247,10 +247,11 @@ static void follow(struct vma_set *set, struct input *input)
 			wrong(doubtful ? "what was in doubt has changed" : "what was not in doubt is not the list's");
 	}
 	for (size_t i = 0; i < around.count; i++) {
-		if (recent[i].op == HB_MAP_REMOVE && recent[i].bytes && !(recent[i].addr % PAGE) &&
-		    recent[i].addr < 1024 * PAGE && recent[i].bytes < 1024 * PAGE &&
-		    !in_spans(spans, spans_count, recent[i].addr))
-			wrong("where something was removed nothing is in doubt");
+		const struct hb_ev_map *ev = &recent[i];
+
+		if (ev->op == HB_MAP_ADD && ev->bytes && !(ev->addr % PAGE) && ev->addr < 1024 * PAGE &&
+		    ev->bytes < 1024 * PAGE && !in_spans(spans, spans_count, ev->addr))
+			wrong("where something was mapped nothing is in doubt");
 	}
 	free(before);
 	free(spans);

@@ -121,6 +121,7 @@ static void the_largest_numbers_fit(void **state)
 struct seen {
 	size_t count, stop_at;
 	char last[64];
+	uint64_t start, offset; /* of it */
 	uintptr_t wanted;
 	bool found;
 };
@@ -131,6 +132,8 @@ static int see(void *ctx, const struct map_line *line)
 
 	seen->count++;
 	snprintf(seen->last, sizeof(seen->last), "%s", line->path);
+	seen->start = line->start;
+	seen->offset = line->offset;
 	if (seen->wanted >= line->start && seen->wanted < line->end)
 		seen->found = line->exec && *line->path == '/';
 	return seen->count == seen->stop_at ? 7 : 0;
@@ -170,6 +173,30 @@ static void a_walk_ends_with_what_the_callback_returned(void **state)
 	assert_string_equal(seen.last, "/one");
 	close(fd);
 	assert_int_equal(maps_walk(-1, see, &seen), -EBADF);
+}
+
+/* As a list looks that is read in two pieces, of which the second begins in what the first ended with. */
+static void what_was_listed_already_is_left_out_of_the_next_line(void **state)
+{
+	static const char text[] = "1000-3000 rw-p 0 0:0 0\n2000-6000 r--p 5000 8:1 1 /grown\n"
+				   "4000-6000 r--p 0 8:1 1 /again\n";
+	static const char memory[] = "1000-3000 rw-p 0 0:0 0\n2000-6000 r--p 0 0:0 0\n";
+	struct seen seen = { 0 };
+	int fd = file_of(text, sizeof(text) - 1);
+
+	(void)state;
+	assert_int_equal(maps_walk(fd, see, &seen), 0);
+	assert_int_equal(seen.count, 2);
+	assert_string_equal(seen.last, "/grown");
+	assert_int_equal(seen.start, 0x3000);
+	assert_int_equal(seen.offset, 0x6000);
+	close(fd);
+	fd = file_of(memory, sizeof(memory) - 1);
+	assert_int_equal(maps_walk(fd, see, &seen), 0);
+	assert_int_equal(seen.count, 4);
+	assert_int_equal(seen.start, 0x3000);
+	assert_int_equal(seen.offset, 0);
+	close(fd);
 }
 
 static void a_line_too_long_is_skipped_and_the_next_one_is_read(void **state)
@@ -238,6 +265,7 @@ int main(void)
 		cmocka_unit_test(the_largest_numbers_fit),
 		cmocka_unit_test(a_walk_skips_what_it_cannot_parse_and_takes_a_last_line_without_newline),
 		cmocka_unit_test(a_walk_ends_with_what_the_callback_returned),
+		cmocka_unit_test(what_was_listed_already_is_left_out_of_the_next_line),
 		cmocka_unit_test(a_line_too_long_is_skipped_and_the_next_one_is_read),
 		cmocka_unit_test(our_own_text_is_in_our_own_maps),
 		cmocka_unit_test(how_long_a_reading_holds_the_process_is_added_up),

@@ -124,7 +124,8 @@ static void the_lists_heap_tells_where_the_break_was(void **state)
 #define follows_around(set, lines, ...)                                                        \
 	({                                                                                     \
 		const struct hb_ev_map events_[] = { __VA_ARGS__ };                            \
-		const struct vma_around around_ = { events_, sizeof(events_) / sizeof(events_[0]), 0 }; \
+		const struct vma_around around_ = { .events = events_,                        \
+						    .count = sizeof(events_) / sizeof(events_[0]) }; \
 		vma_follow(set, LINES(lines), &around_);                                       \
 	})
 
@@ -171,6 +172,17 @@ static void a_removal_that_failed_gives_its_range_back_to_its_owner(void **state
 	assert_int_equal(restore(*state, T1), 0);
 	assert_ranges(*state, "10-14 A");
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
+}
+
+static void a_removal_that_failed_while_the_list_was_read_hides_nothing_of_it(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 20, 3, 0) };
+
+	removes(*state, T1, 12, 2);
+	assert_int_equal(restore(*state, T1), 0);
+	assert_int_equal(follows_around(*state, lines, EVENT(REMOVE, T1, 12, 2), EVENT(ADD, T2, 16, 1),
+					EVENT(RESTORE, T1, 0, 0)), 0);
+	assert_ranges(*state, "10-16 -, 17-20 -");
 }
 
 static void a_removal_of_long_ago_that_failed_has_lost_its_owner(void **state)
@@ -225,6 +237,52 @@ static void a_mremap_under_way_goes_on_and_counts_twice_where_the_list_has_its_n
 	assert_site(*state, A, "4/1 - 0/0 = 4/1 peak 4");
 }
 
+static void what_a_mremap_under_way_moves_is_in_doubt_and_not_what_is_beside_it(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(20, 24, 3, 0) };
+
+	add(*state, T1, A, 10, 2); /* two more are not known yet */
+	add(*state, T1, B, 20, 4);
+	remap_begin(*state, T1, 10, 4, 4, MREMAP_MAYMOVE | MREMAP_FIXED, 20);
+	assert_int_equal(follows_around(*state, lines), 1);
+	assert_ranges(*state, "12-14 -");
+	assert_int_equal(restore(*state, T1), 1); /* what is left of 20-24 is not known */
+	assert_ranges(*state, "10-12 A, 12-14 -, 20-24 B");
+}
+
+static void what_is_listed_twice_while_it_moves_is_told(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(20, 24, 3, 0) };
+
+	add(*state, T1, A, 10, 4);
+	remap_begin(*state, T1, 10, 4, 4, MREMAP_MAYMOVE, 0);
+	assert_int_equal(follows_around(*state, lines), 1);
+	assert_int_equal(sums_of(*state).mapped_bytes, 8 * PAGE);
+	assert_int_equal(remap_end(*state, T1, B, 20, 4), 0);
+	assert_ranges(*state, "20-24 A");
+}
+
+static void what_moves_in_a_set_that_was_untrue_is_not_made_right(void **state)
+{
+	static const struct vma_line lines[] = { LINE(20, 24, 3, 0) };
+	const struct hb_ev_map moved[] = { REMAP(END, T1, 10, 4, 20, 4) };
+	const struct vma_around untrue = { .events = moved, .count = 1, .untrue = true };
+	const struct vma_around later = { .untrue = true };
+
+	remap_begin(*state, T1, 10, 4, 4, MREMAP_MAYMOVE, 0);
+	assert_int_equal(remap_end(*state, T1, A, 20, 4), 1); /* of what protection is not known */
+	assert_int_equal(vma_follow(*state, LINES(lines), &untrue), 1);
+	assert_int_equal(vma_follow(*state, LINES(lines), &later), 0);
+}
+
+static void a_break_that_cannot_be_hides_nothing(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 14, 3, 0), LINE(100, 104, 3, HEAP) };
+
+	assert_int_equal(follows_around(*state, lines, { .op = HB_MAP_BREAK, .tid = T1 }), 0);
+	assert_ranges(*state, "10-14 -, 100-104 -");
+}
+
 static void a_mremap_whose_end_was_dropped_is_where_the_list_has_it(void **state)
 {
 	static const struct vma_line lines[] = { LINE(12, 14, 3, 0), LINE(20, 24, 3, 0) };
@@ -243,8 +301,20 @@ static void protections_are_the_events_where_they_changed_and_else_the_lists(voi
 
 	add(*state, T1, A, 10, 10);
 	protect(*state, T1, 12, 2, PROT_READ);
-	assert_int_equal(follows_around(*state, lines, EVENT(PROTECT, T1, 12, 2)), 0);
+	assert_int_equal(follows_around(*state, lines, { .op = HB_MAP_PROTECT, .tid = T1, .addr = 12 * PAGE,
+							 .bytes = 2 * PAGE, .prot = PROT_READ }), 0);
 	assert_ranges(*state, "10-12 A 0, 12-14 A 1, 14-20 A 0");
+}
+
+static void a_protection_of_what_was_not_known_yet_is_the_events_and_the_rest_the_lists(void **state)
+{
+	static const struct vma_line lines[] = { LINE(10, 20, 3, 0) };
+	const struct hb_ev_map none = { .op = HB_MAP_PROTECT, .tid = T1, .addr = 12 * PAGE, .bytes = 6 * PAGE };
+
+	protect(*state, T1, 12, 6, 0);
+	removes(*state, T1, 14, 2);
+	assert_int_equal(follows_around(*state, lines, none, EVENT(REMOVE, T1, 14, 2)), 0);
+	assert_ranges(*state, "10-12 -, 12-14 - 0, 16-18 - 0, 18-20 -");
 }
 
 static void a_segment_that_went_while_the_list_was_read_is_as_long_as_its_line(void **state)
@@ -426,11 +496,17 @@ int main(void)
 		vma_test(what_was_mapped_behind_the_readers_back_stays),
 		vma_test(what_was_unmapped_behind_the_readers_back_does_not_come_again),
 		vma_test(a_removal_that_failed_gives_its_range_back_to_its_owner),
+		vma_test(a_removal_that_failed_while_the_list_was_read_hides_nothing_of_it),
 		vma_test(a_removal_of_long_ago_that_failed_has_lost_its_owner),
 		vma_test(what_moved_while_the_list_was_read_keeps_its_owner_wherever_the_list_has_it),
 		vma_test(a_mremap_under_way_goes_on_and_counts_twice_where_the_list_has_its_new_place),
+		vma_test(what_a_mremap_under_way_moves_is_in_doubt_and_not_what_is_beside_it),
+		vma_test(what_is_listed_twice_while_it_moves_is_told),
+		vma_test(what_moves_in_a_set_that_was_untrue_is_not_made_right),
+		vma_test(a_break_that_cannot_be_hides_nothing),
 		vma_test(a_mremap_whose_end_was_dropped_is_where_the_list_has_it),
 		vma_test(protections_are_the_events_where_they_changed_and_else_the_lists),
+		vma_test(a_protection_of_what_was_not_known_yet_is_the_events_and_the_rest_the_lists),
 		vma_test(a_segment_that_went_while_the_list_was_read_is_as_long_as_its_line),
 		vma_test(a_list_that_is_ahead_of_the_break_takes_nothing_from_its_caller),
 		vma_test(a_list_that_is_behind_the_break_changes_nothing_of_the_heap),

@@ -379,6 +379,22 @@ void vma_join(struct vma_set *set, uint64_t start, uint64_t end)
 	join(set, first ? first - 1 : 0, last < set->count ? last + 1 : last, false);
 }
 
+int vma_protect(struct vma_set *set, uint64_t start, uint64_t end, uint32_t prot)
+{
+	size_t first, last;
+
+	if (vma_reserve(set, 2))
+		return -ENOMEM;
+	vma_split(set, start);
+	vma_split(set, end);
+	first = vma_find(set, start);
+	last = first + vma_parts_in(set, start, end);
+	for (size_t i = first; i < last; i++)
+		set->parts[i].prot = prot;
+	vma_join(set, start, end);
+	return 0;
+}
+
 void vma_merge(struct vma_set *set)
 {
 	if (set->count < set->merge_at)

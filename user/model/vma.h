@@ -30,7 +30,7 @@ void vma_free(struct vma_set *set);
 /*
  * One event. What cannot be (ranges that overflow or begin inside of a page) changes nothing, and is counted in
  * vma_odd() unless it is a call's beginning: the call fails, then. 0; 1 where the event does not tell enough, or
- * follows one that was lost, and -ENOMEM: the set may be untrue until vma_resync().
+ * follows one that was lost, and -ENOMEM: the set may be untrue until vma_follow().
  */
 int vma_apply(struct vma_set *set, const struct hb_ev_map *event);
 
@@ -50,14 +50,16 @@ struct vma_around {
 	const struct hb_ev_map *events;
 	size_t count;
 	uint64_t lost_ns; /* mremaps under way that began before: their ends may have been lost. 0: none were */
+	bool untrue;      /* the set may not have been right before, where a mremap took it from */
 };
 
 /*
  * Make the set what the kernel's list said: @lines are sorted and disjoint. Ranges known before keep their owner
- * where the list has them; what the list has in addition belongs to VMA_BEFORE. Where something happened @around its
- * reading, or a mremap is under way, the set's own ranges stay as they are: the events tell all of it, and in order.
- * 0; 1: a mremap under way was seen at its new place, and counts twice until its end is told; -EINVAL: not sorted,
- * or empty lines, -ENOMEM: the list is not taken over.
+ * where the list has them; what the list has in addition belongs to VMA_BEFORE. Where something came or went @around
+ * its reading, or a mremap is under way, the set's own ranges stay as they are: the events tell all of it, in order.
+ * 0; 1: it may be untrue still, for a mremap under way may have been seen at its new place and count twice until its
+ * end is told, or one moved what was not right; -EINVAL: not sorted, or empty lines: nothing is changed; -ENOMEM: the
+ * list is not taken over, or only in part.
  */
 int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around);
 

@@ -7,7 +7,6 @@
 #include "vma_parts.h"
 
 /* include/uapi/asm-generic/mman-common.h */
-#define PROT_KEPT      7u /* PROT_READ | PROT_WRITE | PROT_EXEC */
 #define PROT_GROWS     0x03000000u /* PROT_GROWSDOWN | PROT_GROWSUP: to the end of the mapping */
 #define ANONYMOUS      0x20u
 #define HUGETLB        0x40000u
@@ -268,12 +267,8 @@ static int remap_begin(struct vma_set *set, const struct hb_ev_map *event)
 	return err;
 }
 
-/*
- * Put the pieces that mremap moved to @addr, as far as @bytes. Their last protection is the new part's.
- * @found: whether any were known.
- */
-static int put_moved(struct vma_set *set, struct kept *kept, uint64_t addr, uint64_t bytes, uint32_t *prot,
-		     bool *found)
+/* Put the pieces that mremap moved to @addr, as far as @bytes. Their last protection is the new part's. */
+static int put_moved(struct vma_set *set, struct kept *kept, uint64_t addr, uint64_t bytes, uint32_t *prot)
 {
 	const int err = vma_reserve(set, kept->moving.count);
 	size_t placed = 0;
@@ -295,7 +290,6 @@ static int put_moved(struct vma_set *set, struct kept *kept, uint64_t addr, uint
 		vma_book_out(set, part->mapping, whole - stays);
 	}
 	vma_put(set, kept->moving.parts, placed);
-	*found = placed > 0;
 	return err;
 }
 
@@ -312,7 +306,6 @@ static int remap_end(struct vma_set *set, const struct hb_ev_map *event)
 	struct kept *kept = kept_of(set, event->tid);
 	const bool known = kept && kept->op == HB_MAP_REMAP_BEGIN;
 	struct part before = { .mapping = MAPPING_BEFORE, .prot = PROT_USUAL };
-	bool found = false;
 	uint64_t end, moved;
 	int err;
 
@@ -329,7 +322,7 @@ static int remap_end(struct vma_set *set, const struct hb_ev_map *event)
 	moved = end - event->addr;
 	if (known && kept->old_bytes < moved)
 		moved = kept->old_bytes;
-	err = known ? put_moved(set, kept, event->addr, moved, &before.prot, &found) : NOT_ENOUGH;
+	err = known ? put_moved(set, kept, event->addr, moved, &before.prot) : NOT_ENOUGH;
 	if (kept)
 		kept_end(set, kept);
 	/* What was there and not known to us moved along; from Linux 6.17 on it may have been a gap between two. */
@@ -337,7 +330,7 @@ static int remap_end(struct vma_set *set, const struct hb_ev_map *event)
 	before.end = event->addr + moved;
 	if (vma_reserve(set, vma_parts_in(set, before.start, before.end) + 1))
 		return -ENOMEM;
-	if (vma_fill(set, &before) && found && !err)
+	if (vma_fill(set, &before) && !err)
 		err = NOT_ENOUGH;
 	vma_join(set, before.start, before.end);
 	if (before.end < end && map_range(set, event, before.end, end, before.prot))
@@ -345,18 +338,27 @@ static int remap_end(struct vma_set *set, const struct hb_ev_map *event)
 	return err;
 }
 
+bool vma_heap_of(const struct vma_set *set, const struct hb_ev_map *event, uint64_t *start, uint64_t *end)
+{
+	const uint64_t mask = set->page - 1;
+
+	if (!event->addr || event->old_addr > event->addr || event->addr > UINT64_MAX - mask)
+		return false;
+	*start = (event->old_addr + mask) & ~mask;
+	*end = (event->addr + mask) & ~mask;
+	return true;
+}
+
 static int set_break(struct vma_set *set, const struct hb_ev_map *event)
 {
-	const uint64_t mask = set->page - 1, old = set->break_end;
+	const uint64_t old = set->break_end;
 	struct part part = { .prot = PROT_USUAL };
 	uint64_t start, end;
 
-	if (!event->addr || event->old_addr > event->addr || event->addr > UINT64_MAX - mask) {
+	if (!vma_heap_of(set, event, &start, &end)) {
 		set->odd++;
 		return 0;
 	}
-	start = (event->old_addr + mask) & ~mask;
-	end = (event->addr + mask) & ~mask;
 	set->break_end = end;
 	if (old > end) {
 		if (vma_reserve(set, 1))
@@ -382,19 +384,11 @@ static int set_break(struct vma_set *set, const struct hb_ev_map *event)
 static int protect(struct vma_set *set, const struct hb_ev_map *event)
 {
 	uint64_t end;
-	size_t first, last;
 
 	if (!event->bytes || !done_range(set, event->addr, event->bytes, &end))
 		return 0;
-	if (vma_reserve(set, 2))
+	if (vma_protect(set, event->addr, end, event->prot & PROT_KEPT))
 		return -ENOMEM;
-	vma_split(set, event->addr);
-	vma_split(set, end);
-	first = vma_find(set, event->addr);
-	last = first + vma_parts_in(set, event->addr, end);
-	for (size_t i = first; i < last; i++)
-		set->parts[i].prot = event->prot & PROT_KEPT;
-	vma_join(set, event->addr, end);
 	return event->prot & PROT_GROWS ? NOT_ENOUGH : 0;
 }
 

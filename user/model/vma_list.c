@@ -109,44 +109,77 @@ static void replace(struct vma_set *set, const struct building *building, size_t
 	set->room = room;
 }
 
-/* Whether any of @pieces is where the list has something. */
-static bool listed(const struct pieces *pieces, const struct vma_line *lines, size_t count)
+size_t vma_line_at(const struct vma_line *lines, size_t count, uint64_t address)
 {
-	for (size_t i = 0; i < pieces->count; i++) {
-		size_t low = 0, high = count;
+	size_t low = 0, high = count;
 
-		while (low < high) {
-			const size_t middle = low + (high - low) / 2;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
 
-			if (lines[middle].end > pieces->parts[i].start)
-				high = middle;
-			else
-				low = middle + 1;
-		}
-		if (low < count && lines[low].start < pieces->parts[i].end)
-			return true;
+		if (lines[middle].end > address)
+			high = middle;
+		else
+			low = middle + 1;
 	}
-	return false;
+	return low;
 }
 
-/* Whether the list was read after a mremap had moved something whose end is still to be told. */
-static bool moved_already(const struct vma_set *set, const struct vma_line *lines, size_t count)
+/* Whether something is moving: it is in no range, but may be in the list. */
+static bool moves(const struct vma_set *set)
 {
 	for (size_t i = 0; i < KEPT_MAX; i++) {
-		if (set->kept[i].moving.count && !listed(&set->kept[i].moving, lines, count))
+		if (set->kept[i].moving.count)
 			return true;
 	}
 	return false;
 }
 
-/* Where the list has the break; 0: nowhere. */
-static uint64_t heap_end(const struct vma_line *lines, size_t count)
+static uint64_t bytes_before(const struct part *parts, size_t count)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < count; i++)
+		bytes += parts[i].mapping == MAPPING_BEFORE ? parts[i].end - parts[i].start : 0;
+	return bytes;
+}
+
+uint64_t vma_heap_end(const struct vma_line *lines, size_t count)
 {
 	uint64_t end = 0;
 
 	for (size_t i = 0; i < count; i++)
 		end = lines[i].heap ? lines[i].end : end;
 	return end;
+}
+
+/* The list may have been read before @event changed a protection: do so once more outside of @spans. 0 or -ENOMEM. */
+static int protect_again(struct vma_set *set, const struct hb_ev_map *event, const struct span *spans, size_t count)
+{
+	uint64_t at = event->addr, end;
+	int err = 0;
+
+	if (!vma_whole(set, at, event->bytes, &end))
+		return 0;
+	for (size_t i = 0; i < count && at < end && !err; i++) {
+		if (spans[i].end <= at)
+			continue;
+		if (spans[i].start >= end)
+			break;
+		if (spans[i].start > at)
+			err = vma_protect(set, at, spans[i].start, event->prot & PROT_KEPT);
+		at = spans[i].end;
+	}
+	return at < end && !err ? vma_protect(set, at, end, event->prot & PROT_KEPT) : err;
+}
+
+/* Whether a mremap has moved anything, or is about to. */
+static bool any_moves(const struct vma_set *set, const struct vma_around *around)
+{
+	for (size_t i = 0; i < around->count; i++) {
+		if (around->events[i].op == HB_MAP_REMAP_END)
+			return true;
+	}
+	return moves(set);
 }
 
 int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around)
@@ -156,6 +189,7 @@ int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, 
 	struct span *spans = NULL;
 	size_t spans_count = 0, room;
 	uint64_t at = 0;
+	bool untrue;
 	int err = sorted(lines, count) ? 0 : -EINVAL;
 
 	if (err)
@@ -174,11 +208,17 @@ int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, 
 		at = spans[i].end;
 	}
 	build_listed(set, &building, &reading, at, UINT64_MAX);
-	free(spans);
+	/* What nobody was known to have mapped may be where it has moved to. */
+	untrue = moves(set) && bytes_before(building.parts, building.count) > bytes_before(set->parts, set->count);
 	replace(set, &building, room);
+	for (size_t i = 0; i < around->count && !err; i++) {
+		if (around->events[i].op == HB_MAP_PROTECT)
+			err = protect_again(set, &around->events[i], spans, spans_count);
+	}
+	free(spans);
 	if (!set->break_end) /* a list may be ahead of calls that are still to be told: they go on from our own */
-		set->break_end = heap_end(lines, count);
-	return moved_already(set, lines, count);
+		set->break_end = vma_heap_end(lines, count);
+	return err ? err : untrue || (around->untrue && any_moves(set, around));
 }
 
 void vma_lost(struct vma_set *set)

@@ -13,6 +13,9 @@
 
 #include "vma.h"
 
+/* include/uapi/asm-generic/mman-common.h */
+#define PROT_KEPT 7u /* PROT_READ | PROT_WRITE | PROT_EXEC */
+
 #define NOT_ENOUGH 1 /* the event does not tell all, or one before it was lost */
 
 /* Mappings that are nobody's call. All others have a site. */
@@ -122,8 +125,14 @@ void vma_join(struct vma_set *set, uint64_t start, uint64_t end);
 /* If there are very many parts, make one of neighbours of one site. */
 void vma_merge(struct vma_set *set);
 
+/* Give what is mapped in [start, end) the protection @prot. 0 or -ENOMEM. */
+int vma_protect(struct vma_set *set, uint64_t start, uint64_t end, uint32_t prot);
+
 /* vma_events.c: [addr, addr + bytes) in whole pages. false: it cannot be. */
 bool vma_whole(const struct vma_set *set, uint64_t addr, uint64_t bytes, uint64_t *end);
+
+/* The heap that the brk of @event leaves, in whole pages. false: it cannot be. */
+bool vma_heap_of(const struct vma_set *set, const struct hb_ev_map *event, uint64_t *start, uint64_t *end);
 
 /*
  * The bytes that the mmap of @event maps: those of huge pages are as many as whole ones have. *@err: NOT_ENOUGH
@@ -139,7 +148,11 @@ struct span {
 	uint64_t start, end;
 };
 
-/* vma_around.c: where @around and mremaps under way changed something, sorted and disjoint. 0 or -ENOMEM. */
+/* vma_list.c: the index of the first line that ends above @address; and where the heap ends, 0: there is none. */
+size_t vma_line_at(const struct vma_line *lines, size_t count, uint64_t address);
+uint64_t vma_heap_end(const struct vma_line *lines, size_t count);
+
+/* vma_around.c: where things came and went by @around and mremaps under way, sorted and disjoint. 0 or -ENOMEM. */
 int vma_spans(const struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around,
 	      struct span **spans, size_t *spans_count);
 

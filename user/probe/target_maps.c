@@ -24,12 +24,13 @@
 #define READINGS_MAX 3          /* of one process for one report */
 #define THREADS_MAX  256        /* that are told apart in what happened around a reading */
 
-/* Changes of mappings, as they came: those from around a reading are applied to it once more. */
+/* Changes of mappings, as they came: where they were made around a reading, it does not count. */
 struct recent {
 	struct hb_ev_map *events; /* a ring */
 	size_t first, count;
 	uint64_t left_out_ns; /* the time of the last that was dropped */
 	uint64_t reading_ns;  /* when the last reading of a list began; UINT64_MAX: it is taken over */
+	uint64_t pending_ns;  /* when the earliest ended that may not be taken over; UINT64_MAX: there is none */
 };
 
 struct recent *recent_new(void)
@@ -39,7 +40,7 @@ struct recent *recent_new(void)
 	if (!recent)
 		return NULL;
 	recent->events = calloc(RECENT_MAX, sizeof(*recent->events));
-	recent->reading_ns = UINT64_MAX;
+	recent->reading_ns = recent->pending_ns = UINT64_MAX;
 	if (recent->events)
 		return recent;
 	free(recent);
@@ -203,6 +204,8 @@ int target_maps_read(struct target *target, struct process *process)
 	process->list_ns = began_ns;
 	process->list_end_ns = clock_mono_ns();
 	target->recent->reading_ns = began_ns;
+	if (target->recent->pending_ns > process->list_end_ns)
+		target->recent->pending_ns = process->list_end_ns;
 	return 0;
 }
 
@@ -260,7 +263,7 @@ static struct hb_ev_map *events_around(struct target *target, const struct proce
 /* Take over what the list says, now that all events before its end have come. */
 static int settle(struct target *target, struct process *process)
 {
-	struct vma_around around = { 0 };
+	struct vma_around around = { .untrue = process->mappings_stale };
 	struct hb_ev_map *events;
 	int err;
 
@@ -290,17 +293,32 @@ int target_maps_settle(struct target *target, struct process *process)
 	return settle(target, process);
 }
 
+/* Take over the lists that ended before @time_ns, for all events before that have come. */
+static void settle_until(struct target *target, uint64_t time_ns)
+{
+	struct recent *recent = target->recent;
+
+	if (recent->pending_ns > time_ns)
+		return;
+	recent->pending_ns = UINT64_MAX;
+	for (struct process *process = target->newest; process; process = process->older) {
+		if (process->list && process->list_end_ns <= time_ns)
+			settle(target, process); /* what fails is told with the next report */
+		else if (process->list && process->list_end_ns < recent->pending_ns)
+			recent->pending_ns = process->list_end_ns;
+	}
+}
+
 void target_maps_event(struct target *target, const struct hb_ev_map *from)
 {
 	struct process *process = target_process(target, from->gen);
 	struct hb_ev_map event = *from;
 	uint64_t odd;
 
+	settle_until(target, from->time_ns);
 	if (!process || !process->mappings)
 		return;
 	find_owner(target, process, &event);
-	if (process->list && event.time_ns >= process->list_end_ns)
-		settle(target, process); /* what fails is told with the next report */
 	odd = vma_odd(process->mappings);
 	if (vma_apply(process->mappings, &event)) {
 		process->mappings_stale = true;
@@ -356,7 +374,7 @@ static void check(struct target *target, struct process *process, bool dropped)
 		int err = target_maps_read(target, process);
 
 		target->maps_read_anew += !err;
-		target_events(target); /* from while it was read: in both, or a mremap loses its owner */
+		target_events(target); /* from while it was read, or a mremap loses its owner */
 		err = err ? err : process->exited ? 0 : settle(target, process);
 		if (err) {
 			log_debug("process %u: its mappings could not be read: %s", process->pid,

@@ -123,8 +123,25 @@ struct walk {
 	char line[LINE_BYTES_MAX];
 	size_t length;
 	bool overlong; /* the rest of this line is dropped */
+	uint64_t end;  /* of the line before */
 	char path[LINE_BYTES_MAX + 1];
 };
+
+/*
+ * Only what lies above the line before. Each read() goes on where that ended; what lies there may have become one
+ * with what was listed, and has its beginning below.
+ */
+static int walk_above(struct walk *walk, struct map_line *line)
+{
+	if (line->end <= walk->end)
+		return 0;
+	if (line->start < walk->end) {
+		line->offset += line->ino ? walk->end - line->start : 0;
+		line->start = walk->end;
+	}
+	walk->end = line->end;
+	return walk->each(walk->ctx, line);
+}
 
 static int walk_line(struct walk *walk)
 {
@@ -133,7 +150,7 @@ static int walk_line(struct walk *walk)
 
 	if (walk->length && !walk->overlong &&
 	    !maps_parse_line(walk->line, walk->length, &line, walk->path))
-		err = walk->each(walk->ctx, &line);
+		err = walk_above(walk, &line);
 	walk->length = 0;
 	walk->overlong = false;
 	return err;
@@ -191,6 +208,7 @@ static int walk_file(int fd, const struct proc *proc, int (*each)(void *ctx, con
 	walk->ctx = ctx;
 	walk->length = 0;
 	walk->overlong = false;
+	walk->end = 0;
 	for (;;) {
 		int err = proc ? gate_ask(proc) : 0;
 		ssize_t got = err ? err : read_held(fd, bytes, sizeof(bytes), held_ns);

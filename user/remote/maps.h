@@ -27,8 +27,9 @@ struct map_line {
 int maps_parse_line(const char *line, size_t length, struct map_line *out, char *path);
 
 /*
- * Call @each for every mapping of @proc; a non-zero return ends the walk and is returned. A line that cannot
- * be parsed is skipped. 0 or negative errno; -EBUSY: refused (gate.h), at the start or on the way.
+ * Call @each for every mapping of @proc, upwards and none over another, though the list is read piece by piece; a
+ * non-zero return ends the walk and is returned. A line that cannot be parsed is skipped. 0 or negative errno;
+ * -EBUSY: refused (gate.h), at the start or on the way.
  */
 int maps_read(const struct proc *proc, int (*each)(void *ctx, const struct map_line *line), void *ctx);
 
