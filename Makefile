@@ -58,7 +58,7 @@ help:
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
 	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
 	@echo 'check-e2e    image, DaemonSet and unit, in containers and on an emulated host (root); ONLY=words'
-	@echo 'check-vm     a selection of check-bpf under other kernels, in emulated machines; ONLY="6.1-x86_64 ..."'
+	@echo 'check-vm     check-bpf under other kernels, in emulated machines, for hours; ONLY="6.1-x86_64 ..."'
 	@echo 'check-vm-quick  the part of it that test has, in less than 10 minutes'
 	@echo 'lint         layers, names, headers compile alone'
 	@echo 'fuzz         each parser for FUZZ_S seconds (default 20)'

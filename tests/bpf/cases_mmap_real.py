@@ -124,7 +124,7 @@ def redis_maps(case):
        for number, path in enumerate(jdks())], 240)
 def java_maps(case, _, seconds, path):
     folder = os.path.dirname(case.load("java/Direct.class"))
-    process = case.start([path, "-Xmx256m", "-XX:MaxDirectMemorySize=256m", "-cp", folder, "Direct", "churn"])
+    process = case.start([program(path), "-Xmx256m", "-XX:MaxDirectMemorySize=256m", "-cp", folder, "Direct", "churn"])
     case.sleep(1)
     if process.poll() is not None:
         raise Failure(f"java left with {process.returncode}", *read_text(process.err).splitlines()[-5:])

@@ -4,9 +4,9 @@
 import platform
 import re
 
-from cases_mmap import (CALLS, ONLY, READ, STORM, THREADS, Obedient, listed, more_reports, same_bytes, storm, verdict,
-                        whole)
-from check import consistent, detail, hold
+from cases_mmap import (CALLS, ONLY, READ, STORM, THREADS, Obedient, adds_up, listed, more_reports, same_bytes, storm,
+                        verdict, whole)
+from check import detail, hold
 from harness import Failure, Outcome, Skip, read_lines, read_text
 from registry import each, test
 
@@ -60,7 +60,7 @@ def exact_or_told(document, truths, allow=()):
     """Where the kernel skipped probes, all processes are approximate and no sum of calls is whole; but all adds up."""
     if not detail(document, "skipped_probes"):
         return verdict(document, truths, allow=allow)
-    return consistent(document, allow) + [line for row in document["processes"] for line in whole(document, row)]
+    return adds_up(document, allow)
 
 
 def settled(case, target, tracer, rung):

@@ -137,6 +137,8 @@ def naive(case):
 
 @test("nobody else is killed with twenty processes that heldby reads meanwhile", seconds=240)
 def gated(case):
+    if case.place.brief:
+        raise Skip("the bare reader hears of no kills, and where the CPU is emulated it was late in 3 of 60")
     program = case.load("oom_reading")
     with Cgroup(case) as cgroup:
         victims = [victim_of(cgroup, program) for _ in range(ROUNDS)]

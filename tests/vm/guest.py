@@ -51,7 +51,8 @@ class Guest:
         image.python()
         image.program(os.path.join(self.build, "heldby"), f"{HOME}/build/heldby")
         image.tree(os.path.join(self.build, "load"), f"{HOME}/build/load", MADE)
-        image.tree(os.path.join(ROOT, "tests", "bpf"), f"{HOME}/tests/bpf")
+        for part in ("bpf", "load"): # some sources of the load programs are read by the tests
+            image.tree(os.path.join(ROOT, "tests", part), f"{HOME}/tests/{part}")
         for extra in extras:
             if is_ours(extra):
                 folder = os.path.dirname(extra)
