@@ -283,7 +283,7 @@ static int settle(struct target *target, struct process *process)
 		target->recent->reading_ns = UINT64_MAX;
 	if (err < 0)
 		return err;
-	process->mappings_stale = process->mappings_unclear_ns >= process->list_ns;
+	process->mappings_stale = process->mappings_unclear_ns >= process->list_ns || (err && around.untrue);
 	process->mappings_doubtful = err || target->recent->left_out_ns + OVERLAP_NS >= process->list_ns;
 	return 0;
 }
