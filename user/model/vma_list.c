@@ -16,7 +16,7 @@ static bool sorted(const struct vma_line *lines, size_t count)
 
 struct building {
 	struct part *parts;
-	size_t count;
+	size_t count, room;
 };
 
 static void build(struct building *building, uint64_t start, uint64_t end, uint32_t mapping, uint32_t prot)
@@ -89,7 +89,7 @@ static void build_listed(const struct vma_set *set, struct building *building, s
 }
 
 /* @building in place of the set's ranges, which it takes over. */
-static void replace(struct vma_set *set, const struct building *building, size_t room)
+static void replace(struct vma_set *set, const struct building *building)
 {
 	const struct part *old = set->parts;
 	const size_t old_count = set->count;
@@ -106,7 +106,7 @@ static void replace(struct vma_set *set, const struct building *building, size_t
 	free(set->parts);
 	set->parts = building->parts;
 	set->count = building->count;
-	set->room = room;
+	set->room = building->room;
 }
 
 size_t vma_line_at(const struct vma_line *lines, size_t count, uint64_t address)
@@ -152,24 +152,37 @@ uint64_t vma_heap_end(const struct vma_line *lines, size_t count)
 	return end;
 }
 
+/* The index of the first span that ends above @address. */
+static size_t span_at(const struct span *spans, size_t count, uint64_t address)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (spans[middle].end > address)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 /* The list may have been read before @event changed a protection: do so once more outside of @spans. 0 or -ENOMEM. */
 static int protect_again(struct vma_set *set, const struct hb_ev_map *event, const struct span *spans, size_t count)
 {
+	const uint32_t prot = event->prot & PROT_KEPT;
 	uint64_t at = event->addr, end;
 	int err = 0;
 
 	if (!vma_whole(set, at, event->bytes, &end))
 		return 0;
-	for (size_t i = 0; i < count && at < end && !err; i++) {
-		if (spans[i].end <= at)
-			continue;
-		if (spans[i].start >= end)
-			break;
+	for (size_t i = span_at(spans, count, at); i < count && spans[i].start < end && !err; i++) {
 		if (spans[i].start > at)
-			err = vma_protect(set, at, spans[i].start, event->prot & PROT_KEPT);
+			err = vma_protect(set, at, spans[i].start, prot);
 		at = spans[i].end;
 	}
-	return at < end && !err ? vma_protect(set, at, end, event->prot & PROT_KEPT) : err;
+	return at < end && !err ? vma_protect(set, at, end, prot) : err;
 }
 
 /* Whether a mremap has moved anything, or is about to. */
@@ -182,42 +195,53 @@ static bool any_moves(const struct vma_set *set, const struct vma_around *around
 	return moves(set);
 }
 
+/* The set's own ranges in @spans, the list's outside of them. 0 or -ENOMEM. */
+static int build_both(const struct vma_set *set, const struct vma_line *lines, size_t count, const struct span *spans,
+		      size_t spans_count, struct building *building)
+{
+	struct reading reading = { .lines = lines, .count = count };
+	uint64_t at = 0;
+
+	building->room = 2 * (set->count + count + 2 * spans_count) + 1;
+	building->parts = calloc(building->room, sizeof(*building->parts));
+	if (!building->parts)
+		return -ENOMEM;
+	for (size_t i = 0; i < spans_count; i++) {
+		build_listed(set, building, &reading, at, spans[i].start);
+		build_own(set, building, spans[i].start, spans[i].end);
+		at = spans[i].end;
+	}
+	build_listed(set, building, &reading, at, UINT64_MAX);
+	return 0;
+}
+
 int vma_follow(struct vma_set *set, const struct vma_line *lines, size_t count, const struct vma_around *around)
 {
 	struct building building = { 0 };
-	struct reading reading = { .lines = lines, .count = count };
 	struct span *spans = NULL;
-	size_t spans_count = 0, room;
-	uint64_t at = 0;
-	bool untrue;
+	size_t spans_count = 0;
+	bool untrue = false;
 	int err = sorted(lines, count) ? 0 : -EINVAL;
 
 	if (err)
 		return err;
 	vma_forget_moves(set, around->lost_ns);
 	err = vma_spans(set, lines, count, around, &spans, &spans_count);
-	room = 2 * (set->count + count + 2 * spans_count) + 1;
-	building.parts = err ? NULL : calloc(room, sizeof(*building.parts));
-	if (!building.parts) {
-		free(spans);
-		return -ENOMEM;
+	if (!err)
+		err = build_both(set, lines, count, spans, spans_count, &building);
+	if (!err) {
+		/* What nobody was known to have mapped may be where it has moved to. */
+		untrue = moves(set) &&
+			 bytes_before(building.parts, building.count) > bytes_before(set->parts, set->count);
+		replace(set, &building);
+		if (!set->break_end) /* the list may be ahead of calls still to be told: they go on from our own */
+			set->break_end = vma_heap_end(lines, count);
 	}
-	for (size_t i = 0; i < spans_count; i++) {
-		build_listed(set, &building, &reading, at, spans[i].start);
-		build_own(set, &building, spans[i].start, spans[i].end);
-		at = spans[i].end;
-	}
-	build_listed(set, &building, &reading, at, UINT64_MAX);
-	/* What nobody was known to have mapped may be where it has moved to. */
-	untrue = moves(set) && bytes_before(building.parts, building.count) > bytes_before(set->parts, set->count);
-	replace(set, &building, room);
 	for (size_t i = 0; i < around->count && !err; i++) {
 		if (around->events[i].op == HB_MAP_PROTECT)
 			err = protect_again(set, &around->events[i], spans, spans_count);
 	}
 	free(spans);
-	if (!set->break_end) /* a list may be ahead of calls that are still to be told: they go on from our own */
-		set->break_end = vma_heap_end(lines, count);
 	return err ? err : untrue || (around->untrue && any_moves(set, around));
 }
 
