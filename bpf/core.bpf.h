@@ -446,8 +446,8 @@ static __always_inline u64 stack_capture_fetching(struct hb_task *task, u32 gen,
 /* mapping.bpf.c */
 /* The mapping around @address into walk->mapping. 0; -EBUSY: it is being changed; or another errno: none. */
 int mapping_find(struct hb_walk *walk, u64 address);
-/* The same into @found, with the list locked. Returns whether there is one. */
-__hidden bool mapping_at(struct hb_mapping *found, u64 address);
+/* The same into @found, with the list locked. */
+__hidden long mapping_at(struct hb_mapping *found, u64 address);
 
 /* mapping_tree.bpf.c: the current process's list of mappings, without its lock */
 #define MAPPING_UNREAD 1ULL
@@ -470,9 +470,9 @@ bool unwind_known(struct hb_walk *walk);
 int unwind_find(struct hb_walk *walk, int err);
 /*
  * The file that the current process maps at @address has number @object; 0 asks for the one it has.
- * Returns it; 0: it has none, no file is mapped there, or there is no room.
+ * Returns it; 0: it has none, or no file is mapped there; negative errno as mapping_find(), or there is no room.
  */
-__hidden u32 unwind_number(u64 address, u32 object);
+__hidden s64 unwind_number(u64 address, u32 object);
 
 #ifndef HB_NATIVE
 /* vm.bpf.c */

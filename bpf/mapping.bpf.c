@@ -87,9 +87,9 @@ __noinline int mapping_find(struct hb_walk *walk, u64 address)
 	return err == -EBUSY ? look(walk, address) : err;
 }
 
-__hidden bool mapping_at(struct hb_mapping *found, u64 address)
+__hidden long mapping_at(struct hb_mapping *found, u64 address)
 {
-	return !ask(found, address);
+	return ask(found, address);
 }
 
 #endif /* HB_POINTERS_ONLY */

@@ -341,18 +341,20 @@ __hidden void unwind_begin(struct hb_walk *walk)
 	walk->flushes = hb_flushes[walk->gen & (HB_FLUSHES - 1)];
 }
 
-__hidden u32 unwind_number(u64 address, u32 object)
+__hidden s64 unwind_number(u64 address, u32 object)
 {
 	struct hb_inode inode = { .object = object }, *known;
 	struct hb_mapping found = { 0 };
+	long err = mapping_at(&found, address);
 
-	if (!mapping_at(&found, address) || !found.file)
-		return 0;
+	if (err || !found.file)
+		return err;
 	if (!object) {
 		known = bpf_map_lookup_elem(&hb_inodes, &found.key);
 		return known ? known->object : 0;
 	}
-	return bpf_map_update_elem(&hb_inodes, &found.key, &inode, BPF_ANY) ? 0 : object;
+	err = bpf_map_update_elem(&hb_inodes, &found.key, &inode, BPF_ANY);
+	return err ? err : object;
 }
 
 #endif /* HB_POINTERS_ONLY */

@@ -339,6 +339,16 @@ static u32 file_number(u64 address, u32 object)
 	return request.given;
 }
 
+/* What it returns where it gives none. */
+static int no_number(u64 address, u32 object)
+{
+	struct file_number request = { .address = address, .object = object, .given = 77 };
+	int err = hb_file_number(&request);
+
+	assert_int_equal(request.given, 0);
+	return err;
+}
+
 static void a_file_gets_its_number_by_a_mapping_of_our_own(void **state)
 {
 	struct file *file;
@@ -355,13 +365,13 @@ static void a_file_gets_its_number_by_a_mapping_of_our_own(void **state)
 	assert_int_equal(hb_last_object, HB_OBJECT_VDSO); /* these are user space's */
 
 	fake_map(mm, 0x9000, 0xa000, 0, 0, NULL);
-	assert_int_equal(file_number(0x9000, 101), 0);
-	assert_int_equal(file_number(0xb000, 101), 0);
+	assert_int_equal(no_number(0x9000, 101), 0);
+	assert_int_equal(no_number(0xb000, 101), -ENOENT);
 	fake_limit("hb_inodes", 2);
 	fake_map(mm, 0xb000, 0xc000, 0, 0, fake_file(124, 4, 5));
-	assert_int_equal(file_number(0xb000, 101), 0);
+	assert_int_equal(no_number(0xb000, 101), -E2BIG);
 	fake_find_vma_busy(0, 5);
-	assert_int_equal(file_number(0x7000, 101), 0);
+	assert_int_equal(no_number(0x7000, 101), -EBUSY);
 	assert_int_equal(inode_of(file)->object, 100);
 }
 

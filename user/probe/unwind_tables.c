@@ -18,7 +18,9 @@
 #include "session_private.h"
 #include "unwind_pool.h"
 
-#define DROP_UNUSED_NS (10ULL * 1000000000) /* rows looked at within this time are not dropped for others */
+#define IDENTIFY_TRIES    50 /* 10 ms */
+#define IDENTIFY_PAUSE_US 200
+#define DROP_UNUSED_NS    (10ULL * 1000000000) /* rows looked at within this time are not dropped for others */
 
 struct known_rule {
 	struct hb_rule rule;
@@ -261,12 +263,19 @@ uint32_t unwind_tables_identify(struct unwind_tables *tables, uint32_t number, i
 	long page = sysconf(_SC_PAGESIZE);
 	/* Nothing of it is ever read: the file may shrink. */
 	void *mapped = mmap(NULL, page, PROT_READ, MAP_PRIVATE, fd, 0);
-	int err;
+	int err, tries = IDENTIFY_TRIES;
+	bool passing; /* what it failed for */
 
 	if (mapped == MAP_FAILED)
 		return 0;
 	request.address = (uint64_t)mapped;
-	err = bpf_prog_test_run_opts(bpf_program__fd(tables->session->bpf->progs.hb_file_number), &options);
+	for (;;) {
+		err = bpf_prog_test_run_opts(bpf_program__fd(tables->session->bpf->progs.hb_file_number), &options);
+		passing = (int)options.retval == -EBUSY || (int)options.retval == -ENOMEM;
+		if (err || !passing || !--tries)
+			break;
+		usleep(IDENTIFY_PAUSE_US);
+	}
 	munmap(mapped, page);
 	return err ? 0 : request.given;
 }
