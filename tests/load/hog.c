@@ -40,6 +40,7 @@
 #define RUN     (16 * PAGE)
 #define AHEAD   (16384 * MIB) /* of address space: more than a test lets it have */
 #define THREADS 8
+#define BEGIN_US 50000 /* of threads, so that their first waits by then */
 #define USER    4242
 #define CHOSEN  "1000" /* oom_score_adj */
 #define FILL_US 4000   /* for a MiB */
@@ -201,8 +202,13 @@ static void child(void)
 	usleep(LINGER_US);
 }
 
+static pthread_barrier_t begun;
+
+/* Not before all are there, and the main thread waits. */
 static void *grow_too(void *unused)
 {
+	pthread_barrier_wait(&begun);
+	usleep(BEGIN_US);
 	grow();
 	return unused;
 }
@@ -212,8 +218,10 @@ static void threads(void)
 	pthread_t thread;
 
 	say_and_wait();
+	load_check(!pthread_barrier_init(&begun, NULL, THREADS + 1), "a barrier");
 	for (size_t i = 0; i < THREADS; i++)
 		load_check(!pthread_create(&thread, NULL, grow_too, NULL), "pthread_create");
+	pthread_barrier_wait(&begun);
 	for (;;)
 		pause();
 }
