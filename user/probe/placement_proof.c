@@ -75,8 +75,9 @@ static void target_visit(void *arg, uint64_t to)
 		else
 			high = middle;
 	}
-	if (low)
-		lead_to(&search->proofs[low - 1], to, "a jump leads behind it");
+	/* And those that begin where it does: it may have several names. */
+	for (size_t i = low; i-- > 0 && search->proofs[i].entry == search->proofs[low - 1].entry;)
+		lead_to(&search->proofs[i], to, "a jump leads behind it");
 }
 
 /* All jumps and calls of one segment's text, near enough to the functions. */
@@ -209,7 +210,7 @@ void proof_find(const struct image *image, struct proof *proofs, size_t count)
 {
 	__cleanup(freep) uint8_t *bytes = malloc(2 * PROOF_FUNCTION_MAX + SCAN_OVERLAP);
 	struct search search = { .image = image, .proofs = proofs, .count = count, .bytes = bytes };
-	size_t i;
+	size_t i, next;
 
 	for (i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
 		if (machines[i].machine == image->file->machine)
@@ -218,10 +219,12 @@ void proof_find(const struct image *image, struct proof *proofs, size_t count)
 	for (i = 0; i < count; i++)
 		proofs[i].limit = UINT64_MAX;
 	for (i = 0; i < count; i++) {
+		for (next = i + 1; next < count && proofs[next].entry == proofs[i].entry; next++)
+			continue;
 		if (!bytes || !search.machine)
 			give_up(&proofs[i], "not enough memory");
-		else if (i + 1 < count && proofs[i + 1].entry <= proofs[i].last)
-			lead_to(&proofs[i], proofs[i + 1].entry, "another function starts behind it");
+		else if (next < count)
+			lead_to(&proofs[i], proofs[next].entry, "another function starts behind it");
 	}
 	if (!bytes || !search.machine)
 		return;
