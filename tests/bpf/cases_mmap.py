@@ -247,8 +247,7 @@ def advised(case):
 @test("what a failed call may have changed is told as approximate where it cannot be read any more")
 def unclear_at_the_end(case):
     outcome = case.run([case.load("mappings"), "unclear", "slow"], ONLY)
-    wrong = consistent(outcome.document) + [line for row in outcome.document["processes"]
-                                            for line in whole(outcome.document, row)]
+    wrong = adds_up(outcome.document)
     if not outcome.document["processes"][0].get("approximate"):
         wrong.append("the process is not marked approximate")
     hold(wrong, outcome)

@@ -260,8 +260,7 @@ static struct hb_ev_map *events_around(struct target *target, const struct proce
 	return events;
 }
 
-/* Take over what the list says, now that all events before its end have come. */
-static int settle(struct target *target, struct process *process)
+int target_maps_settle(struct target *target, struct process *process)
 {
 	struct vma_around around = { .untrue = process->mappings_stale };
 	struct hb_ev_map *events;
@@ -288,11 +287,6 @@ static int settle(struct target *target, struct process *process)
 	return 0;
 }
 
-int target_maps_settle(struct target *target, struct process *process)
-{
-	return settle(target, process);
-}
-
 /* Take over the lists that ended before @time_ns, for all events before that have come. */
 static void settle_until(struct target *target, uint64_t time_ns)
 {
@@ -303,7 +297,7 @@ static void settle_until(struct target *target, uint64_t time_ns)
 	recent->pending_ns = UINT64_MAX;
 	for (struct process *process = target->newest; process; process = process->older) {
 		if (process->list && process->list_end_ns <= time_ns)
-			settle(target, process); /* what fails is told with the next report */
+			target_maps_settle(target, process); /* what fails is told with the next report */
 		else if (process->list && process->list_end_ns < recent->pending_ns)
 			recent->pending_ns = process->list_end_ns;
 	}
@@ -356,7 +350,7 @@ static uint64_t drops(struct target *target)
  */
 static void check(struct target *target, struct process *process, bool dropped)
 {
-	settle(target, process);
+	target_maps_settle(target, process);
 	if (dropped) {
 		vma_lost(process->mappings);
 		process->mappings_stale = true;
@@ -375,7 +369,7 @@ static void check(struct target *target, struct process *process, bool dropped)
 
 		target->maps_read_anew += !err;
 		target_events(target); /* from while it was read, or a mremap loses its owner */
-		err = err ? err : process->exited ? 0 : settle(target, process);
+		err = err ? err : process->exited ? 0 : target_maps_settle(target, process);
 		if (err) {
 			log_debug("process %u: its mappings could not be read: %s", process->pid,
 				  err == -EBUSY ? gate_why() : strerror(-err));
@@ -408,7 +402,7 @@ void target_maps_check(struct target *target)
 			check(target, process, dropped != target->map_drops);
 		if (!process->exited || process->mappings_final)
 			continue;
-		settle(target, process);
+		target_maps_settle(target, process);
 		process->mappings_doubtful |= process->mappings_stale || dropped != target->map_drops;
 		process->mappings_final = true;
 	}
