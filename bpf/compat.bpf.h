@@ -135,6 +135,14 @@ static __always_inline u64 compat_exec_pages(void)
 	return mm ? mm->exec_vm : 0;
 }
 
+/* The memory of the current process: a struct mm_struct. */
+static __always_inline u64 compat_own_memory(void)
+{
+	if (hb_no_storage)
+		return (u64)BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), mm);
+	return (u64)bpf_get_current_task_btf()->mm;
+}
+
 /* The heap of the current process: from @start to the break, which is returned. */
 static __always_inline u64 compat_break(u64 *start)
 {

@@ -9,6 +9,7 @@ const volatile __u32 hb_can_fault = 0;
 const volatile __u32 hb_unwind = 0;
 const volatile __u32 hb_frames_max = HB_FRAMES_MAX;
 const volatile __u32 hb_no_storage = 0;
+const volatile __u32 hb_views = 0;
 const volatile __u32 hb_never = 0;
 const volatile __u64 hb_sample_seed = 0;
 const volatile __u32 hb_sampling = 0;

@@ -31,6 +31,7 @@ extern const volatile __u32 hb_unwind;    /* stacks by unwind rows; else by fram
 extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB_FRAMES_LIMIT */
 
 extern const volatile __u32 hb_no_storage; /* no task storage (before 5.11): no uprobes; no program is preempted */
+extern const volatile __u32 hb_views;    /* the kernel's structures can be read by loads (6.2) */
 extern const volatile __u32 hb_never;     /* 0: what it guards is dropped by the verifier */
 extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
 extern const volatile __u32 hb_sampling; /* calls may be sampled: hb_plans says which; else every one counts */
@@ -187,6 +188,7 @@ struct hb_walk {
 	struct hb_mapping mapping; /* around pc, if it had to be found out */
 	u64 pivots[15];   /* of a node of the kernel's list of mappings */
 	struct hb_ev_object asked; /* what user space is asked of it */
+	u32 object;       /* the number of the file that is mapped there; 0: not asked for yet, or there is none */
 	u32 gen;
 	u32 mappings;     /* process_mappings() */
 	u32 flushes;
@@ -455,6 +457,13 @@ __hidden long mapping_at(struct hb_mapping *found, u64 address);
 u64 mapping_tree_at(struct hb_walk *walk, u64 address);
 /* Whether somebody has the list for himself, and may be about to change what we read; or it is not known. */
 bool mapping_tree_written(void);
+
+/*
+ * view.bpf.c: what the kernel has at an address, for loads, which give 0 where nothing is. Each helper that reads costs
+ * ten times as much. Only where hb_views.
+ */
+__hidden struct vm_area_struct *view_vma(u64 address);
+__hidden u64 view_word(u64 address);
 
 /* unwind_tables.bpf.c */
 enum hb_found {

@@ -8,27 +8,33 @@
 #define VM_PROT_FLAGS 0x7UL /* VM_READ, VM_WRITE, VM_EXEC, include/linux/mm.h: numbered as PROT_* */
 #define VM_EXEC_FLAG  0x4UL
 
-static __always_inline void describe(struct hb_mapping *found, struct vm_area_struct *vma)
-{
-	struct file *file = BPF_CORE_READ(vma, vm_file);
+/* A field, by a load where @from may be followed (@view), else by a helper. */
+#define FIELD(view, from, field) ((view) ? (from)->field : BPF_CORE_READ(from, field))
 
-	found->start = BPF_CORE_READ(vma, vm_start);
-	found->end = BPF_CORE_READ(vma, vm_end);
-	found->offset = BPF_CORE_READ(vma, vm_pgoff) * 4096;
-	found->prot = BPF_CORE_READ(vma, vm_flags) & VM_PROT_FLAGS;
+static __always_inline void describe(struct hb_mapping *found, struct vm_area_struct *vma, const bool view)
+{
+	struct file *file = FIELD(view, vma, vm_file);
+
+	found->start = FIELD(view, vma, vm_start);
+	found->end = FIELD(view, vma, vm_end);
+	found->offset = FIELD(view, vma, vm_pgoff) * 4096;
+	found->prot = FIELD(view, vma, vm_flags) & VM_PROT_FLAGS;
 	found->exec = !!(found->prot & VM_EXEC_FLAG);
 	found->file = !!file;
 	found->vdso = 0;
 	found->settled = 1;
 	if (file) {
-		struct inode *inode = BPF_CORE_READ(file, f_inode);
+		struct inode *inode = FIELD(view, file, f_inode);
+		struct super_block *sb = FIELD(view, inode, i_sb);
 
 		found->key.inode = (u64)inode;
-		found->key.ino = BPF_CORE_READ(inode, i_ino);
-		found->key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-		found->key.generation = BPF_CORE_READ(inode, i_generation);
+		found->key.ino = FIELD(view, inode, i_ino);
+		found->key.dev = FIELD(view, sb, s_dev);
+		found->key.generation = FIELD(view, inode, i_generation);
 	} else {
-		found->vdso = found->start == (u64)BPF_CORE_READ(vma, vm_mm, context.vdso);
+		struct mm_struct *mm = FIELD(view, vma, vm_mm);
+
+		found->vdso = found->start == (u64)FIELD(view, mm, context.vdso);
 	}
 }
 
@@ -39,7 +45,7 @@ struct answer {
 
 static long on_vma(struct task_struct *task, struct vm_area_struct *vma, struct answer *answer)
 {
-	describe(answer->mapping, vma);
+	describe(answer->mapping, vma, true);
 	return 0;
 }
 
@@ -50,27 +56,36 @@ static __always_inline long ask(struct hb_mapping *found, u64 address)
 	return bpf_find_vma(bpf_get_current_task_btf(), address, on_vma, &answer, 0);
 }
 
-static __always_inline bool still(const struct hb_mapping *found, struct vm_area_struct *vma)
+/*
+ * What is described at @vma, into @found. It is looked at twice: a change meanwhile would have given us one half of it.
+ * Returns whether it is the current process's, lies around @address and stayed as it was.
+ */
+static __always_inline bool describe_twice(struct hb_mapping *found, struct vm_area_struct *vma, u64 address,
+					   const bool view)
 {
-	return BPF_CORE_READ(vma, vm_start) == found->start && BPF_CORE_READ(vma, vm_end) == found->end &&
-	       BPF_CORE_READ(vma, vm_pgoff) * 4096 == found->offset;
+	describe(found, vma, view);
+	asm volatile("" ::: "memory");
+	return address >= found->start && address < found->end &&
+	       (u64)FIELD(view, vma, vm_mm) == compat_own_memory() && FIELD(view, vma, vm_start) == found->start &&
+	       FIELD(view, vma, vm_end) == found->end && FIELD(view, vma, vm_pgoff) * 4096 == found->offset;
 }
 
-/* Without the lock. What is found is looked at twice: a change meanwhile would have given us one half of it. */
+/* Without the lock. */
 static __always_inline int look(struct hb_walk *walk, u64 address)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct hb_mapping *found = &walk->mapping;
-	bool written = mapping_tree_written();
-	struct vm_area_struct *vma = (void *)mapping_tree_at(walk, address);
+	bool written = mapping_tree_written(), same;
+	u64 vma = mapping_tree_at(walk, address);
 
 	if (!vma)
 		return written ? -EBUSY : -ENOENT;
-	if (vma == (void *)MAPPING_UNREAD)
+	if (vma == MAPPING_UNREAD)
 		return -EBUSY;
-	describe(found, vma);
-	if (address < found->start || address >= found->end || BPF_CORE_READ(vma, vm_mm) != BPF_CORE_READ(task, mm) ||
-	    !still(found, vma))
+	if (hb_views)
+		same = describe_twice(found, view_vma(vma), address, true);
+	else
+		same = describe_twice(found, (struct vm_area_struct *)vma, address, false);
+	if (!same)
 		return -EBUSY;
 	found->settled = !written && !mapping_tree_written();
 	return 0;

@@ -46,12 +46,20 @@ static __always_inline u64 slot_of(const struct hb_walk *walk, u64 address, u64 
 
 __noinline bool mapping_tree_written(void)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
 
-	if (!bpf_core_field_exists(mm->mmap_lock.count))
+	if (!mm || !bpf_core_field_exists(mm->mmap_lock.count))
 		return true; /* not known */
-	return BPF_CORE_READ(mm, mmap_lock.count.counter) & 1; /* RWSEM_WRITER_LOCKED, kernel/locking/rwsem.c */
+	return mm->mmap_lock.count.counter & 1; /* RWSEM_WRITER_LOCKED, kernel/locking/rwsem.c */
+}
+
+/* The word at @address. 0 or negative errno. */
+static __always_inline long read_slot(u64 address, u64 *entry)
+{
+	if (!hb_views)
+		return bpf_probe_read_kernel(entry, sizeof(*entry), (void *)address);
+	*entry = view_word(address);
+	return 0;
 }
 
 /* A node's slot for @address into @entry. 0 or negative errno. */
@@ -65,17 +73,17 @@ static __always_inline long step(struct hb_walk *walk, u64 address, u64 *entry)
 	if (bpf_probe_read_kernel(walk->pivots, sizeof(walk->pivots), few ? arange->pivot : range->pivot))
 		return -EBUSY;
 	slot = slot_of(walk, address, few ? ARANGE_PIVOTS : RANGE_PIVOTS);
-	return bpf_probe_read_kernel(entry, sizeof(*entry), (void *)(slots + slot * 8));
+	return read_slot(slots + slot * 8, entry);
 }
 
 __noinline u64 mapping_tree_at(struct hb_walk *walk, u64 address)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
 	u64 entry;
 
-	if (!walk || !bpf_core_type_exists(struct maple_range_64))
+	if (!walk || !mm || !bpf_core_type_exists(struct maple_range_64))
 		return MAPPING_UNREAD;
-	entry = (u64)BPF_CORE_READ(task, mm, mm_mt.ma_root);
+	entry = (u64)mm->mm_mt.ma_root;
 	for (int depth = 0; depth < TREE_DEPTH_MAX; depth++) {
 		u64 type = NODE_TYPE(entry);
 

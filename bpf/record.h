@@ -225,7 +225,7 @@ _Static_assert(sizeof(struct hb_rule) == 16, "layout is shared with user space")
 #define HB_BX_SAME 0
 #define HB_BX_LOST 1 /* where the return address is */
 
-#define HB_RULES_MAX 16384
+#define HB_RULES_MAX 16384 /* below 1 << 16: a seat of hb_places holds an index + 1 */
 #define HB_RULE_NONE 0        /* the index of the rule { HB_CFA_NONE } */
 #define HB_RULE_UNSUPPORTED 1 /* and of { HB_CFA_UNSUPPORTED } */
 

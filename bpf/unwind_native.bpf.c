@@ -297,6 +297,7 @@ static __always_inline int find_mapping(struct hb_walk *walk)
 	int err = 0;
 
 	if (address - last->start >= last->end - last->start) {
+		walk->object = 0;
 		err = mapping_find(walk, address);
 		if (err)
 			last->start = last->end = 0;
@@ -321,7 +322,7 @@ static long one_step(u32 index, struct step *step)
 		if (!walk->pc || walk->pc > STACK_TEXT_MAX)
 			return stop(walk, HB_END_PROBE);
 	}
-	if (!unwind_known(walk))
+	if (walk->unlocked || !unwind_known(walk))
 		found = unwind_find(walk, find_mapping(walk));
 	if (found != HB_FOUND)
 		walk->once = 1;

@@ -53,9 +53,23 @@ struct {
 /* The number given out last; user space gives out numbers, too, and starts behind the vdso's. */
 __u32 hb_last_object = HB_OBJECT_VDSO;
 
+#define PLACES      (1U << 16)
+#define OFFSET_BITS 36 /* as in HB_FRAME_IN_OBJECT() */
+
+/*
+ * The rule of a place in a file, whatever process runs it: in seats, each written in one piece, so that a process that
+ * has just begun finds what others needed. 8 bytes each; who comes later to a seat has it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PLACES);
+	__type(key, __u32);
+	__type(value, __u64);
+} hb_places SEC(".maps");
+
 /* What was found out about an address of a process. */
 struct pc_key {
-	u64 pc;       /* and above bit 60: HB_PC_* */
+	u64 pc;       /* and above bit 60: PC_* */
 	u32 mappings; /* process_mappings() */
 	u32 flushes;
 };
@@ -170,13 +184,44 @@ static __always_inline void ask(struct hb_walk *walk, const struct hb_mapping *f
 	emit_object(event);
 }
 
-/* The rule at @offset of @object into @walk. Returns whether it holds from now on. */
-static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_mapping *found, u32 object, u64 offset)
+/* A seat holds the upper 48 bits of what a place becomes here, which no other place does, and its rule's index + 1. */
+static __always_inline u64 place_of(u32 object, u64 offset)
+{
+	u64 place = (u64)object << OFFSET_BITS | offset;
+
+	place ^= place >> 32;
+	place *= 0xd6e8feb86659fd93ULL; /* odd: each step can be undone */
+	place ^= place >> 32;
+	place *= 0xd6e8feb86659fd93ULL;
+	return place ^ place >> 32;
+}
+
+static __always_inline u64 *seat_of(u64 place)
+{
+	u32 seat = place & (PLACES - 1);
+
+	return bpf_map_lookup_elem(&hb_places, &seat);
+}
+
+/* Rule @index into @walk. */
+static __always_inline bool take_rule(struct hb_walk *walk, u32 index)
+{
+	struct hb_rule *rule = bpf_map_lookup_elem(&hb_rules, &index);
+
+	if (!rule)
+		return false;
+	walk->rule = *rule;
+	if (rule->cfa == HB_CFA_NONE)
+		walk->rule.more = HB_END_NO_ROWS;
+	return true;
+}
+
+/* As object_rule(), from the rows. */
+static __always_inline bool find_rule(struct hb_walk *walk, const struct hb_mapping *found, u32 object, u64 offset)
 {
 	struct hb_object *info = bpf_map_lookup_elem(&hb_objects, &object);
 	u32 index, base, pages;
-	struct hb_rule *rule;
-	u64 now_ns, page;
+	u64 now_ns, page, *seat, place;
 
 	no_rule(walk, HB_END_PENDING);
 	if (!info || info->state == HB_OBJECT_PENDING)
@@ -197,7 +242,6 @@ static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_ma
 		}
 		return false;
 	}
-	no_rule(walk, HB_END_NO_ROWS);
 	page = offset >> HB_PAGE_SHIFT;
 	index = page < pages ? unwind_row(base + page, offset & ((1 << HB_PAGE_SHIFT) - 1)) : HB_RULE_NONE;
 	/* The rows may have been dropped meanwhile, their pages be another's, and @info anything. */
@@ -207,13 +251,21 @@ static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_ma
 		no_rule(walk, HB_END_FULL);
 		return false;
 	}
-	rule = bpf_map_lookup_elem(&hb_rules, &index);
-	if (!rule)
-		return false;
-	walk->rule = *rule;
-	if (rule->cfa == HB_CFA_NONE)
-		walk->rule.more = HB_END_NO_ROWS;
-	return true;
+	place = place_of(object, offset);
+	seat = seat_of(place);
+	if (seat)
+		*(volatile u64 *)seat = (place & ~(PLACES - 1ULL)) | (index + 1);
+	return take_rule(walk, index);
+}
+
+/* The rule at @offset of @object into @walk. Returns whether it holds from now on. */
+static __always_inline bool object_rule(struct hb_walk *walk, const struct hb_mapping *found, u32 object, u64 offset)
+{
+	u64 place = place_of(object, offset), *seat = seat_of(place), held = seat ? *(volatile u64 *)seat : 0;
+
+	if (((held ^ place) & ~(PLACES - 1ULL)) || !(held & (PLACES - 1)))
+		return find_rule(walk, found, object, offset);
+	return take_rule(walk, (held & (PLACES - 1)) - 1);
 }
 
 /* The number of the file behind a mapping, given out here if need be and told to user space; 0: no room. */
@@ -221,6 +273,7 @@ static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mappi
 {
 	struct hb_inode_key key = found->key; /* a copy: older kernels (6.1) take keys from the stack or a map only */
 	struct hb_inode *known, fresh;
+	struct hb_object *info;
 
 	if (found->vdso)
 		return HB_OBJECT_VDSO;
@@ -245,7 +298,10 @@ static __always_inline u32 object_of(struct hb_walk *walk, const struct hb_mappi
 		}
 	}
 	fresh.object = known->object;
-	if (!bpf_map_lookup_elem(&hb_objects, &fresh.object)) {
+	info = bpf_map_lookup_elem(&hb_objects, &fresh.object);
+	if (info) {
+		info->used_ns = bpf_ktime_get_ns(); /* by places, too, that need no rows any more */
+	} else {
 		fresh.asked = HB_ASKED(bpf_ktime_get_ns());
 		if (fresh.asked - known->asked >= HB_ASK_EVERY) {
 			known->asked = fresh.asked;
@@ -261,7 +317,6 @@ static __always_inline enum hb_found find_out(struct hb_walk *walk, int err)
 	const struct hb_mapping *found = &walk->mapping;
 	bool holds;
 	u64 offset;
-	u32 object;
 
 	walk->frame = walk->pc | (walk->exact ? HB_FRAME_EXACT : 0);
 	if (err == -EBUSY) {
@@ -276,16 +331,15 @@ static __always_inline enum hb_found find_out(struct hb_walk *walk, int err)
 		no_rule(walk, HB_END_ANONYMOUS);
 		return HB_FOUND;
 	}
-	object = object_of(walk, found);
-	offset = found->offset + (walk->pc - found->start);
-	if (found->vdso)
-		offset = walk->pc - found->start;
-	if (!object || offset >> 36) {
+	if (!walk->object)
+		walk->object = object_of(walk, found);
+	offset = walk->pc - found->start + (found->vdso ? 0 : found->offset);
+	if (!walk->object || offset >> OFFSET_BITS) {
 		no_rule(walk, HB_END_PENDING);
 		return HB_FOUND_FOR_NOW;
 	}
-	walk->frame = HB_FRAME_IN_OBJECT(object, offset) | (walk->exact ? HB_FRAME_EXACT : 0);
-	holds = object_rule(walk, found, object, offset - !walk->first);
+	walk->frame = HB_FRAME_IN_OBJECT(walk->object, offset) | (walk->exact ? HB_FRAME_EXACT : 0);
+	holds = object_rule(walk, found, walk->object, offset - !walk->first);
 	if (walk->rule.cfa == HB_CFA_SIGNAL)
 		walk->frame |= HB_FRAME_EXACT; /* nobody calls a signal trampoline: handlers return to its start */
 	return holds && found->settled ? HB_FOUND : HB_FOUND_FOR_NOW;
@@ -326,7 +380,8 @@ __noinline int unwind_find(struct hb_walk *walk, int err)
 	if (!walk)
 		return HB_FOUND_NOTHING;
 	found = find_out(walk, err);
-	if (found == HB_FOUND && walk->mappings) {
+	/* Who walks without the list's lock comes from everywhere, and mostly once. */
+	if (found == HB_FOUND && walk->mappings && !walk->unlocked) {
 		key = key_of(walk);
 		fresh.frame = walk->frame;
 		fresh.rule = walk->rule;

@@ -32,8 +32,8 @@ $(GOLDEN): $(T)/golden/%: tests/golden/%.c $(LIB_OBJS)
 		-o $@ $< $(LIB_OBJS) $(LIB_LIBS)
 
 # What reads structures that only a kernel has stays there.
-KERNEL_ONLY := config mapping_tree vm probe_vm faults probe_pages oom oom_control oom_domain oom_counters oom_stat \
-	probe_oom
+KERNEL_ONLY := config mapping_tree view vm probe_vm faults probe_pages \
+	oom oom_control oom_domain oom_counters oom_stat probe_oom
 NATIVE_SRCS := $(filter-out $(KERNEL_ONLY:%=bpf/%.bpf.c),$(BPF_SRCS)) $(wildcard tests/native/fake_*.c)
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
 	$(call say,TEST,$<)

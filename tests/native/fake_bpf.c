@@ -20,6 +20,7 @@ __u32 hb_session;
 __u32 hb_can_fault;
 __u32 hb_no_storage;
 __u32 hb_unwind;
+__u32 hb_views;
 __u32 hb_frames_max;
 __u32 hb_sampling;
 __u32 hb_budget;

@@ -237,6 +237,7 @@ u64 compat_trampoline(void);
 bool compat_on_altstack(u64 sp);
 u64 compat_blocked(void);
 u64 compat_exec_pages(void);
+u64 compat_own_memory(void);
 u64 compat_probed_return(u64 slot);
 
 /* --- for tests: maps ------------------------------------------------------------------------- */

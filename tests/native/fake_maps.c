@@ -142,6 +142,17 @@ bool mapping_tree_written(void)
 	return busy_times != 0;
 }
 
+/* In place of view.bpf.c. */
+struct vm_area_struct *view_vma(u64 address)
+{
+	return (struct vm_area_struct *)address;
+}
+
+u64 compat_own_memory(void)
+{
+	return (u64)bpf_get_current_task_btf()->mm;
+}
+
 u64 compat_exec_pages(void)
 {
 	return bpf_get_current_task_btf()->mm->exec_vm;

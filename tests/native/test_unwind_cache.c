@@ -362,6 +362,69 @@ static void without_memory_for_the_cache_the_walk_goes_on(void **state)
 	assert_int_equal(walk_stack(), 0);
 }
 
+/* --- places in files ---------------------------------------------------------------------------- */
+
+static void what_one_process_found_in_a_file_the_next_one_knows(void **state)
+{
+	struct code other;
+	struct thread *thread;
+
+	begin_with_stack();
+	walk_stack();
+	tables_drop(&program);
+	thread = thread_new(PID + 1, NULL);
+	process_put(PID + 1, GEN, HB_PROC_TRACED); /* the same number only for what assert_walked() compares */
+	fake_current(thread->task);
+	assert_non_null(pending_task_create());
+	other = program; /* mapped elsewhere */
+	other.start = LIBRARY;
+	fake_map(thread->task->mm, LIBRARY, LIBRARY + 0x10000, program.offset, FAKE_EXEC, program.file);
+	fake_write_u64(thread->task->mm, STACK, outer - PROGRAM + LIBRARY);
+	fake_write_u64(thread->task->mm, STACK + 0x20, 0);
+	fake_write_u64(thread->task->mm, STACK + 0x28, outermost - PROGRAM + LIBRARY);
+	walk(inner - PROGRAM + LIBRARY, STACK, STACK + 0x20);
+	assert_walked(COMPLETE, word(inner), word(outer), word(outermost));
+	assert_int_equal(code_word(&other, inner - PROGRAM + LIBRARY), word(inner));
+	walk(outermost + FUNCTION_BYTES - PROGRAM + LIBRARY, STACK, 0); /* of that nobody has asked */
+	assert_walked(FULL, word(outermost + FUNCTION_BYTES));
+}
+
+/* How many places are known. */
+static u32 seats_taken(void)
+{
+	u32 taken = 0;
+
+	for (u32 i = 0; i < 1u << 16; i++) {
+		const u64 *seat = fake_find("hb_places", &i);
+
+		taken += seat && *seat;
+	}
+	return taken;
+}
+
+#define PLACES 8192
+
+static void two_places_with_one_seat_are_told_apart(void **state)
+{
+	static const u8 offsets[] = { 8, 16, 24, 32, 40 };
+
+	begin();
+	for (u32 i = 0; i < 200; i++)
+		function(RULE_SP(offsets[i % sizeof(offsets)]));
+	put(STACK, outermost);
+	for (u32 i = 0; i < sizeof(offsets); i++)
+		put(STACK + offsets[i] - 8, outermost - i);
+	for (u32 i = 0; i < 3 * PLACES; i++) {
+		u64 offset = FUNCTION_BYTES + i * 2654435761ULL % PLACES * 6; /* behind the outermost */
+		u32 function = offset / FUNCTION_BYTES - 1;
+
+		hb_flushes[GEN % HB_FLUSHES]++;
+		walk(PROGRAM + offset, STACK, 0);
+		assert_walked(COMPLETE, word(PROGRAM + offset), word(outermost - function % sizeof(offsets)));
+	}
+	assert_in_range(seats_taken(), PLACES / 2, PLACES - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +444,8 @@ int main(void)
 		ONCE(files_without_rows_and_code_in_none_are_kept),
 		ONCE(a_cache_that_is_full_forgets_and_finds_again),
 		ONCE(without_memory_for_the_cache_the_walk_goes_on),
+		ONCE(what_one_process_found_in_a_file_the_next_one_knows),
+		ONCE(two_places_with_one_seat_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ struct file_number { /* bpf/probe_file.bpf.c */
 
 int hb_file_number(struct file_number *request);
 
-extern u32 hb_last_object;
+extern u32 hb_last_object, hb_flushes[HB_FLUSHES];
 
 static const struct hb_object *object_at(u32 object)
 {
@@ -137,6 +137,20 @@ static void when_a_file_was_last_needed_is_written_down(void **state)
 	assert_true(object_at(LIBRARY_OBJECT)->used_ns > 5000000);
 	assert_true(object_at(LIBRARY_OBJECT)->used_ns < 6000000);
 	assert_int_equal(object_at(OBJECT)->used_ns, 0);
+}
+
+static void rows_that_nobody_needs_to_ask_are_in_use_all_the_same(void **state)
+{
+	u64 address;
+
+	begin();
+	address = with_library();
+	walk(address, STACK, 0);
+	hb_flushes[GEN % HB_FLUSHES]++; /* so the address is looked up, and its place is known */
+	fake_clock(5000000);
+	walk(address, STACK, 0);
+	assert_true(object_at(LIBRARY_OBJECT)->used_ns > 5000000);
+	assert_true(object_at(LIBRARY_OBJECT)->used_ns < 6000000);
 }
 
 /* --- numbers of files ------------------------------------------------------------------------------ */
@@ -383,6 +397,7 @@ int main(void)
 		ONCE(a_file_without_rows_is_followed_by_frame_pointers),
 		ONCE(what_is_not_at_hand_is_not_guessed_by_frame_pointers),
 		ONCE(when_a_file_was_last_needed_is_written_down),
+		ONCE(rows_that_nobody_needs_to_ask_are_in_use_all_the_same),
 		ONCE(a_file_met_first_by_the_kernel_side_gets_a_number_and_is_told),
 		ONCE(two_cpus_that_meet_a_file_give_it_one_number),
 		ONCE(without_room_for_its_number_a_file_is_counted),

@@ -116,17 +116,21 @@ static void where_it_cannot_be_read_either_the_walk_ends_for_now(void **state)
 	assert_walked(COMPLETE, code_word(&library, address), word(outermost));
 }
 
-static void with_interrupts_off_the_list_is_never_locked_and_what_it_says_is_kept(void **state)
+static void with_interrupts_off_the_list_is_never_locked_and_addresses_are_not_kept(void **state)
 {
 	struct hb_resume resume = { .sp = STACK, .unlocked = 1 };
 
 	begin();
 	resume.pc = with_library();
 	put(STACK + 8, outermost);
-	assert_true(stack_capture(pending_task(), GEN, &resume) != HB_STACK_NONE);
-	assert_int_equal(fake_find_vma_calls(), 0);
-	assert_int_equal(fake_tree_walks(), 2);
-	assert_int_equal(fake_rows("hb_pcs"), 2);
+	for (u32 i = 1; i <= 2; i++) {
+		memset(pending_task()->walk.replays, 0, sizeof(pending_task()->walk.replays));
+		assert_true(stack_capture(pending_task(), GEN, &resume) != HB_STACK_NONE);
+		assert_walked(COMPLETE, code_word(&library, resume.pc), word(outermost));
+		assert_int_equal(fake_find_vma_calls(), 0);
+		assert_int_equal(fake_tree_walks(), 2 * i);
+		assert_int_equal(fake_rows("hb_pcs"), 0);
+	}
 }
 
 int main(void)
@@ -138,7 +142,7 @@ int main(void)
 		ONCE(an_offset_that_no_frame_holds_is_left_an_address),
 		ONCE(while_the_list_is_locked_it_is_read_all_the_same_and_nothing_of_it_is_kept),
 		ONCE(where_it_cannot_be_read_either_the_walk_ends_for_now),
-		ONCE(with_interrupts_off_the_list_is_never_locked_and_what_it_says_is_kept),
+		ONCE(with_interrupts_off_the_list_is_never_locked_and_addresses_are_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

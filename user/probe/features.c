@@ -147,14 +147,15 @@ static void try_unwinding(struct feature *feature)
 	}
 }
 
-static void try_btf(struct feature *feature)
+static void try_btf(struct features *features)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
 
-	feature->tried = true;
-	feature->works = btf != NULL;
+	features->btf.tried = true;
+	features->btf.works = btf != NULL;
 	if (!btf)
-		feature_refuse(feature, "/sys/kernel/btf/vmlinux", -errno);
+		feature_refuse(&features->btf, "/sys/kernel/btf/vmlinux", -errno);
+	features->views = btf && btf__find_by_name_kind(btf, "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
 	btf__free(btf);
 }
 
@@ -186,5 +187,5 @@ void features_probe(struct features *features, bool all)
 	features->unwinding.name = "unwinding by .eh_frame";
 	try_task_storage(&features->task_storage);
 	try_unwinding(&features->unwinding);
-	try_btf(&features->btf);
+	try_btf(features);
 }

@@ -37,6 +37,7 @@ struct features {
 	struct feature task_storage; /* memory per thread, in uprobe programs */
 	struct feature btf;          /* the kernel describes its types */
 	struct feature unwinding;    /* programs can follow unwind rows */
+	bool views;                  /* programs can read the kernel's structures by loads (6.2+) */
 	enum rung best;              /* RUNG_END: none works */
 };
 

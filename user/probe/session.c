@@ -161,6 +161,7 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf->rodata->hb_session = session->rung == RUNG_SESSION;
 	bpf->rodata->hb_can_fault = session->sleepable;
 	bpf->rodata->hb_no_storage = !session->storage;
+	bpf->rodata->hb_views = session->views;
 	bpf->rodata->hb_unwind = !session->pointers_why;
 	bpf->rodata->hb_frames_max = options->max_frames;
 	bpf->rodata->hb_cpus = (uint32_t)libbpf_num_possible_cpus();

@@ -37,6 +37,7 @@ struct session {
 	unsigned int sources; /* those it sees, a bit 1 << enum hb_source each */
 	bool sleepable;
 	bool storage;         /* threads have storage */
+	bool views;           /* as in struct features */
 	const char *pointers_why; /* no unwind rows are followed */
 	bool pointers_object;     /* nor would this kernel take the programs that could */
 	struct {

@@ -26,6 +26,7 @@ static int choose_rung(struct session *session, const struct session_options *op
 	features_probe(&features, options->rung != RUNG_END);
 	session->rung = options->rung == RUNG_END ? features.best : options->rung;
 	session->storage = features.task_storage.works;
+	session->views = features.views;
 	without = features.btf.works ? lacking(&features, options) : &features.btf;
 	if (without && (without == &features.btf || (session->sources & OF_FUNCTIONS & ~options->optional_sources))) {
 		snprintf(why, size, "no function can be probed here (%s: %s); run as root, or see 'heldby doctor'",
