@@ -84,6 +84,24 @@ static void lost_dropped_and_missed_make_a_report_approximate_and_notes_do_not(v
 	}
 }
 
+static void dropped_changes_of_mappings_make_sums_of_mappings_approximate(void **state)
+{
+	struct report report = { 0 };
+	struct board_row mapped = { .source = HB_SRC_MMAP }, taken = { .source = HB_SRC_MALLOC };
+
+	(void)state;
+	assert_false(report_lossy(&report));
+	assert_false(report_row_approximate(&report, &mapped));
+	report.losses.counts[HB_CNT_MAP_RING_FULL] = 3;
+	assert_true(report_lossy(&report));
+	assert_false(report_approximate(&report));
+	assert_true(report_row_approximate(&report, &mapped));
+	assert_false(report_row_approximate(&report, &taken));
+	report.losses.counts[HB_CNT_RING_FULL] = 1;
+	assert_true(report_approximate(&report));
+	assert_true(report_row_approximate(&report, &taken));
+}
+
 static void walks_are_counted_however_they_ended(void **state)
 {
 	struct report_stacks stacks = { 0 };
@@ -117,6 +135,7 @@ int main(void)
 		cmocka_unit_test(a_report_without_processes_has_no_owners),
 		cmocka_unit_test(a_blind_process_is_seen_once_it_allocated),
 		cmocka_unit_test(lost_dropped_and_missed_make_a_report_approximate_and_notes_do_not),
+		cmocka_unit_test(dropped_changes_of_mappings_make_sums_of_mappings_approximate),
 		cmocka_unit_test(walks_are_counted_however_they_ended),
 		cmocka_unit_test(words_are_those_of_the_command_line),
 	};

@@ -76,9 +76,9 @@ static const struct loss_kind kinds[] = {
 		"walks into code of no file" },
 	[HB_CNT_STACKS_ENDED + HB_END_BUSY] = { "walks_busy", LOSS_FILL, "walks while mappings changed" },
 	[HB_CNT_STACKS_ENDED + HB_END_NARROW] = { "walks_narrow", LOSS_FILL, "walks in 32-bit programs" },
-	[HB_CNT_MAP_RING_FULL] = { "mapping_changes", LOSS_NOTE,
-				   "changes of mappings that found their ring full: the mappings were read anew; try a "
-				   "larger --max-events" },
+	[HB_CNT_MAP_RING_FULL] = { "mapping_changes", LOSS_DROPPED,
+		"changes of mappings that found their ring full: what is mapped was read anew, but what was mapped and "
+		"unmapped then is in no sum of allocated and freed bytes; try a larger --max-events" },
 	[HB_CNT_FAULTS_FULL] = { "pages_full", LOSS_LOST,
 		"sampled pages not counted: the table of pages was full; raise --max-faults" },
 	[HB_CNT_FAULTS_IN] = { "pages_in", LOSS_FILL, "sampled pages put into their table" },

@@ -101,10 +101,26 @@ bool report_sees(const struct process_info *process)
 	return !process->blocks_untraced && (!process->blind || process->allocated_count);
 }
 
+/* Lost, dropped and missed. */
+static uint64_t losses_all(const struct losses *losses)
+{
+	return losses_sum(losses, LOSS_LOST) + losses_sum(losses, LOSS_DROPPED) + losses_sum(losses, LOSS_MISSED);
+}
+
+bool report_lossy(const struct report *report)
+{
+	return losses_all(&report->losses);
+}
+
 bool report_approximate(const struct report *report)
 {
-	const struct losses *losses = &report->losses;
+	return losses_all(&report->losses) > report->losses.counts[HB_CNT_MAP_RING_FULL];
+}
 
-	return losses_sum(losses, LOSS_LOST) || losses_sum(losses, LOSS_DROPPED) ||
-	       losses_sum(losses, LOSS_MISSED);
+bool report_row_approximate(const struct report *report, const struct board_row *row)
+{
+	if (report_approximate(report))
+		return true;
+	return report->losses.counts[HB_CNT_MAP_RING_FULL] &&
+	       (!row->source || row->source == HB_SRC_MMAP);
 }

@@ -94,7 +94,11 @@ uint64_t report_walks(const struct report_stacks *stacks);
 
 /* Whether allocations of @process are known at all: it is not blind, or some were seen. */
 bool report_sees(const struct process_info *process);
-/* Whether anything was lost, dropped or missed, so that sums may be too low. */
+/* Whether anything was lost, dropped or missed. */
+bool report_lossy(const struct report *report);
+/* Whether what is held may be more than it says. Mappings are read anew where changes of them were dropped. */
 bool report_approximate(const struct report *report);
+/* Whether any sum of @row may be too low: also where what came and went among dropped changes of mappings is in none. */
+bool report_row_approximate(const struct report *report, const struct board_row *row);
 
 #endif

@@ -118,7 +118,7 @@ static void print_losses(struct human *h)
 {
 	const struct losses *losses = &h->report->losses;
 
-	if (report_approximate(h->report)) {
+	if (report_lossy(h->report)) {
 		human_print(h, COLOR_BAD, "Losses:");
 		fputc('\n', h->out);
 		print_class(h, LOSS_LOST, "lost", COLOR_BAD);

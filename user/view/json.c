@@ -238,7 +238,9 @@ static void write_process(struct writer *w, const struct process_info *process)
 static void write_row(struct writer *w, const struct board_row *row)
 {
 	const struct process_info *process = report_owners_find(&w->owners, row->gen);
-	struct json_site_about about = { .group = w->report->group, .approximate = w->approximate };
+	struct json_site_about about = {
+		.group = w->report->group, .approximate = report_row_approximate(w->report, row),
+	};
 
 	if (process) {
 		about.pid = process->pid;
