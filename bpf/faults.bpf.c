@@ -78,7 +78,7 @@ static __always_inline u32 see(struct room *room)
 /* How densely @gen is sampled; the rate begins with its first sampled fault. NULL: there is no room. */
 static __always_inline struct hb_rate *rate_of(u32 gen)
 {
-	struct hb_rate *rate = bpf_map_lookup_elem(&hb_rates, &gen), fresh = { .shift = HB_SAMPLE_SHIFT };
+	struct hb_rate *rate = bpf_map_lookup_elem(&hb_rates, &gen), fresh = { .shift = hb_sample_shift };
 
 	if (rate)
 		return rate;

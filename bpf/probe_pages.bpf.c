@@ -14,7 +14,9 @@
 
 static __always_inline bool is_sampled(u64 address)
 {
-	return hb_page_sampled(address >> hb_page_bits >> hb_granule_order, hb_sample_seed);
+	const u64 granule = address >> hb_page_bits >> hb_granule_order;
+
+	return hb_page_sampled(granule, hb_sample_seed) && hb_page_kept(granule, hb_sample_seed, hb_sample_shift);
 }
 
 static __always_inline int page(u64 address, u32 flags)

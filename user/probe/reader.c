@@ -169,7 +169,7 @@ uint32_t session_shift(struct session *session, uint32_t gen)
 	struct hb_rate rate;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &rate))
-		return HB_SAMPLE_SHIFT;
+		return session->bpf->rodata->hb_sample_shift;
 	return rate.shift;
 }
 

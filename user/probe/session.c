@@ -18,6 +18,7 @@
 #include "heldby_pointers.skel.h" /* for its bytes only */
 #include "session_private.h"
 
+#define PCS_FEW        256 /* addresses known where no calls are followed: of those who ask for OOM kills */
 #define VERIFIER_LINES 24 /* of a program's log: the last say what was refused */
 
 /* What follows @text's last @count lines. */
@@ -138,6 +139,7 @@ static void set_pages_knobs(struct session *session, const struct session_option
 	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl(page_bytes);
 	bpf->rodata->hb_granule_order = session->granule;
 	bpf->rodata->hb_everything = options->everything;
+	bpf->rodata->hb_sample_shift = HB_SAMPLE_SHIFT + !!options->everything;
 	bpf->rodata->hb_see_pages = pages;
 	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
 	bpf_map__set_max_entries(bpf->maps.hb_rates, pages ? options->max_processes : 1);
@@ -165,6 +167,8 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf->rodata->hb_unwind = !session->pointers_why;
 	bpf->rodata->hb_frames_max = options->max_frames;
 	bpf->rodata->hb_cpus = (uint32_t)libbpf_num_possible_cpus();
+	if (session->rung == RUNG_END && session->vm_rung == VM_RUNG_END)
+		bpf_map__set_max_entries(bpf->maps.hb_pcs, PCS_FEW);
 	bpf_map__set_max_entries(bpf->maps.hb_live, session->rung == RUNG_END ? 1 : options->max_blocks);
 	bpf_map__set_max_entries(bpf->maps.hb_sites, session->rung == RUNG_END ? 1 : options->max_sites);
 	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);

@@ -153,7 +153,7 @@ bool session_follows_moves(const struct session *session);
 uint64_t session_seed(const struct session *session);
 /* What is sampled are granules of 1 << so many pages: as many as one fault may bring here. */
 uint8_t session_granule(const struct session *session);
-/* How densely @gen is sampled; HB_SAMPLE_SHIFT if nothing is known. */
+/* How densely @gen is sampled; the rate that it would begin with if nothing is known. */
 uint32_t session_shift(struct session *session, uint32_t gen);
 /* Set that, and how many records there are. Only of generations that have a rate. */
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate);
