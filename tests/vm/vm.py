@@ -77,8 +77,6 @@ QUICK = [
 NOT_QUICK = [
     "above an operator new without return probe, of tcmalloc",
     "above an operator new without return probe, of mimalloc",
-    "a storm ends as the kernel has it by tracepoint",
-    "a storm ends as the kernel has it by fentry",
     "deeper than a stack can be, by --unwind",
     "populates by itself is unattributed",
 ]
@@ -86,13 +84,18 @@ NOT_QUICK = [
 NOT_QUICK_KERNELS = ("6.1-aarch64",)
 # What is left where no function of a process can be probed and stacks are frame pointers': what adds up
 # whole processes. And why the rest is not tried there.
-WITHOUT_FUNCTIONS = ("every report during a storm adds up", "the pages of ", "the rest by its parent's stacks",
-                     "that is killed", "a kill ", "what the victim held")
+WITHOUT_FUNCTIONS = ("every report during a storm adds up", "a storm ends as the kernel has it by",
+                     "watched from its middle on", "watched only afterwards", "shared segments in a storm",
+                     "more calls at once than a kretprobe has instances", "the pages of ",
+                     "the rest by its parent's stacks", "that is killed", "a kill ", "what the victim held")
 # What is looked at in the milliseconds after a kill; twice of six runs a victim of arm64 was gone by then.
 AT_ONCE = ("a group that is killed together", "the kernel's own sums of a cgroup")
 TOO_SLOW = "the emulated machine is too slow for what must be looked at in the first milliseconds"
 NO_FUNCTIONS = "before 5.15 no function can be probed, and frame pointers miss who called one that keeps none"
 
+# The ways to the hooks that doctor tells of.
+RUNGS = ("uprobe.session", "uprobe.multi", "uprobe", "tracepoint", "kprobe", "fentry", "raw_tracepoint", "stack",
+         "mark_victim")
 BOOT = "the machine boots, runs everything and powers off"
 DOCTOR = "heldby doctor loads every program"
 UNWINDER = "the kernel takes the unwinder"
@@ -102,6 +105,8 @@ LOG = "the kernel's log has no complaint"
 COMPLAINTS = re.compile(r"\bBUG: (?!soft lockup)|\bWARNING: |\bOops\b|general protection|refcount_t|blocked for more")
 REFUSED = re.compile(r"^  NO +stacks ")
 SAMPLED = re.compile(r"^\S+ +\d+ samples: ")
+LADDER = re.compile(r"^Hook (.*): .*, best rung first$")
+RUNG = re.compile(r"^  (ok|NO) +(\S+) .*?(<- taken)?$")
 RESULT = re.compile(r"^(ok|FAIL|skip) \d+ (.*)$")
 
 
@@ -111,6 +116,7 @@ class Run:
     def __init__(self, kernel):
         self.kernel = kernel
         self.cells = {}  # row: ok, FAIL or skip
+        self.rungs = {}  # (hook, rung): taken, ok or NO
         self.notes = []  # lines that explain
 
     def set(self, row, word, *lines):
@@ -184,6 +190,20 @@ def put_stacks(run, part):
     run.notes += [f"stacks of {line}" for line in numbers]
 
 
+def put_rungs(run, part):
+    """What doctor says of each way to each hook; of two by one name the better word."""
+    hook = None
+    for line in part.lines:
+        ladder, rung = LADDER.match(line), RUNG.match(line)
+        if ladder:
+            hook = ladder[1]
+        elif not line.startswith("  "):
+            hook = None
+        elif hook and rung and rung[2] in RUNGS:
+            words = [run.rungs.get((hook, rung[2]), "NO"), "taken" if rung[3] else rung[1]]
+            run.rungs[hook, rung[2]] = next(word for word in ("taken", "ok", "NO") if word in words)
+
+
 def put_results(run, console, said, wanted, extras):
     """Everything the console tells. Its parts: the name, doctor, tests/bpf, the differ, the extras, the log."""
     count = 5 + len(extras)
@@ -192,6 +212,7 @@ def put_results(run, console, said, wanted, extras):
     empty = machine.Part(0.0)
     parts = console.parts + [empty] * (count - len(console.parts))
     put_program(run, DOCTOR, parts[1])
+    put_rungs(run, parts[1])
     bad = [line for line in parts[1].lines if REFUSED.match(line)]
     if bad and not run.kernel.functions:
         run.set(UNWINDER, "skip", *bad) # it is older than what the unwinder calls, and says so
@@ -308,6 +329,9 @@ def table(runs, given):
     print("\n" + "  ".join(names))
     for row in [BOOT, DOCTOR, UNWINDER, *sentences(given.quick), STACKS, *given.extra, LOG]:
         print("  ".join(run.cells.get(row, "-").ljust(len(name)) for run, name in zip(runs, names)), "", row)
+    for hook, rung in dict.fromkeys(row for run in runs for row in run.rungs):
+        words = [run.rungs.get((hook, rung), "-") for run in runs]
+        print("  ".join(word.ljust(len(name)) for word, name in zip(words, names)), "", f"{hook}, by {rung}")
     for run in runs:
         for line in run.notes:
             print(f"{run.kernel.name}: {line}")
