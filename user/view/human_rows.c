@@ -50,6 +50,16 @@ static void error_cell(const struct human *h, const void *item, char out[HUMAN_C
 		snprintf(out, HUMAN_CELL, "%s", text_bytes(pages_root(row->error_square), bytes));
 }
 
+/* What the error rests on. */
+static void samples_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
+{
+	const struct board_row *row = item;
+
+	(void)h;
+	if (row->sampled || row->source == HB_SRC_PAGES)
+		words_number(row->sampled_count, out);
+}
+
 static void percent(uint64_t part, uint64_t whole, char out[HUMAN_CELL])
 {
 	double ratio = whole ? (double)part / whole : 0;
@@ -113,6 +123,7 @@ static const struct human_column row_columns[] = {
 	{ "OUTSTANDING", outstanding_cell, false, COLOR_STRONG },
 	{ "BYTES", bytes_cell, false, COLOR_NONE },
 	{ "+-", error_cell, true, COLOR_NONE },
+	{ "SAMPLES", samples_cell, true, COLOR_NONE },
 	{ "BLOCKS", blocks_cell, false, COLOR_NONE },
 	{ "SHARE", share_cell, false, COLOR_NONE },
 	{ "GROWTH/S", growth_cell, true, COLOR_NONE },
