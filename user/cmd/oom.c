@@ -37,7 +37,7 @@ struct listening {
 	struct incident *pending[PENDING_MAX]; /* in the order of their kills */
 	size_t pending_count;
 	uint64_t told_count;
-	bool journal_told; /* that there is no journal, or that it refused */
+	bool journal_took, journal_refuses; /* it took an entry once; it did not take the last one, and that was said */
 };
 
 /* The last to be killed, and with what it needs in memory: as far as we may. */
@@ -124,6 +124,27 @@ static bool is_chosen(const struct options *options, const struct postmortem *pm
 					  pm->victim.container);
 }
 
+/*
+ * Each is tried: what refused one entry, memory that was short or a journal that started anew, may take the next. A
+ * host that never had a journal hears nothing of it.
+ */
+static void to_journal(struct listening *listening, const struct postmortem *pm, const char *json)
+{
+	int err = reports_journal(pm, json);
+
+	if (err == -ENOENT && !listening->journal_took) {
+		log_debug("kill %llu has no entry: there is no journal here", (unsigned long long)pm->sequence);
+		return;
+	}
+	if (err && !listening->journal_refuses)
+		log_warning("journal: %s; from kill %llu on there are no entries until it takes one again",
+			    strerror(-err), (unsigned long long)pm->sequence);
+	else if (!err && listening->journal_refuses)
+		log_info("journal: it takes entries again, from kill %llu on", (unsigned long long)pm->sequence);
+	listening->journal_took |= !err;
+	listening->journal_refuses = err;
+}
+
 static int tell(struct listening *listening, struct incident *incident)
 {
 	const struct options *options = listening->tracing->options;
@@ -146,12 +167,8 @@ static int tell(struct listening *listening, struct incident *incident)
 			log_warning("%s: %s; the postmortem of process %u is not kept", options->reports,
 				    strerror(-err), pm->victim.pid);
 	}
-	if (!options->no_journal && !listening->journal_told) {
-		err = reports_journal(pm, json);
-		listening->journal_told = err != 0;
-		if (err)
-			log_debug("no entries in the journal: %s", strerror(-err));
-	}
+	if (!options->no_journal)
+		to_journal(listening, pm, json);
 	listening->told_count++;
 	return to_stdout(listening->tracing, pm, json, bytes);
 }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills when something is short or away: room in the ring of heldby oom, a journal."""
+
+import os
+import re
+import signal
+import socket
+
+from cases_oom import MIB, Group, Watch, in_a_row, run_hog
+from check import hold
+from registry import all_alone
+
+test, _ = all_alone("every heldby oom tells of every kill")
+STALLED = 300  # kills, more than the ring holds
+
+
+@test("kills that nothing has room for are counted in the documents after them", seconds=120)
+def stalled(case):
+    watch = Watch(case, "--json")
+    with Group(case, 4) as group:
+        os.kill(watch.process.pid, signal.SIGSTOP)
+        for _ in range(STALLED):
+            case.wait(case.start([case.load("hog"), group.path, "brief"]))
+        os.kill(watch.process.pid, signal.SIGCONT)
+        case.sleep(2)
+        run_hog(case, group, "alone")
+        case.until("the last kill", lambda: watch.all() and watch.all()[-1]["sequence"] > STALLED)
+    watch.stop()
+    documents = watch.all()
+    missed, last = documents[-1]["sequence"] - len(documents), documents[-1]["losses"]
+    wrong = [] if missed else [f"all {len(documents)} kills were told of"]
+    if last["detail"].get("dropped_kills") != missed:
+        wrong.append(f"{missed} kills were not told of, losses are {last}")
+    hold(wrong)
+
+
+class Journal:
+    """A journal's socket in @folder. It is there from open() to close(); as of a daemon that died its name stays."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "socket")
+        self.socket = None
+
+    def open(self):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.socket.bind(self.path)
+
+    def close(self):
+        self.socket.close()
+
+    def next(self, case):
+        """The victim of the next entry."""
+        self.socket.settimeout(case.left())
+        return int(re.search(rb"^HELDBY_VICTIM_PID=(\d+)$", self.socket.recv(MIB), re.M)[1])
+
+
+# A place of its own for the journal, whether this host has one or not.
+JOURNALED = 'mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind "$0" /run/systemd/journal && ' \
+            'exec "$@"'
+
+
+@test("a journal that is away for a while gets the entries of the kills after that, and it is said once", seconds=60)
+def journal_away(case):
+    folder = case.path("journal")
+    os.mkdir(folder)
+    journal, entries = Journal(folder), []
+    watch = Watch(case, "--json", before=("unshare", "-m", "sh", "-c", JOURNALED, folder))
+    with Group(case, 16) as group:
+        pids = in_a_row(case, group, 1)  # there is none yet
+        watch.wait(group)
+        never = watch.talk()
+        for count in (1, 2):
+            journal.open()
+            pids += in_a_row(case, group, 1)
+            entries.append(journal.next(case))
+            journal.close()
+            pids += in_a_row(case, group, count)
+            watch.wait(group, len(pids))
+    watch.stop()
+    said = [line for line in watch.talk().splitlines() if "journal" in line]
+    wrong = [f"without any journal it said {never!r}"] if "journal" in never else []
+    if entries != [pids[1], pids[3]]:
+        wrong.append(f"the entries are of {entries}, the victims {pids}")
+    if ["no entries" in line for line in said] != [True, False, True]:
+        wrong.append(f"it said {said}")
+    hold(wrong)
