@@ -18,6 +18,7 @@
 
 struct incident {
 	struct capture *capture;
+	struct capture_after after;
 	struct target_held held;
 	struct postmortem pm;
 	char comm[HB_COMM_LEN + 1], by_comm[HB_COMM_LEN + 1];
@@ -80,16 +81,16 @@ static const struct container_info *container_of(struct incidents *incidents, co
 /* Words instead of 0 bytes. */
 static void tell_command(struct incident *incident)
 {
-	const struct capture *capture = incident->capture;
-	size_t bytes = capture->command_bytes;
+	const char *command = incident->after.command;
+	size_t bytes = incident->after.command_bytes;
 
-	jvmargs_heap_max(capture->command, bytes, &incident->pm.java_heap_max_bytes);
-	while (bytes && !capture->command[bytes - 1])
+	jvmargs_heap_max(command, bytes, &incident->pm.java_heap_max_bytes);
+	while (bytes && !command[bytes - 1])
 		bytes--;
 	if (!bytes)
 		return;
 	for (size_t i = 0; i < bytes; i++)
-		incident->cmdline[i] = capture->command[i] ? capture->command[i] : ' ';
+		incident->cmdline[i] = command[i] ? command[i] : ' ';
 	incident->cmdline[bytes] = '\0';
 	incident->pm.victim.cmdline = incident->cmdline;
 }
@@ -104,13 +105,13 @@ static void tell_victim(struct incident *incident, struct incidents *incidents, 
 	pm->victim.thread = kill->tid;
 	pm->victim.comm = incident->comm;
 	pm->victim.page_bytes = page_bytes;
-	pm->victim.marks_count = incident->capture->marks;
+	pm->victim.marks_count = incident->after.marks;
 	pm->victim.already_dying = kill->flags & HB_OOM_DYING;
 	/* 0: nobody was weighed (oom_kill_allocating_task); below, and unknown: it says nothing about pages. */
 	if ((int64_t)kill->chosen_points > 0)
 		pm->victim.badness_pages = kill->chosen_points;
-	if (incident->capture->freed_ns > kill->time_ns)
-		pm->victim.freed_ns = incident->capture->freed_ns - kill->time_ns;
+	if (incident->after.freed_ns > kill->time_ns)
+		pm->victim.freed_ns = incident->after.freed_ns - kill->time_ns;
 	if (!(kill->flags & HB_OOM_TASK_READ))
 		return;
 	tell_command(incident);
@@ -133,11 +134,11 @@ static void tell_victim(struct incident *incident, struct incidents *incidents, 
 static void tell_threads(struct incident *incident, struct incidents *incidents)
 {
 	struct board_names names = target_names(incidents->target);
-	const struct capture *capture = incident->capture;
+	const struct capture_after *after = &incident->after;
 	struct postmortem *pm = &incident->pm;
 
-	for (size_t i = 0; i < capture->threads_count; i++) {
-		const struct hb_ev_oom_thread *from = &capture->threads[i];
+	for (size_t i = 0; i < after->threads_count; i++) {
+		const struct hb_ev_oom_thread *from = &after->threads[i];
 		struct postmortem_thread *thread = &incident->threads[i];
 
 		copy_comm(incident->thread_comms[i], from->comm);
@@ -146,7 +147,7 @@ static void tell_threads(struct incident *incident, struct incidents *incidents)
 			thread->frames_count = names.frames(names.ctx, from->gen, from->stack, &thread->frames);
 	}
 	pm->victim.threads = incident->threads;
-	pm->victim.threads_shown = capture->threads_count;
+	pm->victim.threads_shown = after->threads_count;
 }
 
 /* Up to the function that marks: what stands above is how we were told. */
@@ -540,12 +541,14 @@ static void make_paths(struct incident *incident)
 		incident->paths[i] = strdup(capture_path(kill, i, path, sizeof(path)));
 }
 
-const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents, uint64_t dropped)
+const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents,
+				       struct captures *captures)
 {
-	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), dropped = captures_dropped(captures);
 	struct postmortem *pm = &incident->pm;
 
 	postmortem_init(pm);
+	captures_after(captures, incident->capture, &incident->after);
 	pm->time_unix_ns = incident->capture->time_unix_ns;
 	pm->host = incidents->host;
 	pm->kernel = incidents->release;

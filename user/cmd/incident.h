@@ -40,9 +40,10 @@ struct capture *incident_capture(const struct incident *incident);
 
 /*
  * When all was heard of: the document. Borrowed from @incident, and its frames until the next target_read().
- * @dropped: kills that were not told of so far.
+ * What followed the kill is as @captures has it now, and so are its losses.
  */
-const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents, uint64_t dropped);
+const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents,
+				       struct captures *captures);
 void incident_free(struct incident *incident);
 
 #endif

@@ -148,8 +148,7 @@ static void to_journal(struct listening *listening, const struct postmortem *pm,
 static int tell(struct listening *listening, struct incident *incident)
 {
 	const struct options *options = listening->tracing->options;
-	const struct postmortem *pm = incident_tell(incident, &listening->incidents,
-						    captures_dropped(listening->captures));
+	const struct postmortem *pm = incident_tell(incident, &listening->incidents, listening->captures);
 	size_t bytes = 0;
 	__cleanup(freep) char *json = make(postmortem_json, pm, NULL, &bytes);
 	int err;

@@ -244,8 +244,8 @@ static struct capture *unused(struct captures *captures)
 
 static void take_command(struct capture *capture, const struct hb_ev_oom_after *after)
 {
-	capture->command_bytes = after->bytes;
-	memcpy(capture->command, after->text, after->bytes);
+	capture->after.command_bytes = after->bytes;
+	memcpy(capture->after.command, after->text, after->bytes);
 }
 
 static void take_early_command(struct captures *captures, struct capture *capture)
@@ -260,10 +260,10 @@ static void take_early_command(struct captures *captures, struct capture *captur
 
 static void take_thread(struct capture *capture, const struct hb_ev_oom_thread *thread)
 {
-	if (capture->threads_count == HB_OOM_THREADS)
+	if (capture->after.threads_count == HB_OOM_THREADS)
 		return;
-	capture->threads[capture->threads_count] = *thread;
-	capture->threads_count++;
+	capture->after.threads[capture->after.threads_count] = *thread;
+	capture->after.threads_count++;
 }
 
 static void take_early_threads(struct captures *captures, struct capture *capture)
@@ -284,7 +284,7 @@ static bool marked_before(struct captures *captures, const struct hb_ev_oom *kil
 	struct capture *capture = find(captures, kill->tgid, kill->start_ns, 0);
 
 	if (capture)
-		capture->marks++;
+		capture->after.marks++;
 	for (size_t i = 0; i < LAST_KILLS && !capture; i++) {
 		if (captures->last[i].tgid == kill->tgid && captures->last[i].start_ns == kill->start_ns)
 			return true; /* it was told of already */
@@ -311,10 +311,10 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	pthread_mutex_unlock(&captures->lock);
 	if (!capture)
 		return;
-	memset(capture, 0, offsetof(struct capture, command));
+	memset(capture, 0, offsetof(struct capture, after.command));
 	capture->kill = *kill;
 	capture->kill.sequence -= captures->repeats; /* of kills, not of marks; what was not heard of leaves its gap */
-	capture->marks = 1;
+	capture->after.marks = 1;
 	ask(captures, capture);
 	take_early_command(captures, capture);
 	take_early_threads(captures, capture);
@@ -334,7 +334,7 @@ static void on_after(struct captures *captures, const struct hb_ev_oom_after *af
 	pthread_mutex_lock(&captures->lock);
 	capture = find(captures, after->tgid, after->start_ns, after->mm);
 	if (capture && after->what == HB_OOM_FREED)
-		capture->freed_ns = after->time_ns;
+		capture->after.freed_ns = after->time_ns;
 	if (capture && command)
 		take_command(capture, after);
 	else if (command)
@@ -485,9 +485,16 @@ bool captures_settled(struct captures *captures, const struct capture *capture, 
 	bool settled;
 
 	pthread_mutex_lock(&captures->lock);
-	settled = capture->freed_ns || now_ns - capture->kill.time_ns >= CAPTURE_SETTLES_NS;
+	settled = capture->after.freed_ns || now_ns - capture->kill.time_ns >= CAPTURE_SETTLES_NS;
 	pthread_mutex_unlock(&captures->lock);
 	return settled;
+}
+
+void captures_after(struct captures *captures, const struct capture *capture, struct capture_after *after)
+{
+	pthread_mutex_lock(&captures->lock);
+	*after = capture->after;
+	pthread_mutex_unlock(&captures->lock);
 }
 
 void captures_release(struct captures *captures, struct capture *capture)

@@ -27,6 +27,16 @@
 #define OOM_BY_MEMPOLICY 2
 #define OOM_BY_MEMCG     3
 
+/* What followed a kill, as far as it was heard of: it may grow until the kill was told. */
+struct capture_after {
+	unsigned int marks;
+	uint64_t freed_ns; /* CLOCK_MONOTONIC; 0: not heard of */
+	struct hb_ev_oom_thread threads[HB_OOM_THREADS]; /* as they took the signal */
+	size_t threads_count;
+	uint32_t command_bytes;
+	char command[HB_OOM_COMMAND_LEN]; /* a 0 byte behind each word */
+};
+
 struct capture {
 	struct hb_ev_oom kill;
 	int64_t time_unix_ns;
@@ -41,13 +51,7 @@ struct capture {
 	struct history_sample rss[CAPTURE_SAMPLES_MAX];    /* of the victim */
 	struct history_sample cgroup[CAPTURE_SAMPLES_MAX]; /* of all in its own cgroup */
 	size_t rss_count, cgroup_count;
-	/* What followed, as far as it was heard of. */
-	unsigned int marks;
-	uint64_t freed_ns; /* CLOCK_MONOTONIC; 0: not heard of */
-	struct hb_ev_oom_thread threads[HB_OOM_THREADS]; /* as they took the signal */
-	size_t threads_count;
-	uint32_t command_bytes;
-	char command[HB_OOM_COMMAND_LEN]; /* a 0 byte behind each word */
+	struct capture_after after; /* to others by captures_after() alone */
 	bool used, handed_over;
 };
 
@@ -65,6 +69,8 @@ struct capture *captures_next(struct captures *captures);
 
 /* Whether all that follows @capture's kill was heard of, its memory being back as the last, or enough time passed. */
 bool captures_settled(struct captures *captures, const struct capture *capture, uint64_t now_ns);
+/* All of it as it is now, into @after. */
+void captures_after(struct captures *captures, const struct capture *capture, struct capture_after *after);
 void captures_release(struct captures *captures, struct capture *capture);
 
 /*
