@@ -14,7 +14,6 @@
 
 #define PATH_BYTES   4096
 #define FRAMES_MAX   512 /* of the trigger: the kernel's and its own */
-#define TEN_MINUTES_NS 600000000000u
 
 struct incident {
 	struct capture *capture;
@@ -458,35 +457,25 @@ static bool dies_as_group(const struct hb_ev_oom *kill)
 	return false;
 }
 
-/* Kills of the same cgroup within ten minutes, and of the same incident; and remember this one. */
+/* The kills before this one, which is remembered for the next. */
 static void tell_before(struct incident *incident, struct incidents *incidents)
 {
 	const struct hb_ev_oom *kill = &incident->capture->kill;
-	struct postmortem *pm = &incident->pm;
-	const uint64_t own = kill->levels_count ? kill->levels[0].id : 0;
-	const bool together = kill->control && dies_as_group(kill);
-
-	pm->group_count = 1;
-	for (size_t i = 0; i < INCIDENT_KILLS && i < incidents->kills; i++) {
-		const struct kill_before *before = &incidents->before[i];
-
-		if (together && before->control == kill->control && kill->time_ns - before->time_ns < 1000000000u) {
-			pm->group = !pm->group || before->sequence < pm->group ? before->sequence : pm->group;
-			pm->group_count++;
-		} else if (own && before->cgroup == own && !before->dying &&
-			   kill->time_ns - before->time_ns < TEN_MINUTES_NS) {
-			if (!pm->kills_before || before->lived_s < pm->kills_before_lived_s[0])
-				pm->kills_before_lived_s[0] = before->lived_s;
-			if (before->lived_s > pm->kills_before_lived_s[1])
-				pm->kills_before_lived_s[1] = before->lived_s;
-			pm->kills_before++;
-		}
-	}
-	incidents->before[incidents->kills++ % INCIDENT_KILLS] = (struct kill_before){
-		.time_ns = kill->time_ns, .cgroup = own, .control = kill->control, .sequence = kill->sequence,
-		.dying = kill->flags & HB_OOM_DYING,
+	const struct past_kill row = {
+		.time_ns = kill->time_ns, .sequence = kill->sequence,
+		.cgroup = kill->levels_count ? kill->levels[0].id : 0,
+		.control = kill->control, .points = kill->chosen_points, .by_tid = kill->by_tid,
+		.as_group = kill->control && dies_as_group(kill), .dying = kill->flags & HB_OOM_DYING,
 		.lived_s = (double)(kill->boot_ns - kill->start_ns) / 1e9,
 	};
+	struct postmortem *pm = &incident->pm;
+	struct past_told told;
+
+	past_kills_add(&incidents->past, &row, &told);
+	pm->group = told.group;
+	pm->group_count = told.group_count;
+	pm->kills_before = told.count;
+	memcpy(pm->kills_before_lived_s, told.lived_s, sizeof(told.lived_s));
 }
 
 static void tell_holders(struct incident *incident, const struct incidents *incidents)

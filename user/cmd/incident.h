@@ -5,12 +5,11 @@
 
 #include "../model/postmortem.h"
 #include "../model/gfp.h"
+#include "../model/past_kills.h"
 #include "../probe/oomhooks.h"
 #include "../probe/target.h"
 #include "../symbol/kallsyms.h"
 #include "oom_capture.h"
-
-#define INCIDENT_KILLS 16384 /* that are remembered, for "kill number 5 of this cgroup" */
 
 /* What all incidents share. */
 struct incidents {
@@ -20,12 +19,7 @@ struct incidents {
 	bool has_gfp_bits;
 	size_t holders_max; /* rows of holders, 0: all */
 	char host[65], release[65];
-	struct kill_before {
-		uint64_t time_ns, cgroup, control, sequence;
-		double lived_s;
-		bool dying; /* already: none of those that are counted */
-	} before[INCIDENT_KILLS];
-	size_t kills;
+	struct past_kills past; /* for "kill number 5 of this cgroup" */
 };
 
 /* incidents_release() afterwards. */

@@ -144,7 +144,7 @@ struct postmortem {
 
 	const struct postmortem_sample *history; /* oldest first */
 	size_t history_count;
-	unsigned int kills_before;  /* of the same cgroup within the last ten minutes */
+	unsigned int kills_before;  /* incidents of the same cgroup within the last ten minutes: a group is one */
 	double kills_before_lived_s[2]; /* shortest and longest life of those */
 
 	/* Not seen, by names that differ: "dropped_kills", "log_difference", ... */
