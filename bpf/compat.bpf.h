@@ -341,6 +341,12 @@ static __always_inline struct task_struct *compat_marked(u64 argument)
 	return compat_task_of(argument);
 }
 
+/* The number of that thread where it is all that is told; 0: the task is. */
+static __always_inline u32 compat_marked_number(u64 argument)
+{
+	return bpf_core_field_exists(((struct trace_event_raw_mark_victim *)0)->uid) ? 0 : (u32)argument;
+}
+
 /* The signals that the thread blocks, a bit each. */
 static __always_inline u64 compat_blocked(void)
 {

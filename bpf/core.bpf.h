@@ -517,8 +517,11 @@ __hidden void faults_move(u64 to);
  * oom.bpf.c. Marks are made one at a time, with the kernel's oom_lock held: what they need is there once. @task is
  * a kernel's task_struct, @control an oom_control.
  */
-/* The current thread marks @task: send what is known of both, and of the kill. @ctx is the program's context. */
-__hidden void oom_mark(void *ctx, struct task_struct *task);
+/*
+ * The current thread marks @task: send what is known of both, and of the kill. @ctx is the program's context. @number:
+ * all that is known of the victim if @task was not found (NULL).
+ */
+__hidden void oom_mark(void *ctx, struct task_struct *task, u32 number);
 /* It has sent SIGKILL to @task in the kernel's name, as it does right before a mark. */
 __hidden void oom_name(struct task_struct *task);
 /* The current thread takes a SIGKILL. */

@@ -146,7 +146,7 @@ static __always_inline void remember(struct hb_ev_oom *event)
 	bpf_map_update_elem(&hb_oom_mms, &event->mm, &event->tgid, BPF_ANY);
 }
 
-__hidden void oom_mark(void *ctx, struct task_struct *task)
+__hidden void oom_mark(void *ctx, struct task_struct *task, u32 number)
 {
 	u32 zero = 0;
 	struct room *room = bpf_map_lookup_elem(&hb_oom_rooms, &zero);
@@ -165,6 +165,8 @@ __hidden void oom_mark(void *ctx, struct task_struct *task)
 	if (task) {
 		tell_victim(event, task);
 		oom_domain_tell(event, task);
+	} else {
+		event->tgid = event->tid = number;
 	}
 	oom_control_tell(event);
 	if (event->how == HB_OOM_HOW_NONE)

@@ -48,7 +48,7 @@ int hb_oom_scan(u64 *ctx)
 SEC("raw_tp/mark_victim")
 int hb_oom_mark(u64 *ctx)
 {
-	oom_mark(ctx, compat_marked(ctx[0]));
+	oom_mark(ctx, compat_marked(ctx[0]), compat_marked_number(ctx[0]));
 	return 0;
 }
 

@@ -472,7 +472,7 @@ struct hb_oom_level {
 
 struct hb_ev_oom {
 	__u32 kind;     /* HB_EV_OOM */
-	__u32 tgid;     /* the victim's process, in the initial pid namespace */
+	__u32 tgid;     /* the victim's process, in the initial pid namespace; if it was not read (flags), the thread */
 	__u64 time_ns;  /* CLOCK_MONOTONIC */
 	__u64 boot_ns;  /* CLOCK_BOOTTIME */
 	__u64 sequence; /* from 1: a gap is a kill that was not told of */

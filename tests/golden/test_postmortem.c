@@ -122,6 +122,7 @@ static void fill_victim(struct postmortem *pm)
 	pm->victim.comm = "java";
 	pm->victim.cmdline = "java -Xmx512m -XX:MaxDirectMemorySize=512m -jar /opt/app.jar";
 	pm->victim.uid = 1000;
+	pm->victim.oom_score_adj = 0;
 	pm->victim.cgroup = POD "/" ID;
 	pm->victim.container = &app;
 	pm->victim.badness_pages = 162307;

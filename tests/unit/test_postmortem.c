@@ -272,7 +272,12 @@ static void a_score_that_hit_the_smaller_one_is_told(void **state)
 	expect(&pm, wanted);
 	tasks[0].oom_score_adj = 900;
 	assert_false(has(&pm, wanted));
+	tasks[0].oom_score_adj = POSTMORTEM_ADJ_UNKNOWN;
+	expect_count(&pm, 3);
 	tasks[0].oom_score_adj = 100;
+	pm.victim.oom_score_adj = POSTMORTEM_ADJ_UNKNOWN;
+	expect_count(&pm, 3);
+	pm.victim.oom_score_adj = 900;
 	pm.victim.anon_rss_bytes = MIB(100); /* half of the domain */
 	assert_false(has(&pm, wanted));
 	pm.victim.anon_rss_bytes = MIB(99);

@@ -393,6 +393,8 @@ static void tell_tasks(struct incident *incident, uint64_t page_bytes)
 		if (!task->victim)
 			continue;
 		seen = true;
+		if (!(capture->kill.flags & HB_OOM_TASK_READ))
+			continue; /* at the mark nothing of it was read */
 		task->anon_rss_bytes = pm->victim.anon_rss_bytes;
 		task->file_rss_bytes = pm->victim.file_rss_bytes;
 		task->shmem_rss_bytes = pm->victim.shmem_rss_bytes;

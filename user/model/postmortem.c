@@ -16,7 +16,8 @@ void postmortem_init(struct postmortem *pm)
 
 	*pm = (struct postmortem){
 		.group_count = 1,
-		.victim = { .comm = "", .badness_pages = unknown, .lifetime_ns = unknown, .freed_ns = unknown,
+		.victim = { .comm = "", .uid = unknown, .oom_score_adj = POSTMORTEM_ADJ_UNKNOWN,
+			    .badness_pages = unknown, .lifetime_ns = unknown, .freed_ns = unknown,
 			    .total_vm_bytes = unknown, .anon_rss_bytes = unknown, .file_rss_bytes = unknown,
 			    .shmem_rss_bytes = unknown, .swap_bytes = unknown, .pgtables_bytes = unknown },
 		.trigger = { .order = -1 },

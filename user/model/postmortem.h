@@ -15,6 +15,7 @@
 #include "frame.h"
 
 #define POSTMORTEM_UNKNOWN UINT64_MAX
+#define POSTMORTEM_ADJ_UNKNOWN INT32_MIN /* of an oom_score_adj, which is -1000 to 1000 */
 #define POSTMORTEM_LEVELS_MAX 12
 #define POSTMORTEM_NODE_WORDS 16 /* 1,024 NUMA nodes: as many as a kernel can have */
 #define POSTMORTEM_SENTENCES_MAX 6
@@ -35,7 +36,7 @@ struct postmortem_task {
 	uint32_t pid;
 	const char *comm; /* any bytes, never NULL */
 	uint64_t anon_rss_bytes, file_rss_bytes, shmem_rss_bytes, swap_bytes, pgtables_bytes;
-	int32_t oom_score_adj;
+	int32_t oom_score_adj; /* may be ADJ_UNKNOWN */
 	bool victim;
 	bool approximate; /* the resident numbers are the kernel's rough ones, and may be too low */
 };
@@ -71,10 +72,10 @@ struct postmortem {
 		uint32_t pid, thread;
 		const char *comm;    /* never NULL */
 		const char *cmdline; /* words separated by blanks; NULL: unknown */
-		uint32_t uid;
+		uint64_t uid;        /* UNKNOWN */
 		const char *cgroup;  /* memory cgroup; NULL: unknown */
 		const struct container_info *container; /* NULL: none */
-		int32_t oom_score_adj;
+		int32_t oom_score_adj; /* ADJ_UNKNOWN */
 		uint64_t badness_pages, page_bytes;
 		uint64_t lifetime_ns;
 		int64_t start_unix_ns; /* 0: unknown */

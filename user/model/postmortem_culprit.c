@@ -45,6 +45,8 @@ static bool chosen_by_score(const struct postmortem *pm, struct sentence *s)
 
 	if (!other || !is_known(own) || !is_known(all) || own >= all / 2)
 		return false;
+	if (pm->victim.oom_score_adj == POSTMORTEM_ADJ_UNKNOWN || other->oom_score_adj == POSTMORTEM_ADJ_UNKNOWN)
+		return false;
 	if (postmortem_task_rss(other) <= own || pm->victim.oom_score_adj <= other->oom_score_adj)
 		return false;
 	say(s, "It was chosen by its oom_score_adj of %d; the larger holder is ", pm->victim.oom_score_adj);

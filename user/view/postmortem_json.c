@@ -24,6 +24,12 @@ static void put_known(struct json_pen *pen, struct json_object *object, const ch
 		json_put_number(pen, object, key, number);
 }
 
+static void put_adj(struct json_pen *pen, struct json_object *object, int32_t oom_score_adj)
+{
+	if (oom_score_adj != POSTMORTEM_ADJ_UNKNOWN)
+		json_put_signed(pen, object, "oom_score_adj", oom_score_adj);
+}
+
 static void put_seconds(struct json_pen *pen, struct json_object *object, const char *key, uint64_t ns)
 {
 	if (ns != POSTMORTEM_UNKNOWN)
@@ -82,10 +88,10 @@ static struct json_object *victim_object(struct json_pen *pen, const struct post
 	json_put_number(pen, object, "thread", pm->victim.thread);
 	json_put_text(pen, object, "comm", pm->victim.comm);
 	json_put_text(pen, object, "cmdline", pm->victim.cmdline);
-	json_put_number(pen, object, "uid", pm->victim.uid);
+	put_known(pen, object, "uid", pm->victim.uid);
 	json_put_text(pen, object, "cgroup", pm->victim.cgroup);
 	put_container(pen, object, pm->victim.container);
-	json_put_signed(pen, object, "oom_score_adj", pm->victim.oom_score_adj);
+	put_adj(pen, object, pm->victim.oom_score_adj);
 	put_known(pen, object, "badness_pages", pm->victim.badness_pages);
 	put_seconds(pen, object, "lifetime_s", pm->victim.lifetime_ns);
 	put_victim_memory(pen, object, pm);
@@ -238,7 +244,7 @@ static struct json_object *task_object(struct json_pen *pen, const struct postmo
 	put_known(pen, object, "pgtables_bytes", task->pgtables_bytes);
 	if (task->approximate)
 		json_put_bool(pen, object, "approximate", true);
-	json_put_signed(pen, object, "oom_score_adj", task->oom_score_adj);
+	put_adj(pen, object, task->oom_score_adj);
 	json_put_bool(pen, object, "victim", task->victim);
 	return object;
 }

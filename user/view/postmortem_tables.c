@@ -111,8 +111,11 @@ static void pgtables_cell(const struct human *h, const void *item, char out[HUMA
 
 static void adj_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
 {
+	const struct postmortem_task *task = item;
+
 	(void)h;
-	snprintf(out, HUMAN_CELL, "%d", ((const struct postmortem_task *)item)->oom_score_adj);
+	if (task->oom_score_adj != POSTMORTEM_ADJ_UNKNOWN)
+		snprintf(out, HUMAN_CELL, "%d", task->oom_score_adj);
 }
 
 static const struct human_column task_columns[] = {

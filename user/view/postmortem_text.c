@@ -160,6 +160,18 @@ static void print_threads(struct human *h, const struct postmortem *pm)
 		print_thread(h, &pm->victim.threads[i]);
 }
 
+static void print_owner(struct human *h, const struct postmortem *pm)
+{
+	if (pm->victim.uid == POSTMORTEM_UNKNOWN)
+		fputs(", uid -", h->out);
+	else
+		fprintf(h->out, ", uid %llu", (unsigned long long)pm->victim.uid);
+	if (pm->victim.oom_score_adj == POSTMORTEM_ADJ_UNKNOWN)
+		fputs(", oom_score_adj -", h->out);
+	else
+		fprintf(h->out, ", oom_score_adj %d", pm->victim.oom_score_adj);
+}
+
 static void print_victim(struct human *h, const struct postmortem *pm)
 {
 	char number[32];
@@ -173,7 +185,7 @@ static void print_victim(struct human *h, const struct postmortem *pm)
 		fprintf(h->out, ", %u in its container", pm->victim.container_pid);
 	if (pm->victim.threads_count)
 		fprintf(h->out, ", %u thread%s", pm->victim.threads_count, pm->victim.threads_count == 1 ? "" : "s");
-	fprintf(h->out, ", uid %u, oom_score_adj %d", pm->victim.uid, pm->victim.oom_score_adj);
+	print_owner(h, pm);
 	if (pm->victim.badness_pages != POSTMORTEM_UNKNOWN)
 		fprintf(h->out, ", badness %s pages", words_number(pm->victim.badness_pages, number));
 	fputc('\n', h->out);
