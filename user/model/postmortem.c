@@ -85,6 +85,22 @@ uint64_t postmortem_victim_rss(const struct postmortem *pm)
 	return postmortem_sum(parts, 3);
 }
 
+uint64_t postmortem_victim_anonymous(const struct postmortem *pm)
+{
+	uint64_t parts[] = { pm->victim.anon_rss_bytes, pm->victim.shmem_rss_bytes };
+
+	return postmortem_sum(parts, 2);
+}
+
+double postmortem_explained_percent(const struct postmortem *pm)
+{
+	uint64_t explained = pm->holders_explained_bytes, all = postmortem_victim_anonymous(pm);
+
+	if (!explained || !is_known(explained) || !all || !is_known(all))
+		return -1;
+	return 100.0 * (double)explained / (double)all;
+}
+
 bool postmortem_allows_node(const struct postmortem *pm, unsigned int node)
 {
 	return node < 64 * POSTMORTEM_NODE_WORDS && pm->domain.nodes[node / 64] >> node % 64 & 1;

@@ -182,6 +182,11 @@ uint64_t postmortem_sum(const uint64_t *numbers, size_t count);
 uint64_t postmortem_task_rss(const struct postmortem_task *task);
 uint64_t postmortem_victim_rss(const struct postmortem *pm);
 
+/* The same of the victim without files: what its holders can hold. */
+uint64_t postmortem_victim_anonymous(const struct postmortem *pm);
+/* What pages explain of that in percent; below 0: nothing, or it is not known. */
+double postmortem_explained_percent(const struct postmortem *pm);
+
 /* Whether NUMA node @node was one of those allowed. */
 bool postmortem_allows_node(const struct postmortem *pm, unsigned int node);
 /* Those nodes as the kernel lists them: "0-1,3", cut to @size; "" if they are not known. Returns @out. */

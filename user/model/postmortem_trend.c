@@ -144,8 +144,7 @@ static void say_beyond_java(const struct postmortem *pm, uint64_t resident, stru
 
 static bool held_by_sites(const struct postmortem *pm, struct sentence *s)
 {
-	uint64_t parts[] = { pm->victim.anon_rss_bytes, pm->victim.shmem_rss_bytes };
-	uint64_t resident = postmortem_sum(parts, 2), attributed = attributed_bytes(pm);
+	uint64_t resident = postmortem_victim_anonymous(pm), attributed = attributed_bytes(pm);
 	struct called calleds[ROWS_CALLED];
 	size_t count = call_rows(pm, calleds);
 

@@ -374,6 +374,8 @@ static struct json_object *document_object(struct json_pen *pen, const struct po
 	json_put(pen, document, "holders", holders_array(pen, pm));
 	if (pm->holders_explained_bytes)
 		put_known(pen, document, "holders_explained_bytes", pm->holders_explained_bytes);
+	if (postmortem_explained_percent(pm) >= 0)
+		json_put_decimal(pen, document, "holders_explained_percent", postmortem_explained_percent(pm));
 	if (pm->holders_traced_ns != POSTMORTEM_UNKNOWN)
 		json_put_decimal(pen, document, "holders_traced_s", (double)pm->holders_traced_ns / 1e9);
 	if (pm->holders_scaled)

@@ -194,17 +194,14 @@ static void error_cell(const struct human *h, const void *item, char out[HUMAN_C
 static void share_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
 {
 	const struct holder *holder = item;
-	double ratio;
-	unsigned int tenths;
+	double percent;
 
 	(void)h;
 	if (holder->resident == POSTMORTEM_UNKNOWN || !holder->resident)
 		return;
-	ratio = (double)holder->row->outstanding_bytes / (double)holder->resident;
-	if (ratio > 9) /* mapped, not resident */
-		return;
-	tenths = (unsigned int)(1000 * ratio + 0.5);
-	snprintf(out, HUMAN_CELL, "%u.%u%%", tenths / 10, tenths % 10);
+	percent = 100.0 * (double)holder->row->outstanding_bytes / (double)holder->resident;
+	if (percent <= 900) /* more is mapped, not resident */
+		snprintf(out, HUMAN_CELL, "%.1f%%", percent);
 }
 
 static const struct human_column holder_columns[] = {
@@ -212,7 +209,7 @@ static const struct human_column holder_columns[] = {
 	{ "HELD", held_cell, false, COLOR_STRONG },
 	{ "BYTES", exact_cell, false, COLOR_NONE },
 	{ "+-", error_cell, true, COLOR_NONE },
-	{ "OF RSS", share_cell, true, COLOR_NONE },
+	{ "OF ANON+SHARED", share_cell, true, COLOR_NONE },
 	{ .title = NULL },
 };
 
@@ -233,12 +230,12 @@ static void print_sampling(struct human *h, const struct postmortem *pm)
 
 static void print_explained(struct human *h, const struct postmortem *pm, uint64_t resident)
 {
+	double percent = postmortem_explained_percent(pm);
 	char text[2][16];
 
-	if (pm->holders_explained_bytes && pm->holders_explained_bytes != POSTMORTEM_UNKNOWN &&
-	    resident != POSTMORTEM_UNKNOWN)
-		fprintf(h->out, "\nPages explain %s of %s anonymous and shared memory%s.\n",
-			text_bytes(pm->holders_explained_bytes, text[0]), text_bytes(resident, text[1]),
+	if (percent >= 0)
+		fprintf(h->out, "\nPages explain %s of %s anonymous and shared memory, %.1f%%%s.\n",
+			text_bytes(pm->holders_explained_bytes, text[0]), text_bytes(resident, text[1]), percent,
 			pm->holders_scaled ? " (estimates added up to more, and were scaled down)" : "");
 	if (pm->holders_traced_ns != POSTMORTEM_UNKNOWN)
 		fprintf(h->out, "Its calls were traced for the last %s: what it took before is not among them.\n",
@@ -253,8 +250,7 @@ static void print_explained(struct human *h, const struct postmortem *pm, uint64
 void postmortem_holders(struct human *h, const struct postmortem *pm)
 {
 	struct human_table table = { .columns = holder_columns, .last_title = "SOURCE" };
-	uint64_t parts[] = { pm->victim.anon_rss_bytes, pm->victim.shmem_rss_bytes };
-	struct holder holder = { .resident = postmortem_sum(parts, 2) };
+	struct holder holder = { .resident = postmortem_victim_anonymous(pm) };
 	size_t i;
 
 	fputc('\n', h->out);
