@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills when something is short or away: room in the ring of heldby oom, a journal."""
+"""Kills when something is short or away: room in the ring of heldby oom, or for a victim's pages; a journal."""
 
 import os
 import re
 import signal
 import socket
 
-from cases_oom import MIB, Group, Watch, in_a_row, run_hog
+from cases_oom import LIMIT, MIB, Group, Watch, in_a_row, run_hog
 from check import hold
 from registry import all_alone
 
@@ -29,8 +29,23 @@ def stalled(case):
     documents = watch.all()
     missed, last = documents[-1]["sequence"] - len(documents), documents[-1]["losses"]
     wrong = [] if missed else [f"all {len(documents)} kills were told of"]
-    if last["detail"].get("dropped_kills") != missed:
+    if last["detail"].get("dropped_kills") != missed or last["detail"].get("oom_events", 0) < missed:
         wrong.append(f"{missed} kills were not told of, losses are {last}")
+    hold(wrong)
+
+
+@test("a victim of whose pages many found their table full is told with how many did, and its holders are in doubt",
+      seconds=40)
+def pages_full(case):
+    watch = Watch(case, "--json", "--max-faults", "32")
+    with Group(case, LIMIT) as group:
+        run_hog(case, group, "alone")
+        document = watch.wait(group)[0]
+    watch.stop()
+    detail, holders = document["losses"]["detail"], document["holders"]
+    wrong = [] if list(detail) == ["pages_full"] and detail["pages_full"] > 32 else [f"losses are {detail}"]
+    if not all(row.get("approximate") for row in holders):
+        wrong.append(f"the holders are {holders}")
     hold(wrong)
 
 

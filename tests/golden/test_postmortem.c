@@ -91,8 +91,9 @@ static const struct postmortem_thread threads[] = {
 	{ 16052, "deep", fault_frames, COUNT_OF(fault_frames) },
 };
 
-static const char *const loss_names[] = { "dropped_kills", "log_difference" };
-static const uint64_t loss_counts[] = { 0, 1 };
+static const struct postmortem_loss losses[] = {
+	{ LOSS_KILLS, 0 }, { HB_CNT_OOM_DROPPED, 1234 }, { HB_CNT_FAULTS_FULL, 1 },
+};
 
 static struct postmortem_sample history[70];
 
@@ -210,9 +211,8 @@ static struct postmortem java_story(void)
 	pm.kills_before = 4;
 	pm.kills_before_lived_s[0] = 95;
 	pm.kills_before_lived_s[1] = 101.2;
-	pm.loss_names = loss_names;
-	pm.loss_counts = loss_counts;
-	pm.losses_count = COUNT_OF(loss_names);
+	pm.losses = losses;
+	pm.losses_count = COUNT_OF(losses);
 	return pm;
 }
 

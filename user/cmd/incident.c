@@ -13,6 +13,7 @@
 #include "../remote/procfs.h"
 
 #define PATH_BYTES   4096
+#define LOSSES_TOLD  3
 #define FRAMES_MAX   512 /* of the trigger: the kernel's and its own */
 
 struct incident {
@@ -31,8 +32,7 @@ struct incident {
 	char gfp[GFP_TEXT_BYTES];
 	struct container_info container, domain_container;
 	struct frame frames[FRAMES_MAX];
-	const char *loss_names[2];
-	uint64_t loss_counts[2];
+	struct postmortem_loss losses[LOSSES_TOLD];
 };
 
 void incidents_init(struct incidents *incidents, struct target *target, size_t holders_max)
@@ -500,6 +500,23 @@ static void tell_holders(struct incident *incident, const struct incidents *inci
 							  &held->rows[i].frames);
 }
 
+/* Of all kills and all processes so far: what is missing from this document may be among it. */
+static void tell_losses(struct incident *incident, struct incidents *incidents, uint64_t dropped_kills)
+{
+	static const size_t kinds[LOSSES_TOLD] = { LOSS_KILLS, HB_CNT_OOM_DROPPED, HB_CNT_FAULTS_FULL };
+	struct postmortem *pm = &incident->pm;
+	struct losses all;
+
+	target_losses(incidents->target, &all);
+	all.counts[LOSS_KILLS] = dropped_kills;
+	for (size_t i = 0; i < LOSSES_TOLD; i++)
+		incident->losses[i] = (struct postmortem_loss){ kinds[i], all.counts[kinds[i]] };
+	pm->losses = incident->losses;
+	pm->losses_count = LOSSES_TOLD;
+	if (all.counts[HB_CNT_FAULTS_FULL])
+		pm->holders_approximate |= 1u << HB_SRC_PAGES;
+}
+
 struct incident *incident_new(struct incidents *incidents, struct capture *capture)
 {
 	const struct hb_ev_oom *kill = &capture->kill;
@@ -535,7 +552,7 @@ static void make_paths(struct incident *incident)
 const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents,
 				       struct captures *captures)
 {
-	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), dropped = captures_dropped(captures);
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct postmortem *pm = &incident->pm;
 
 	postmortem_init(pm);
@@ -554,13 +571,7 @@ const struct postmortem *incident_tell(struct incident *incident, struct inciden
 	tell_holders(incident, incidents);
 	tell_history(incident);
 	tell_before(incident, incidents);
-	if (dropped) {
-		incident->loss_names[0] = "dropped_kills";
-		incident->loss_counts[0] = dropped;
-		pm->losses_count = 1;
-	}
-	pm->loss_names = incident->loss_names;
-	pm->loss_counts = incident->loss_counts;
+	tell_losses(incident, incidents, captures_dropped(captures));
 	return pm;
 }
 

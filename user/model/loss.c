@@ -124,6 +124,8 @@ static const struct loss_kind kinds[] = {
 	[LOSS_CHANGES] = { "changes_untold", LOSS_NOTE,
 		"changes of how closely malloc is followed that are not listed: there were more than 256 between two "
 		"reports" },
+	[LOSS_KILLS] = { "dropped_kills", LOSS_DROPPED,
+		"OOM kills not told of: too many came at once for their ring, or for the room where they wait" },
 };
 
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == LOSS_END, "every counter has its row");

@@ -32,6 +32,7 @@ enum loss_user {
 	LOSS_MAPS_READ,               /* note: mappings that were read anew */
 	LOSS_MAPS_ODD,                /* note: changes of mappings that cannot be */
 	LOSS_CHANGES,                 /* note: changes of how malloc is followed that no report told */
+	LOSS_KILLS,                   /* dropped: OOM kills that heldby oom does not tell of */
 	LOSS_END
 };
 

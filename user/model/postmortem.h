@@ -13,6 +13,7 @@
 #include "board.h"
 #include "container.h"
 #include "frame.h"
+#include "loss.h"
 
 #define POSTMORTEM_UNKNOWN UINT64_MAX
 #define POSTMORTEM_ADJ_UNKNOWN INT32_MIN /* of an oom_score_adj, which is -1000 to 1000 */
@@ -59,6 +60,11 @@ struct postmortem_sample {
 	double age_s;       /* before the kill */
 	uint64_t rss_bytes; /* of the victim */
 	uint64_t cgroup_bytes; /* usage of the domain's cgroup; may be unknown */
+};
+
+struct postmortem_loss {
+	size_t kind; /* index of its counter, for loss_kind() */
+	uint64_t count;
 };
 
 struct postmortem {
@@ -148,9 +154,8 @@ struct postmortem {
 	unsigned int kills_before;  /* incidents of the same cgroup within the last ten minutes: a group is one */
 	double kills_before_lived_s[2]; /* shortest and longest life of those */
 
-	/* Not seen, by names that differ: "dropped_kills", "log_difference", ... */
-	const char *const *loss_names;
-	const uint64_t *loss_counts;
+	/* What heldby itself did not see, since it listens; each of another kind. */
+	const struct postmortem_loss *losses;
 	size_t losses_count;
 };
 

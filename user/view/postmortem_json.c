@@ -339,8 +339,8 @@ static struct json_object *losses_object(struct json_pen *pen, const struct post
 	size_t i;
 
 	for (i = 0; i < pm->losses_count; i++) {
-		if (pm->loss_counts[i])
-			json_put_number(pen, detail, pm->loss_names[i], pm->loss_counts[i]);
+		if (pm->losses[i].count)
+			json_put_number(pen, detail, loss_kind(pm->losses[i].kind)->name, pm->losses[i].count);
 	}
 	json_put(pen, object, "detail", detail);
 	return object;

@@ -311,16 +311,19 @@ static void print_losses(struct human *h, const struct postmortem *pm)
 
 	fputc('\n', h->out);
 	for (i = 0; i < pm->losses_count; i++) {
-		if (!pm->loss_counts[i])
+		const struct postmortem_loss *loss = &pm->losses[i];
+
+		if (!loss->count)
 			continue;
 		if (!any)
 			human_print(h, COLOR_BAD, "Losses:");
-		fprintf(h->out, "%s %s %s", any ? "," : "", words_number(pm->loss_counts[i], number),
-			pm->loss_names[i]);
+		fprintf(h->out, "%s  %11s  %s\n", any ? "" : "\n", words_number(loss->count, number),
+			loss_kind(loss->kind)->sentence);
 		any = true;
 	}
-	if (!any)
-		human_print(h, COLOR_GOOD, "Losses: none");
+	if (any)
+		return;
+	human_print(h, COLOR_GOOD, "Losses: none");
 	fputc('\n', h->out);
 }
 
