@@ -8,9 +8,10 @@ import socket
 
 from cases_oom import LIMIT, MIB, Group, Watch, in_a_row, run_hog
 from check import hold
+from harness import read_text
 from registry import all_alone
 
-test, _ = all_alone("every heldby oom tells of every kill")
+test, each = all_alone("every heldby oom tells of every kill")
 STALLED = 300  # kills, more than the ring holds
 
 
@@ -31,6 +32,43 @@ def stalled(case):
     wrong = [] if missed else [f"all {len(documents)} kills were told of"]
     if last["detail"].get("dropped_kills") != missed or last["detail"].get("oom_events", 0) < missed:
         wrong.append(f"{missed} kills were not told of, losses are {last}")
+    hold(wrong)
+
+
+def told_missing(watch):
+    """How many kills are said to be missing: by warnings, or else by the last document."""
+    said = [int(number) for number in re.findall(r"^heldby: (\d+) OOM kills not told of", watch.talk(), re.M)]
+    documents = watch.all()
+    last = documents[-1]["losses"]["detail"].get("dropped_kills") if documents else None
+    return said + ([last] if last else [])
+
+
+def host_kills():
+    """The kernel's own count of all kills."""
+    return int(re.search(r"^oom_kill (\d+)$", read_text("/proc/vmstat"), re.M)[1])
+
+
+@each("kills that nothing has room for and no other follows are told of once, {0}", ["soon", "at the end"],
+      seconds=120)
+def stalled_last(case, when):
+    before, watch = host_kills(), Watch(case, "--json")
+    with Group(case, 4) as group:
+        os.kill(watch.process.pid, signal.SIGSTOP)
+        for _ in range(STALLED):
+            case.wait(case.start([case.load("hog"), group.path, "brief"]))
+        if when == "at the end":
+            watch.process.send_signal(signal.SIGINT)
+        os.kill(watch.process.pid, signal.SIGCONT)
+        if when == "soon":
+            case.until("it to be told", lambda: told_missing(watch))
+            case.sleep(3)  # it is not said again
+            watch.stop()
+        status, kills = case.wait(watch.process), group.kills()
+    said, least = told_missing(watch), kills - len(watch.of(group))
+    most = host_kills() - before - len(watch.all())  # the same, unless others were killed meanwhile
+    wrong = [] if least and not status else [f"it left with {status}, {least} of {kills} kills were not told of"]
+    if len(said) != 1 or not least <= said[0] <= most:
+        wrong.append(f"{least} to {most} kills were not told of, it said {said}")
     hold(wrong)
 
 

@@ -36,7 +36,7 @@ struct listening {
 	struct reports reports;
 	struct incident *pending[PENDING_MAX]; /* in the order of their kills */
 	size_t pending_count;
-	uint64_t told_count;
+	uint64_t told_count, dropped_told; /* kills; and those of which it was told that they are not */
 	bool journal_took, journal_refuses; /* it took an entry once; it did not take the last one, and that was said */
 };
 
@@ -145,9 +145,17 @@ static void to_journal(struct listening *listening, const struct postmortem *pm,
 	listening->journal_refuses = err;
 }
 
+/* The next may be told of. */
+static void no_memory(const struct hb_ev_oom *kill)
+{
+	log_error("kill %llu of process %u: not enough memory for its postmortem", (unsigned long long)kill->sequence,
+		  kill->tgid);
+}
+
 static int tell(struct listening *listening, struct incident *incident)
 {
 	const struct options *options = listening->tracing->options;
+	const uint64_t dropped = captures_dropped(listening->captures);
 	const struct postmortem *pm = incident_tell(incident, &listening->incidents, listening->captures);
 	size_t bytes = 0;
 	__cleanup(freep) char *json = make(postmortem_json, pm, NULL, &bytes);
@@ -156,9 +164,8 @@ static int tell(struct listening *listening, struct incident *incident)
 	if (!is_chosen(options, pm))
 		return EXIT_OK;
 	if (!json) {
-		log_error("kill %llu of process %u: not enough memory for its postmortem",
-			  (unsigned long long)pm->sequence, pm->victim.pid);
-		return EXIT_OK; /* the next may be told of */
+		no_memory(&incident_capture(incident)->kill);
+		return EXIT_OK;
 	}
 	if (listening->reports.folder >= 0) {
 		err = reports_keep(&listening->reports, pm, json, bytes);
@@ -169,7 +176,19 @@ static int tell(struct listening *listening, struct incident *incident)
 	if (!options->no_journal)
 		to_journal(listening, pm, json);
 	listening->told_count++;
+	listening->dropped_told = dropped; /* among its losses */
 	return to_stdout(listening->tracing, pm, json, bytes);
+}
+
+/* Kills that are missing: a document of a later one says so, but none may come. */
+static void tell_dropped(struct listening *listening)
+{
+	const uint64_t dropped = captures_dropped(listening->captures);
+
+	if (dropped <= listening->dropped_told)
+		return;
+	log_warning("%llu %s", (unsigned long long)dropped, loss_kind(LOSS_KILLS)->sentence);
+	listening->dropped_told = dropped;
 }
 
 static bool enough(const struct listening *listening)
@@ -189,10 +208,12 @@ static int handle(struct listening *listening, bool last)
 	while (listening->pending_count < PENDING_MAX && (capture = captures_next(listening->captures))) {
 		struct incident *incident = incident_new(&listening->incidents, capture);
 
-		if (incident)
+		if (incident) {
 			listening->pending[listening->pending_count++] = incident;
-		else
-			captures_release(listening->captures, capture);
+			continue;
+		}
+		no_memory(&capture->kill);
+		captures_release(listening->captures, capture);
 	}
 	while (!status && done < listening->pending_count && !enough(listening)) {
 		struct incident *incident = listening->pending[done];
@@ -248,7 +269,7 @@ static bool traces_calls(const struct tracing *tracing)
 	return tracing->options->sources != 1u << HB_SRC_PAGES;
 }
 
-/* Until told to stop, or enough was told. */
+/* Until told to stop, or enough was told: what is pending then is left to finish(). */
 static int listen(struct listening *listening)
 {
 	struct tracing *tracing = listening->tracing;
@@ -270,7 +291,9 @@ static int listen(struct listening *listening)
 		target_tick(tracing->target);
 		while (read(tracing->signals, &info, sizeof(info)) == sizeof(info))
 			stop |= info.ssi_signo != SIGCHLD;
-		status = handle(listening, stop);
+		status = handle(listening, false);
+		if (!listening->pending_count)
+			tell_dropped(listening);
 		tell_stuck(listening);
 		if (!listening->pending_count && traces_calls(tracing) && clock_mono_ns() >= search_ns) {
 			chosen_attach(tracing);
@@ -281,6 +304,19 @@ static int listen(struct listening *listening)
 			next_ns = clock_mono_ns() + LOOK_NS;
 		}
 	}
+	return status;
+}
+
+/* All that was heard of by now, whatever would have followed. */
+static int finish(struct listening *listening)
+{
+	int status = EXIT_OK;
+
+	captures_stop(listening->captures);
+	do {
+		status = handle(listening, true);
+	} while (!status && listening->pending_count && !enough(listening));
+	tell_dropped(listening);
 	return status;
 }
 
@@ -333,6 +369,7 @@ static int wait_for_kills(struct tracing *tracing)
 		stay();
 		tracing_ready(tracing);
 		status = listen(listening);
+		status = status ? status : finish(listening);
 	}
 	for (size_t i = 0; i < listening->pending_count; i++)
 		incident_free(listening->pending[i]);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/cleanup.h"
@@ -36,11 +37,13 @@ struct captures {
 	uint64_t dropped;     /* no room for them here */
 	struct stuck stuck;
 	uint64_t repeats; /* marks of those that were told of already */
-	uint64_t heard, last_sequence; /* marks; what is missing in between the ring had no room for */
+	uint64_t heard, last_sequence; /* marks, and the last that counts; the ring had no room for those between */
 	atomic_bool stop;
 	int told;   /* eventfd: for those who listen */
 	int wakes;  /* eventfd: for the thread */
-	/* The thread's own: bytes by cgroup, in the making; and whose kills were the last. */
+	/* The thread's own. Marks that were made by its last look: their events are in the ring since, or nowhere. */
+	uint64_t due_sequence;
+	/* Bytes by cgroup, in the making; and whose kills were the last. */
 	struct cgroup_sum { uint64_t id, bytes; } *sums;
 	size_t sums_max;
 	struct last { uint64_t start_ns; uint32_t tgid; } last[LAST_KILLS];
@@ -299,7 +302,8 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	gate_mark((pid_t)kill->tgid); /* first of all: whoever reads it now stops */
 	pthread_mutex_lock(&captures->lock);
 	captures->heard++;
-	captures->last_sequence = kill->sequence;
+	if (kill->sequence > captures->last_sequence)
+		captures->last_sequence = kill->sequence;
 	if (kill->start_ns && marked_before(captures, kill)) {
 		captures->repeats++;
 		pthread_mutex_unlock(&captures->lock);
@@ -372,6 +376,19 @@ static void on_event(void *ctx, const void *event, size_t bytes)
 		on_thread(ctx, event);
 }
 
+/*
+ * A record that is heard of shows the gap before it; this shows the one at the end, when a storm is over. Marks of the
+ * last look were to be heard of by now: all that were in the ring have been.
+ */
+static void look_for_gap(struct captures *captures)
+{
+	pthread_mutex_lock(&captures->lock);
+	if (captures->due_sequence > captures->last_sequence)
+		captures->last_sequence = captures->due_sequence;
+	pthread_mutex_unlock(&captures->lock);
+	captures->due_sequence = session_oom_sequence(captures->session);
+}
+
 static void *listen(void *arg)
 {
 	struct captures *captures = arg;
@@ -381,13 +398,16 @@ static void *listen(void *arg)
 
 	while (!captures->stop) {
 		uint64_t now_ns = clock_mono_ns();
+		bool looks = now_ns >= next_ns;
 
-		if (now_ns >= next_ns) {
+		if (looks) {
 			sample(captures);
 			next_ns = now_ns + SAMPLE_NS;
 		}
 		poll(polled, 2, (int)((next_ns - now_ns) / 1000000) + 1);
 		session_oom_events(captures->session, on_event, captures);
+		if (looks)
+			look_for_gap(captures);
 	}
 	return NULL;
 }
@@ -432,17 +452,27 @@ struct captures *captures_new(struct session *session)
 	return NULL;
 }
 
-void captures_free(struct captures *captures)
+void captures_stop(struct captures *captures)
 {
+	const struct timespec under_way = { .tv_nsec = 10000000 }; /* a mark takes some 30 us */
 	const uint64_t one = 1;
 
+	if (captures->stop)
+		return;
+	captures->stop = true;
+	(void)!write(captures->wakes, &one, sizeof(one));
+	pthread_join(captures->thread, NULL);
+	captures->due_sequence = session_oom_sequence(captures->session);
+	nanosleep(&under_way, NULL);
+	session_oom_events(captures->session, on_event, captures);
+	look_for_gap(captures);
+}
+
+void captures_free(struct captures *captures)
+{
 	if (!captures)
 		return;
-	if (!captures->stop) {
-		captures->stop = true;
-		(void)!write(captures->wakes, &one, sizeof(one));
-		pthread_join(captures->thread, NULL);
-	}
+	captures_stop(captures);
 	if (captures->told >= 0)
 		close(captures->told);
 	if (captures->wakes >= 0)

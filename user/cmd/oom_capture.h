@@ -59,6 +59,9 @@ struct captures;
 
 /* Listen from now on. NULL: no memory, or no thread. */
 struct captures *captures_new(struct session *session);
+
+/* Listen no longer. What the kernel had told by then is taken in: captures_next() and the others work on. */
+void captures_stop(struct captures *captures);
 void captures_free(struct captures *captures);
 
 /* Polls readable when captures_next() has one, or something settled. */
@@ -79,7 +82,10 @@ void captures_release(struct captures *captures, struct capture *capture);
  */
 bool captures_stuck(struct captures *captures, struct stuck_cgroup *cgroup, char **path);
 
-/* Kills that are not told of: all CAPTURES_MAX were in use, or the ring was full. */
+/*
+ * Kills that are not told of: all CAPTURES_MAX were in use, or the ring was full. Of those that no other followed it
+ * is known a second or two later, and at once after captures_stop().
+ */
 uint64_t captures_dropped(struct captures *captures);
 
 /* The path of level @index of a kill's cgroups into @path, from the root on. Returns it. */

@@ -522,6 +522,11 @@ int session_oom_events(struct session *session, void (*each)(void *ctx, const vo
 	return session->oom_ring ? ring_buffer__consume(session->oom_ring) : 0;
 }
 
+uint64_t session_oom_sequence(const struct session *session)
+{
+	return __atomic_load_n(&session->bpf->bss->hb_oom_sequence, __ATOMIC_RELAXED); /* the kernel writes it */
+}
+
 int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_oom_task **tasks, size_t *count)
 {
 	*count = 0;

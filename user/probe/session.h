@@ -108,6 +108,8 @@ int session_events(struct session *session, void (*each)(void *ctx, const void *
 /* The same for OOM kills, where they are seen: struct hb_ev_oom, and the beginning of a struct hb_ev_oom_after. */
 int session_oom_fd(const struct session *session);
 int session_oom_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx);
+/* The sequence of the last victim that was marked, 0: none was. Its event may be on its way, or found no room. */
+uint64_t session_oom_sequence(const struct session *session);
 /*
  * The processes of the cgroup @domain (id) and below, or (0) all; as oomhooks_walk() gives them. -EOPNOTSUPP: OOM
  * kills are not seen.
