@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills when something is short or away: room in the ring of heldby oom, or for a victim's pages; a journal."""
+"""Kills when something is short or away: memory, room in heldby's ring or for a victim's pages, a journal."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import socket
 
 from cases_oom import LIMIT, MIB, Group, Watch, in_a_row, run_hog
 from check import hold
-from harness import read_text
+from harness import Failure, read_text
 from registry import all_alone
 
 test, each = all_alone("every heldby oom tells of every kill")
@@ -85,6 +85,29 @@ def pages_full(case):
     if not all(row.get("approximate") for row in holders):
         wrong.append(f"the holders are {holders}")
     hold(wrong)
+
+
+def faults_of(pid, name):
+    """Page faults of its thread @name so far, those without and with a disk."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        comm, _, rest = read_text(f"/proc/{pid}/task/{task}/stat").partition(" (")[2].rpartition(") ")
+        if comm == name:
+            return [int(rest.split()[at]) for at in (7, 9)]
+    raise Failure(f"no thread of {pid} is called {name}")
+
+
+@test("the thread of heldby oom that captures kills takes no page fault, from before the first one on", seconds=60)
+def in_memory(case):
+    watch = Watch(case, "--json")
+    case.sleep(2)
+    before = faults_of(watch.process.pid, "oom-capture")
+    with Group(case, 16) as group:
+        in_a_row(case, group, 20)
+        watch.wait(group, 20)
+    case.sleep(2)
+    after = faults_of(watch.process.pid, "oom-capture")
+    watch.stop()
+    hold([] if before == after else [f"its page faults were {before}, and are {after}"])
 
 
 class Journal:

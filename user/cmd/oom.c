@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* heldby oom: waits for OOM kills; one postmortem each. */
+/*
+ * heldby oom: waits for OOM kills; one postmortem each. What cannot wait is captured on a thread that asks for no
+ * memory (oom_capture.h). To tell of it does take some, for the incident, its names and the document: by then the
+ * victim's is mostly back, and if it is not this thread waits for it as all others do, while CAPTURES_MAX kills may
+ * wait for this thread.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +20,7 @@
 #include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
+#include "../base/resident.h"
 #include "../base/text.h"
 #include "../view/postmortem.h"
 #include "chosen.h"
@@ -40,7 +46,7 @@ struct listening {
 	bool journal_took, journal_refuses; /* it took an entry once; it did not take the last one, and that was said */
 };
 
-/* The last to be killed, and with what it needs in memory: as far as we may. */
+/* The last to be killed, and what is in memory stays there: as far as we may. What is not yet comes when it is used. */
 static void stay(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -354,6 +360,7 @@ static int wait_for_kills(struct tracing *tracing)
 
 	if (!listening)
 		return EXIT_FAILED;
+	resident_make(listening, sizeof(*listening));
 	listening->tracing = tracing;
 	listening->reports.folder = -1;
 	status = open_all(listening);

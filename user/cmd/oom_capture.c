@@ -16,21 +16,20 @@
 
 #include "../base/cleanup.h"
 #include "../base/clock.h"
+#include "../base/resident.h"
 #include "../remote/gate.h"
 #include "../remote/procfs.h"
+#include "oom_ask.h"
 
 #define SAMPLE_NS  1000000000u /* between two looks at everybody */
 #define SERIES_MAX 2048        /* processes and cgroups whose past is kept */
-#define PATH_BYTES 4096
 #define EARLY_COMMANDS 32
 #define EARLY_THREADS  256
+#define CAPTURE_THREAD "oom-capture" /* as ps and top have it */
 #define LAST_KILLS 64 /* whose threads may be marked for some time yet */
 
 struct captures {
-	struct session *session;
-	struct history *history;
-	struct cgroup_mounts mounts;
-	uint64_t page_bytes;
+	struct oom_ask ask;
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what follows */
 	struct capture *all;  /* CAPTURES_MAX */
@@ -54,11 +53,6 @@ struct captures {
 	struct hb_ev_oom_thread early_threads[EARLY_THREADS]; /* likewise */
 	size_t threads;
 };
-
-static uint64_t task_bytes(const struct hb_oom_task *task, uint64_t page_bytes)
-{
-	return (task->pages[HB_OOM_FILE] + task->pages[HB_OOM_ANON] + task->pages[HB_OOM_SHMEM]) * page_bytes;
-}
 
 static void tell(const struct captures *captures)
 {
@@ -109,7 +103,7 @@ static void add_cgroups(struct captures *captures, size_t count)
 
 		for (next = i; next < count && sums[next].id == sums[i].id; next++)
 			bytes += sums[next].bytes;
-		history_add(captures->history, HISTORY_CGROUP, sums[i].id, 0, bytes);
+		history_add(captures->ask.history, HISTORY_CGROUP, sums[i].id, 0, bytes);
 	}
 }
 
@@ -130,99 +124,24 @@ static void sample(struct captures *captures)
 	const struct hb_oom_task *tasks;
 	size_t count, n = 0;
 
-	if (session_oom_tasks(captures->session, 0, &tasks, &count) == -EOPNOTSUPP)
+	if (session_oom_tasks(captures->ask.session, 0, &tasks, &count) == -EOPNOTSUPP)
 		return;
-	history_begin(captures->history, clock_mono_ns());
+	history_begin(captures->ask.history, clock_mono_ns());
 	add_stuck(captures, tasks, count);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t bytes = task_bytes(&tasks[i], captures->page_bytes);
+		uint64_t bytes = oom_ask_bytes(&captures->ask, &tasks[i]);
 
 		if (!tasks[i].has_mm)
 			continue;
-		history_add(captures->history, HISTORY_PROCESS, tasks[i].tgid, tasks[i].start_ns, bytes);
+		history_add(captures->ask.history, HISTORY_PROCESS, tasks[i].tgid, tasks[i].start_ns, bytes);
 		if (n < captures->sums_max)
 			captures->sums[n++] = (struct cgroup_sum){ tasks[i].cgroup, bytes };
 	}
 	add_cgroups(captures, n);
-	history_end(captures->history);
+	history_end(captures->ask.history);
 }
 
 /* --- on the thread: a kill --------------------------------------------------------------------- */
-
-/* The victim is kept in any case; what it held is known by its mark. */
-static uint64_t rank_of(const struct capture *capture, const struct hb_oom_task *task, uint64_t page_bytes)
-{
-	return task->tgid == capture->kill.tgid ? UINT64_MAX : task_bytes(task, page_bytes);
-}
-
-/* Keep those that hold most, in order; @tasks has all, and of the kernel's threads, too, which hold nothing. */
-static void keep_tasks(struct capture *capture, const struct hb_oom_task *tasks, size_t count, uint64_t page_bytes)
-{
-	capture->tasks_count = 0;
-	capture->tasks_total = 0;
-	for (size_t i = 0; i < count; i++) {
-		size_t at = capture->tasks_count;
-
-		capture->trigger_inside |= tasks[i].tgid == capture->kill.by_tgid;
-		if (!tasks[i].has_mm && tasks[i].tgid != capture->kill.tgid)
-			continue;
-		capture->tasks_total++;
-		while (at && rank_of(capture, &capture->tasks[at - 1], page_bytes) <
-				     rank_of(capture, &tasks[i], page_bytes))
-			at--;
-		if (at == CAPTURE_TASKS_MAX)
-			continue;
-		if (capture->tasks_count < CAPTURE_TASKS_MAX)
-			capture->tasks_count++;
-		memmove(&capture->tasks[at + 1], &capture->tasks[at],
-			(capture->tasks_count - at - 1) * sizeof(capture->tasks[0]));
-		capture->tasks[at] = tasks[i];
-	}
-}
-
-/* What is free on the NUMA nodes that were allowed, and on the others, if that is known. */
-static bool ask_nodes(const struct hb_ev_oom *kill, struct memstat_nodes *out)
-{
-	uint64_t nodes[MEMSTAT_NODE_WORDS], any = 0;
-
-	_Static_assert(sizeof(nodes) == sizeof(kill->nodes), "the same nodes");
-	memcpy(nodes, kill->nodes, sizeof(nodes));
-	for (size_t i = 0; i < MEMSTAT_NODE_WORDS; i++)
-		any |= nodes[i];
-	return any && !memstat_nodes(nodes, out);
-}
-
-static void ask(struct captures *captures, struct capture *capture)
-{
-	const struct hb_ev_oom *kill = &capture->kill;
-	const struct hb_oom_task *tasks;
-	char path[PATH_BYTES];
-	size_t count;
-	int err = session_oom_tasks(captures->session, kill->domain_id, &tasks, &count);
-
-	memstat_parse_pressure(&capture->pressure, ""); /* nothing is known */
-	if (!err || err == -E2BIG)
-		keep_tasks(capture, tasks, count, captures->page_bytes);
-	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
-		if (!kill->domain_id || kill->levels[i].id != kill->domain_id)
-			continue;
-		if (!(kill->flags & HB_OOM_V1))
-			memstat_pressure(&captures->mounts, capture_path(kill, i, path, sizeof(path)),
-					 &capture->pressure);
-		capture->has_stat = !memstat_cgroup(&captures->mounts, kill->flags & HB_OOM_V1,
-						    capture_path(kill, i, path, sizeof(path)), &capture->stat);
-	}
-	capture->has_nodes = ask_nodes(kill, &capture->nodes);
-	capture->has_host = !memstat_host(&capture->host);
-	if (!kill->domain_id)
-		memstat_pressure(&captures->mounts, NULL, &capture->pressure);
-	capture->time_unix_ns = clock_unix_ns() - (int64_t)(clock_mono_ns() - kill->time_ns);
-	capture->rss_count = history_get(captures->history, HISTORY_PROCESS, kill->tgid, kill->start_ns, kill->time_ns,
-					 capture->rss, CAPTURE_SAMPLES_MAX);
-	if (kill->levels_count)
-		capture->cgroup_count = history_get(captures->history, HISTORY_CGROUP, kill->levels[0].id, 0,
-						    kill->time_ns, capture->cgroup, CAPTURE_SAMPLES_MAX);
-}
 
 static struct capture *find(struct captures *captures, uint32_t tgid, uint64_t start_ns, uint64_t mm)
 {
@@ -319,7 +238,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	capture->kill = *kill;
 	capture->kill.sequence -= captures->repeats; /* of kills, not of marks; what was not heard of leaves its gap */
 	capture->after.marks = 1;
-	ask(captures, capture);
+	oom_ask(&captures->ask, capture);
 	take_early_command(captures, capture);
 	take_early_threads(captures, capture);
 	pthread_mutex_lock(&captures->lock);
@@ -386,16 +305,17 @@ static void look_for_gap(struct captures *captures)
 	if (captures->due_sequence > captures->last_sequence)
 		captures->last_sequence = captures->due_sequence;
 	pthread_mutex_unlock(&captures->lock);
-	captures->due_sequence = session_oom_sequence(captures->session);
+	captures->due_sequence = session_oom_sequence(captures->ask.session);
 }
 
 static void *listen(void *arg)
 {
 	struct captures *captures = arg;
-	struct pollfd polled[2] = { { .fd = session_oom_fd(captures->session), .events = POLLIN },
+	struct pollfd polled[2] = { { .fd = session_oom_fd(captures->ask.session), .events = POLLIN },
 				    { .fd = captures->wakes, .events = POLLIN } };
 	uint64_t next_ns = clock_mono_ns();
 
+	oom_ask_rehearse(&captures->ask, captures->all);
 	while (!captures->stop) {
 		uint64_t now_ns = clock_mono_ns();
 		bool looks = now_ns >= next_ns;
@@ -405,7 +325,7 @@ static void *listen(void *arg)
 			next_ns = now_ns + SAMPLE_NS;
 		}
 		poll(polled, 2, (int)((next_ns - now_ns) / 1000000) + 1);
-		session_oom_events(captures->session, on_event, captures);
+		session_oom_events(captures->ask.session, on_event, captures);
 		if (looks)
 			look_for_gap(captures);
 	}
@@ -423,7 +343,17 @@ static int start(struct captures *captures)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&captures->thread, NULL, listen, captures);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!err)
+		pthread_setname_np(captures->thread, CAPTURE_THREAD);
 	return err;
+}
+
+static void take_memory(struct captures *captures)
+{
+	resident_make(captures, sizeof(*captures));
+	resident_make(captures->all, CAPTURES_MAX * sizeof(*captures->all));
+	resident_make(captures->sums, captures->sums_max * sizeof(*captures->sums));
+	history_take(captures->ask.history);
 }
 
 struct captures *captures_new(struct session *session)
@@ -432,21 +362,23 @@ struct captures *captures_new(struct session *session)
 
 	if (!captures)
 		return NULL;
-	captures->session = session;
-	captures->mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;
-	cgroup_mounts_find(&captures->mounts, "/proc/self/mountinfo", true); /* without: no memory.stat */
-	captures->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	captures->ask.session = session;
+	captures->ask.mounts = (struct cgroup_mounts)CGROUP_MOUNTS_INIT;
+	cgroup_mounts_find(&captures->ask.mounts, "/proc/self/mountinfo", true); /* without: no memory.stat */
+	captures->ask.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
 	captures->sums_max = 1u << 16;
-	captures->history = history_new(SERIES_MAX);
+	captures->ask.history = history_new(SERIES_MAX);
 	captures->all = calloc(CAPTURES_MAX, sizeof(*captures->all));
 	captures->sums = calloc(captures->sums_max, sizeof(*captures->sums));
 	captures->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	captures->wakes = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&captures->lock, NULL);
 	gate_mark(0); /* while there is memory to make it */
-	if (captures->history && captures->all && captures->sums && captures->told >= 0 && captures->wakes >= 0 &&
-	    !start(captures))
-		return captures;
+	if (captures->ask.history && captures->all && captures->sums && captures->told >= 0 && captures->wakes >= 0) {
+		take_memory(captures);
+		if (!start(captures))
+			return captures;
+	}
 	captures->stop = true; /* there is no thread */
 	captures_free(captures);
 	return NULL;
@@ -462,9 +394,9 @@ void captures_stop(struct captures *captures)
 	captures->stop = true;
 	(void)!write(captures->wakes, &one, sizeof(one));
 	pthread_join(captures->thread, NULL);
-	captures->due_sequence = session_oom_sequence(captures->session);
+	captures->due_sequence = session_oom_sequence(captures->ask.session);
 	nanosleep(&under_way, NULL);
-	session_oom_events(captures->session, on_event, captures);
+	session_oom_events(captures->ask.session, on_event, captures);
 	look_for_gap(captures);
 }
 
@@ -478,8 +410,8 @@ void captures_free(struct captures *captures)
 	if (captures->wakes >= 0)
 		close(captures->wakes);
 	pthread_mutex_destroy(&captures->lock);
-	cgroup_mounts_release(&captures->mounts);
-	history_free(captures->history);
+	cgroup_mounts_release(&captures->ask.mounts);
+	history_free(captures->ask.history);
 	free(captures->sums);
 	free(captures->all);
 	free(captures);
@@ -566,8 +498,8 @@ bool captures_stuck(struct captures *captures, struct stuck_cgroup *cgroup, char
 	*path = proc_memory_cgroup(&proc);
 	if (!*path)
 		return false;
-	cut_to(&captures->mounts.of[CGROUP_V1], *path, cgroup->id);
-	if (memstat_oom_disabled(&captures->mounts, *path))
+	cut_to(&captures->ask.mounts.of[CGROUP_V1], *path, cgroup->id);
+	if (memstat_oom_disabled(&captures->ask.mounts, *path))
 		return true;
 	free(*path);
 	return false;

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "../base/resident.h"
+
 #define RING           60
 #define NS_PER_S       1000000000ull
 #define FINE_GAP_NS    (NS_PER_S * 9 / 10)  /* once a second, however late the one before was */
@@ -85,6 +87,12 @@ void history_free(struct history *history)
 	free(history->heap);
 	free(history->buckets);
 	free(history);
+}
+
+void history_take(struct history *history)
+{
+	resident_make(history->series, history->max * sizeof(*history->series));
+	resident_make(history->heap, history->max * sizeof(*history->heap));
 }
 
 /* --- which series ------------------------------------------------------------------------------ */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What processes and cgroups held in the last ten minutes: a sample a second of the last minute, and one in ten
- * seconds before. All memory is taken when a history is made, 2 KiB for each series, for it goes on while the
- * host has none left; the kernel gives what is not used only when it is written to. Not for several threads.
+ * seconds before. All memory is asked for when a history is made, 2 KiB for each series; the kernel gives it when it is
+ * first written to, or when history_take() is called. Not for several threads.
  */
 #ifndef HB_MODEL_HISTORY_H
 #define HB_MODEL_HISTORY_H
@@ -31,6 +31,9 @@ struct history;
 /* For at most @max_series, 1 to HISTORY_SERIES_MAX. NULL if memory is short or the number is another. */
 struct history *history_new(size_t max_series);
 void history_free(struct history *history);
+
+/* Have the kernel give all of its memory now: it can go on then while the host has none left. */
+void history_take(struct history *history);
 
 /*
  * One sampling: begin, add each process and cgroup that there is, end. @now_ns is CLOCK_MONOTONIC. Samplings less
