@@ -246,6 +246,26 @@ static void colored_text_fits_a_narrow_terminal(void **state)
 	expect(postmortem_text, &pm, (struct view_style){ .color = true, .width = 72 }, "postmortem-narrow.txt");
 }
 
+/* Ten minutes as they are kept: ten seconds apart, then one. */
+static void the_slope_has_all_ten_minutes(void **state)
+{
+	static struct postmortem_sample samples[120];
+	struct postmortem pm = java_story();
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT_OF(samples); i++) {
+		double age_s = i < 60 ? 650.5 - 10 * (double)i : 119.5 - (double)i;
+
+		samples[i] = (struct postmortem_sample){ age_s, MIB(700) - (uint64_t)(age_s * 1048576),
+							 POSTMORTEM_UNKNOWN };
+	}
+	samples[20].rss_bytes = MIB(690); /* for a moment */
+	pm.history = samples;
+	pm.history_count = COUNT_OF(samples);
+	expect(postmortem_text, &pm, (struct view_style){ 0 }, "postmortem-slope.txt");
+}
+
 static void json_has_what_is_known(void **state)
 {
 	struct postmortem pm = java_story();
@@ -378,6 +398,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_tells_the_verdict_first_and_the_losses_last),
 		cmocka_unit_test(colored_text_fits_a_narrow_terminal),
+		cmocka_unit_test(the_slope_has_all_ten_minutes),
 		cmocka_unit_test(json_has_what_is_known),
 		cmocka_unit_test(folded_stacks_are_those_of_resident_pages),
 		cmocka_unit_test(what_is_unknown_is_absent_or_a_dash),

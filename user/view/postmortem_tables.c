@@ -284,8 +284,9 @@ void postmortem_holders(struct human *h, const struct postmortem *pm)
 /* --- history ----------------------------------------------------------------------------------- */
 
 struct slope {
-	const struct postmortem_sample *samples;
+	uint64_t bytes[SLOPE_COLUMNS]; /* the most within each column's time; if it was not looked at then, as before */
 	size_t count;
+	unsigned int step_s; /* of a column */
 	uint64_t most;
 };
 
@@ -294,29 +295,51 @@ static uint64_t sample_bytes(const struct postmortem_sample *sample)
 	return sample->rss_bytes == POSTMORTEM_UNKNOWN ? 0 : sample->rss_bytes;
 }
 
-/* The last samples, as many as there are columns. */
-static struct slope slope_of(const struct human *h, const struct postmortem *pm)
+/* As many columns, and of as few seconds each, as hold all that is known. */
+static void choose_columns(const struct human *h, double oldest_s, struct slope *slope)
 {
-	size_t i, columns = SLOPE_COLUMNS;
-	struct slope slope = { .count = pm->history_count };
+	size_t columns = SLOPE_COLUMNS;
 
 	if (h->style->width > SLOPE_LABEL + 8 && h->style->width < SLOPE_LABEL + SLOPE_COLUMNS)
 		columns = h->style->width - SLOPE_LABEL;
-	if (slope.count > columns)
-		slope.count = columns;
-	slope.samples = pm->history + (pm->history_count - slope.count);
+	slope->step_s = (unsigned int)(oldest_s / (double)columns) + 1;
+	slope->count = (size_t)(oldest_s / slope->step_s) + 1;
+}
+
+/* The most of those from sample @next on that are @until_s old at least; @before if there is none. */
+static uint64_t column_bytes(const struct postmortem *pm, size_t *next, double until_s, uint64_t before)
+{
+	const size_t first = *next;
+	uint64_t most = 0;
+
+	for (; *next < pm->history_count && pm->history[*next].age_s >= until_s; (*next)++) {
+		if (sample_bytes(&pm->history[*next]) > most)
+			most = sample_bytes(&pm->history[*next]);
+	}
+	return *next == first ? before : most;
+}
+
+static struct slope slope_of(const struct human *h, const struct postmortem *pm)
+{
+	struct slope slope = { .count = 0 };
+	uint64_t bytes = 0;
+	size_t i, next = 0;
+
+	if (pm->history_count)
+		choose_columns(h, pm->history[0].age_s, &slope);
 	for (i = 0; i < slope.count; i++) {
-		if (sample_bytes(&slope.samples[i]) > slope.most)
-			slope.most = sample_bytes(&slope.samples[i]);
+		bytes = column_bytes(pm, &next, (double)(slope.count - 1 - i) * slope.step_s, bytes);
+		slope.bytes[i] = bytes;
+		if (bytes > slope.most)
+			slope.most = bytes;
 	}
 	return slope;
 }
 
-/* Row 0 is the lowest. '#' fills a row, '.' begins one; a sample that holds something is always seen. */
+/* Row 0 is the lowest. '#' fills a row, '.' begins one; a column that holds something is always seen. */
 static char slope_mark(const struct slope *slope, size_t column, unsigned int row)
 {
-	uint64_t bytes = sample_bytes(&slope->samples[column]);
-	double height = (double)bytes / (double)slope->most * SLOPE_ROWS - row;
+	double height = (double)slope->bytes[column] / (double)slope->most * SLOPE_ROWS - row;
 
 	if (height >= 0.5)
 		return '#';
@@ -352,8 +375,11 @@ void postmortem_history(struct human *h, const struct postmortem *pm)
 		return;
 	}
 	human_print(h, COLOR_TITLE, "History:");
-	fprintf(h->out, " resident memory from %s before the kill on, one column a sample\n",
-		text_seconds(slope.samples[0].age_s, text));
+	fprintf(h->out, " resident memory from %s before the kill on, ", text_seconds(pm->history[0].age_s, text));
+	if (slope.step_s == 1)
+		fputs("a column for each second\n", h->out);
+	else
+		fprintf(h->out, "a column for each %u seconds\n", slope.step_s);
 	for (row = SLOPE_ROWS; row > 0; row--)
 		print_slope_row(h, &slope, row - 1);
 }

@@ -10,7 +10,7 @@
 void postmortem_levels(struct human *h, const struct postmortem *pm);
 void postmortem_tasks(struct human *h, const struct postmortem *pm);
 void postmortem_holders(struct human *h, const struct postmortem *pm);
-/* A slope, one column for each of the last samples. */
+/* A slope of all that is known, its columns by time. */
 void postmortem_history(struct human *h, const struct postmortem *pm);
 
 #endif
