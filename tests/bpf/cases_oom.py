@@ -35,6 +35,7 @@ SWAPPED = 32          # that may be swapped out beside it
 IDLE, FILL = 40, 36   # of them: the idle one, and what is asked for then
 ROOM = (256, 235, 32) # where a second kill is looked for: limit, idle, asked for
 ROW = 20
+TEAM = 20             # processes of a MiB each
 MANY = os.environ.get("HELDBY_TEST_KILLS")    # so many kills with heldby oom, and without it
 BLOCK = 20                                    # of them in a row
 BARE = BLOCK if MANY else 5                   # without, before each block
@@ -340,6 +341,33 @@ def idle(case):
     watch.stop()
     if document["trigger"].get("pid") != program.pid or document["victim"]["oom_score_adj"] != 1000:
         wrong.append(f"the trigger is {document['trigger']}")
+    hold(wrong)
+
+
+@test("the past of a domain and of its largest processes is told with a kill at a parent's limit", seconds=40)
+def past(case):
+    watch = Watch(case, "--json")
+    with Group(case, LIMIT) as parent, Group(case, parent=parent) as other, Group(case, parent=parent) as group:
+        team = start_hog(case, other, "team", TEAM)
+        program = start_hog(case, group, "alone")
+        case.sleep(3.5)  # a sample is taken each second
+        program.tell("x")
+        case.wait(program.process)
+        document = watch.wait(parent)[0]
+        members = {team.pid, *children_of(team.pid)}
+    watch.stop()
+    history, wrong = document["history"], whole(document)
+    # What the others held is in the domain's, and so is the victim's own.
+    if len(history) < 2 or not all(sample["rss_bytes"] + TEAM * MIB <= sample.get("cgroup_bytes", 0) < LIMIT * MIB
+                                   for sample in history):
+        wrong.append(f"the history is {history}")
+    pasts = {row["pid"]: row["history"] for row in document["tasks"] if "history" in row}
+    if len(pasts) != 3 or not set(pasts) <= members:
+        wrong.append(f"of {sorted(members)} the past is told of {sorted(pasts)}")
+    for samples in pasts.values():
+        if [sample["age_s"] for sample in samples][-len(history):] != [sample["age_s"] for sample in history] or \
+                not all(MIB <= sample["rss_bytes"] < 4 * MIB for sample in samples):
+            wrong.append(f"a past is {samples}, the victim's {history}")
     hold(wrong)
 
 

@@ -78,9 +78,14 @@ static const struct board_row holders[] = {
 	  .has_age = true, .oldest_s = 871.5, .frames = cache_frames + 1, .frames_count = COUNT_OF(cache_frames) - 1 },
 };
 
+static const struct postmortem_sample other_history[] = {
+	{ 11.5, MIB(3), POSTMORTEM_UNKNOWN }, { 1.5, KIB(3312), POSTMORTEM_UNKNOWN },
+};
+
 static const struct postmortem_task tasks[] = {
 	{ 16021, "java", MIB(612), KIB(20560), 0, 0, KIB(1980), 0, .victim = true },
-	{ 16002, "entry\033.sh", KIB(412), KIB(2900), 0, POSTMORTEM_UNKNOWN, KIB(52), 0, .approximate = true },
+	{ 16002, "entry\033.sh", KIB(412), KIB(2900), 0, POSTMORTEM_UNKNOWN, KIB(52), 0, .approximate = true,
+	  .history = other_history, .history_count = COUNT_OF(other_history) },
 };
 
 static const struct postmortem_thread threads[] = {

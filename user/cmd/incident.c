@@ -25,6 +25,7 @@ struct incident {
 	char task_comms[CAPTURE_TASKS_MAX][HB_COMM_LEN + 1];
 	struct postmortem_task tasks[CAPTURE_TASKS_MAX];
 	struct postmortem_sample history[CAPTURE_SAMPLES_MAX];
+	struct postmortem_sample others[CAPTURE_OTHERS_MAX][CAPTURE_SAMPLES_MAX];
 	char cmdline[HB_OOM_COMMAND_LEN + 1];
 	char thread_comms[HB_OOM_THREADS][HB_COMM_LEN + 1];
 	struct postmortem_thread threads[HB_OOM_THREADS];
@@ -369,7 +370,20 @@ static void tell_domain(struct incident *incident, struct incidents *incidents, 
 	tell_stat(incident);
 }
 
-/* The victim's row is as it was at the mark; the others' as they were right after. */
+/* As it was at the mark. */
+static struct postmortem_task victim_row(const struct incident *incident)
+{
+	const struct postmortem *pm = &incident->pm;
+
+	return (struct postmortem_task){
+		.pid = pm->victim.pid, .comm = incident->comm, .oom_score_adj = pm->victim.oom_score_adj,
+		.victim = true, .anon_rss_bytes = pm->victim.anon_rss_bytes,
+		.file_rss_bytes = pm->victim.file_rss_bytes, .shmem_rss_bytes = pm->victim.shmem_rss_bytes,
+		.swap_bytes = pm->victim.swap_bytes, .pgtables_bytes = pm->victim.pgtables_bytes,
+	};
+}
+
+/* The others' rows are as they were right after; and the victim's, if nothing was read of it at the mark. */
 static void tell_tasks(struct incident *incident, uint64_t page_bytes)
 {
 	const struct capture *capture = incident->capture;
@@ -390,16 +404,9 @@ static void tell_tasks(struct incident *incident, uint64_t page_bytes)
 			.swap_bytes = known(from->pages[HB_OOM_SWAP], page_bytes),
 			.pgtables_bytes = from->pgtables_bytes,
 		};
-		if (!task->victim)
-			continue;
-		seen = true;
-		if (!(capture->kill.flags & HB_OOM_TASK_READ))
-			continue; /* at the mark nothing of it was read */
-		task->anon_rss_bytes = pm->victim.anon_rss_bytes;
-		task->file_rss_bytes = pm->victim.file_rss_bytes;
-		task->shmem_rss_bytes = pm->victim.shmem_rss_bytes;
-		task->swap_bytes = pm->victim.swap_bytes;
-		task->pgtables_bytes = pm->victim.pgtables_bytes;
+		seen |= task->victim;
+		if (task->victim && capture->kill.flags & HB_OOM_TASK_READ)
+			*task = victim_row(incident);
 	}
 	pm->tasks = incident->tasks;
 	pm->tasks_total = capture->tasks_total;
@@ -407,12 +414,7 @@ static void tell_tasks(struct incident *incident, uint64_t page_bytes)
 		return;
 	if (pm->tasks_count == CAPTURE_TASKS_MAX)
 		pm->tasks_count--; /* the victim rather than the one that held least */
-	incident->tasks[pm->tasks_count++] = (struct postmortem_task){
-		.pid = pm->victim.pid, .comm = incident->comm, .oom_score_adj = pm->victim.oom_score_adj,
-		.victim = true, .anon_rss_bytes = pm->victim.anon_rss_bytes,
-		.file_rss_bytes = pm->victim.file_rss_bytes, .shmem_rss_bytes = pm->victim.shmem_rss_bytes,
-		.swap_bytes = pm->victim.swap_bytes, .pgtables_bytes = pm->victim.pgtables_bytes,
-	};
+	incident->tasks[pm->tasks_count++] = victim_row(incident);
 	pm->tasks_total++;
 }
 
@@ -423,28 +425,39 @@ static int by_held(const void *left, const void *right)
 	return (a < b) - (a > b);
 }
 
+static struct postmortem_sample sample_of(const struct history_sample *from)
+{
+	return (struct postmortem_sample){ from->age_s, from->bytes, .cgroup_bytes = POSTMORTEM_UNKNOWN };
+}
+
 static void tell_history(struct incident *incident)
 {
 	const struct capture *capture = incident->capture;
-	const struct hb_ev_oom *kill = &capture->kill;
-	const bool own = kill->domain_id && kill->levels_count && kill->levels[0].id == kill->domain_id;
-	size_t next = 0;
 
 	for (size_t i = 0; i < capture->rss_count; i++) {
-		struct postmortem_sample *sample = &incident->history[i];
-
-		*sample = (struct postmortem_sample){
-			.age_s = capture->rss[i].age_s, .rss_bytes = capture->rss[i].bytes,
-			.cgroup_bytes = POSTMORTEM_UNKNOWN,
-		};
-		/* Both were looked at in the same moments; either may have begun later. */
-		while (own && next < capture->cgroup_count && capture->cgroup[next].age_s > sample->age_s)
-			next++;
-		if (own && next < capture->cgroup_count && capture->cgroup[next].age_s == sample->age_s)
-			sample->cgroup_bytes = capture->cgroup[next].bytes;
+		incident->history[i] = sample_of(&capture->rss[i]);
+		if (capture->domain_bytes[i] != CAPTURE_UNKNOWN)
+			incident->history[i].cgroup_bytes = capture->domain_bytes[i];
 	}
 	incident->pm.history = incident->history;
 	incident->pm.history_count = capture->rss_count;
+}
+
+/* The past of those besides the victim that held most; its own is the document's. */
+static void tell_others(struct incident *incident)
+{
+	const struct capture *capture = incident->capture;
+	size_t other = 0;
+
+	for (size_t i = 0; i < incident->pm.tasks_count && other < CAPTURE_OTHERS_MAX; i++) {
+		if (incident->tasks[i].victim)
+			continue;
+		for (size_t at = 0; at < capture->others_count[other]; at++)
+			incident->others[other][at] = sample_of(&capture->others[other][at]);
+		incident->tasks[i].history = incident->others[other];
+		incident->tasks[i].history_count = capture->others_count[other];
+		other++;
+	}
 }
 
 /* Whether a cgroup of the victim, up to the one whose limit was hit, is to be killed as a whole. */
@@ -567,6 +580,7 @@ const struct postmortem *incident_tell(struct incident *incident, struct inciden
 	tell_trigger(incident, incidents);
 	tell_domain(incident, incidents, page_bytes);
 	tell_tasks(incident, page_bytes);
+	tell_others(incident);
 	qsort(incident->tasks, pm->tasks_count, sizeof(*incident->tasks), by_held);
 	tell_holders(incident, incidents);
 	tell_history(incident);

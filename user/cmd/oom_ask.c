@@ -7,6 +7,7 @@
 #include "../base/clock.h"
 
 #define PATH_BYTES 4096
+#define DOMAIN_CGROUPS 64 /* whose past is added up */
 
 uint64_t oom_ask_bytes(const struct oom_ask *ask, const struct hb_oom_task *task)
 {
@@ -56,6 +57,64 @@ static bool ask_nodes(const struct hb_ev_oom *kill, struct memstat_nodes *out)
 	return any && !memstat_nodes(nodes, out);
 }
 
+/* Add what the cgroup @id held when the victim was looked at: all were looked at in the same moments. */
+static void add_cgroup(const struct oom_ask *ask, struct capture *capture, uint64_t id)
+{
+	struct history_sample past[CAPTURE_SAMPLES_MAX];
+	size_t next = 0, count = history_get(ask->history, HISTORY_CGROUP, id, 0, capture->kill.time_ns, past,
+					     CAPTURE_SAMPLES_MAX);
+
+	for (size_t i = 0; i < capture->rss_count; i++) {
+		uint64_t *bytes = &capture->domain_bytes[i];
+
+		while (next < count && past[next].age_s > capture->rss[i].age_s)
+			next++;
+		if (next < count && past[next].age_s == capture->rss[i].age_s)
+			*bytes = past[next].bytes + (*bytes == CAPTURE_UNKNOWN ? 0 : *bytes);
+	}
+}
+
+/* The domain's past is that of its cgroups which have a process now, the victim's first. Too many: it is not known. */
+static void ask_domain_past(const struct oom_ask *ask, struct capture *capture, const struct hb_oom_task *tasks,
+			    size_t count)
+{
+	uint64_t ids[DOMAIN_CGROUPS] = { capture->kill.levels[0].id };
+	size_t n = 1, at;
+
+	for (size_t i = 0; i < count; i++) {
+		for (at = 0; at < n && ids[at] != tasks[i].cgroup; at++)
+			;
+		if (at == DOMAIN_CGROUPS)
+			return;
+		if (at == n)
+			ids[n++] = tasks[i].cgroup;
+	}
+	for (at = 0; at < n; at++)
+		add_cgroup(ask, capture, ids[at]);
+}
+
+static void ask_past(const struct oom_ask *ask, struct capture *capture, const struct hb_oom_task *tasks, size_t count)
+{
+	const struct hb_ev_oom *kill = &capture->kill;
+	size_t others = 0;
+
+	capture->rss_count = history_get(ask->history, HISTORY_PROCESS, kill->tgid, kill->start_ns, kill->time_ns,
+					 capture->rss, CAPTURE_SAMPLES_MAX);
+	memset(capture->domain_bytes, 0xff, sizeof(capture->domain_bytes)); /* UNKNOWN */
+	if (kill->domain_id && kill->levels_count)
+		ask_domain_past(ask, capture, tasks, count);
+	for (size_t i = 0; i < capture->tasks_count && others < CAPTURE_OTHERS_MAX; i++) {
+		const struct hb_oom_task *task = &capture->tasks[i];
+
+		if (task->tgid == kill->tgid)
+			continue;
+		capture->others_count[others] =
+			history_get(ask->history, HISTORY_PROCESS, task->tgid, task->start_ns, kill->time_ns,
+				    capture->others[others], CAPTURE_SAMPLES_MAX);
+		others++;
+	}
+}
+
 void oom_ask(const struct oom_ask *ask, struct capture *capture)
 {
 	const struct hb_ev_oom *kill = &capture->kill;
@@ -81,11 +140,7 @@ void oom_ask(const struct oom_ask *ask, struct capture *capture)
 	if (!kill->domain_id)
 		memstat_pressure(&ask->mounts, NULL, &capture->pressure);
 	capture->time_unix_ns = clock_unix_ns() - (int64_t)(clock_mono_ns() - kill->time_ns);
-	capture->rss_count = history_get(ask->history, HISTORY_PROCESS, kill->tgid, kill->start_ns, kill->time_ns,
-					 capture->rss, CAPTURE_SAMPLES_MAX);
-	if (kill->levels_count)
-		capture->cgroup_count = history_get(ask->history, HISTORY_CGROUP, kill->levels[0].id, 0,
-						    kill->time_ns, capture->cgroup, CAPTURE_SAMPLES_MAX);
+	ask_past(ask, capture, tasks, count);
 }
 
 void oom_ask_rehearse(const struct oom_ask *ask, struct capture *capture)

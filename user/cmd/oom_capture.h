@@ -17,9 +17,11 @@
 #include "../probe/session.h"
 #include "../remote/memstat.h"
 
-#define CAPTURES_MAX 512 /* kills that wait to be told of, 20 KB each; more are counted as dropped */
+#define CAPTURES_MAX 512 /* kills that wait to be told of, 25 KB each; more are counted as dropped */
 #define CAPTURE_TASKS_MAX 64
 #define CAPTURE_SAMPLES_MAX 120
+#define CAPTURE_OTHERS_MAX 3 /* processes besides the victim whose past is told */
+#define CAPTURE_UNKNOWN UINT64_MAX
 #define CAPTURE_STUCK_NS 5000000000u /* so long a cgroup may wait for room without being told of */
 #define CAPTURE_SETTLES_NS 2000000000u /* so long a victim's memory is waited for: all else is said before */
 
@@ -49,9 +51,12 @@ struct capture {
 	struct memstat_nodes nodes; /* kill.nodes and all others */
 	struct memstat_host host;
 	struct memstat_pressure pressure; /* in the domain's cgroup, or on the host */
-	struct history_sample rss[CAPTURE_SAMPLES_MAX];    /* of the victim */
-	struct history_sample cgroup[CAPTURE_SAMPLES_MAX]; /* of all in its own cgroup */
-	size_t rss_count, cgroup_count;
+	struct history_sample rss[CAPTURE_SAMPLES_MAX]; /* of the victim */
+	uint64_t domain_bytes[CAPTURE_SAMPLES_MAX]; /* at the same times: of all in the domain; CAPTURE_UNKNOWN */
+	size_t rss_count;
+	/* Of the first of @tasks, without the victim. */
+	struct history_sample others[CAPTURE_OTHERS_MAX][CAPTURE_SAMPLES_MAX];
+	size_t others_count[CAPTURE_OTHERS_MAX];
 	struct capture_after after; /* to others by captures_after() alone */
 	bool used, handed_over;
 };

@@ -40,6 +40,8 @@ struct postmortem_task {
 	int32_t oom_score_adj; /* may be ADJ_UNKNOWN */
 	bool victim;
 	bool approximate; /* the resident numbers are the kernel's rough ones, and may be too low */
+	const struct postmortem_sample *history; /* oldest first; of a few others than the victim */
+	size_t history_count;
 };
 
 /* A thread of the victim, as it was when it was told to die. */
@@ -58,8 +60,8 @@ struct postmortem_level {
 
 struct postmortem_sample {
 	double age_s;       /* before the kill */
-	uint64_t rss_bytes; /* of the victim */
-	uint64_t cgroup_bytes; /* usage of the domain's cgroup; may be unknown */
+	uint64_t rss_bytes; /* of the process */
+	uint64_t cgroup_bytes; /* of all in the domain's cgroup, and below; may be unknown */
 };
 
 struct postmortem_loss {

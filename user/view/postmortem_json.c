@@ -231,6 +231,22 @@ static struct json_object *domain_object(struct json_pen *pen, const struct post
 	return object;
 }
 
+static struct json_object *history_array(struct json_pen *pen, const struct postmortem_sample *samples, size_t count)
+{
+	struct json_object *array = json_object_new_array();
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct json_object *object = json_object_new_object();
+
+		json_put_decimal(pen, object, "age_s", samples[i].age_s);
+		put_known(pen, object, "rss_bytes", samples[i].rss_bytes);
+		put_known(pen, object, "cgroup_bytes", samples[i].cgroup_bytes);
+		json_append(pen, array, object);
+	}
+	return array;
+}
+
 static struct json_object *task_object(struct json_pen *pen, const struct postmortem_task *task)
 {
 	struct json_object *object = json_object_new_object();
@@ -246,6 +262,8 @@ static struct json_object *task_object(struct json_pen *pen, const struct postmo
 		json_put_bool(pen, object, "approximate", true);
 	put_adj(pen, object, task->oom_score_adj);
 	json_put_bool(pen, object, "victim", task->victim);
+	if (task->history_count)
+		json_put(pen, object, "history", history_array(pen, task->history, task->history_count));
 	return object;
 }
 
@@ -291,23 +309,6 @@ static struct json_object *jvm_object(struct json_pen *pen, const struct postmor
 	put_known(pen, object, "heap_max_bytes", pm->java_heap_max_bytes);
 	put_known(pen, object, "direct_reserved_bytes", pm->java_direct_bytes);
 	return object;
-}
-
-static struct json_object *history_array(struct json_pen *pen, const struct postmortem *pm)
-{
-	struct json_object *array = json_object_new_array();
-	size_t i;
-
-	for (i = 0; i < pm->history_count; i++) {
-		const struct postmortem_sample *sample = &pm->history[i];
-		struct json_object *object = json_object_new_object();
-
-		json_put_decimal(pen, object, "age_s", sample->age_s);
-		put_known(pen, object, "rss_bytes", sample->rss_bytes);
-		put_known(pen, object, "cgroup_bytes", sample->cgroup_bytes);
-		json_append(pen, array, object);
-	}
-	return array;
 }
 
 static struct json_object *kills_object(struct json_pen *pen, const struct postmortem *pm)
@@ -384,7 +385,7 @@ static struct json_object *document_object(struct json_pen *pen, const struct po
 		json_put(pen, document, "sampling", sampling_object(pen, pm));
 	if (pm->java_heap_max_bytes != POSTMORTEM_UNKNOWN || pm->java_direct_bytes != POSTMORTEM_UNKNOWN)
 		json_put(pen, document, "jvm", jvm_object(pen, pm));
-	json_put(pen, document, "history", history_array(pen, pm));
+	json_put(pen, document, "history", history_array(pen, pm->history, pm->history_count));
 	if (pm->kills_before)
 		json_put(pen, document, "kills_before", kills_object(pen, pm));
 	json_put(pen, document, "verdict", verdict_array(pen, pm));
