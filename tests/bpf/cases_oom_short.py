@@ -13,6 +13,7 @@ from registry import all_alone
 
 test, each = all_alone("every heldby oom tells of every kill")
 STALLED = 300  # kills, more than the ring holds
+MOVED = 1      # pages in some seconds; a first kill that nothing was made ready for took 7
 
 
 @test("kills that nothing has room for are counted in the documents after them", seconds=120)
@@ -107,7 +108,8 @@ def in_memory(case):
     case.sleep(2)
     after = faults_of(watch.process.pid, "oom-capture")
     watch.stop()
-    hold([] if before == after else [f"its page faults were {before}, and are {after}"])
+    moved = after[0] - before[0]  # by the kernel, from place to place, for reasons of its own
+    hold([] if moved <= MOVED and before[1] == after[1] else [f"its page faults were {before}, and are {after}"])
 
 
 class Journal:

@@ -86,18 +86,40 @@ char *capture_path(const struct hb_ev_oom *kill, size_t index, char *path, size_
 
 /* --- on the thread: what everybody holds ------------------------------------------------------- */
 
-static int by_id(const void *left, const void *right)
+/* Let the sum at @at sink to where no id below it is larger, in a heap of @count. */
+static void sink(struct cgroup_sum *sums, size_t at, size_t count)
 {
-	const struct cgroup_sum *a = left, *b = right;
+	const struct cgroup_sum sum = sums[at];
 
-	return (a->id > b->id) - (a->id < b->id);
+	for (size_t below; (below = 2 * at + 1) < count; at = below) {
+		if (below + 1 < count && sums[below + 1].id > sums[below].id)
+			below++;
+		if (sums[below].id <= sum.id)
+			break;
+		sums[at] = sums[below];
+	}
+	sums[at] = sum;
+}
+
+/* In place: qsort() asks for memory. */
+static void sort_by_id(struct cgroup_sum *sums, size_t count)
+{
+	for (size_t at = count / 2; at-- > 0;)
+		sink(sums, at, count);
+	for (size_t last = count; last-- > 1;) {
+		const struct cgroup_sum sum = sums[last];
+
+		sums[last] = sums[0];
+		sums[0] = sum;
+		sink(sums, 0, last);
+	}
 }
 
 static void add_cgroups(struct captures *captures, size_t count)
 {
 	struct cgroup_sum *sums = captures->sums;
 
-	qsort(sums, count, sizeof(*sums), by_id);
+	sort_by_id(sums, count);
 	for (size_t i = 0, next; i < count; i = next) {
 		uint64_t bytes = 0;
 
