@@ -26,6 +26,11 @@ def both(case, mode):
     return node, ours, told, other, other.start(NAMES, VICTIM, [mode], LIMIT)
 
 
+def known(case):
+    """Of the container, what containerd and the cgroup's path tell beside its names."""
+    return {"pod_uid": case.pod_uid, "runtime": "containerd", "image": VICTIM}
+
+
 def ended(node, ours):
     """heldby's container, told to end as the kubelet does."""
     node.runtime.stop(ours, 10)
@@ -41,7 +46,8 @@ def other_pod(case):
     document = told.wait(container)
     wrong = [] if status == {"state": "exited", "exit_code": 137, "reason": "OOMKilled"} else \
         [f"the container is {status}"]
-    hold(wrong + judge(document, container, f"{case.pod_cgroup()}/{container}") + ended(node, ours))
+    cgroup = f"{case.pod_cgroup()}/{container}"
+    hold(wrong + judge(document, container, cgroup, **known(case)) + ended(node, ours))
 
 
 @test("in containerd it tells of a child's kill that its container survives", seconds=40)
@@ -57,4 +63,5 @@ def child(case):
     parents = [row["pid"] for row in document["tasks"] if not row["victim"]]
     if len(parents) != 1 or not os.path.exists(f"/proc/{parents[0]}"):
         wrong.append(f"{parents} are there besides the victim, expected its parent")
-    hold(wrong + judge(document, container, cgroup) + judge_child(document, parents[0]) + ended(node, ours))
+    wrong += judge(document, container, cgroup, **known(case)) + judge_child(document, parents[0])
+    hold(wrong + ended(node, ours))

@@ -144,7 +144,7 @@ def other(case):
     status = case.wait(bundle.process)
     document = told.wait(bundle.name)
     wrong = [] if status == 137 else [f"the container left with {status}, expected 137"]
-    hold(wrong + judge(document, bundle.name, bundle.cgroup) + ended(case, watcher))
+    hold(wrong + judge(document, bundle.name, bundle.cgroup, pod_uid=case.pod_uid) + ended(case, watcher))
 
 
 @test("under runc the unit's capabilities are enough to tell the same", seconds=30)
@@ -154,7 +154,7 @@ def fewer(case):
     bundle = victim(case, "alone")
     case.wait(bundle.process)
     document = told.wait(bundle.name)
-    wrong = judge(document, bundle.name, bundle.cgroup)
+    wrong = judge(document, bundle.name, bundle.cgroup, pod_uid=case.pod_uid)
     kernel = [frame for frame in document["trigger"]["frames"] if frame.get("kind") == "kernel"]
     if not kernel or not all(frame.get("function") for frame in kernel):
         wrong.append(f"the kernel's frames are {kernel}")
@@ -170,7 +170,7 @@ def child(case):
     if status != "running":
         raise Failure(f"the container is {status}, expected running")
     document = told.wait(bundle.name)
-    wrong = judge(document, bundle.name, bundle.cgroup) + judge_child(document, init)
+    wrong = judge(document, bundle.name, bundle.cgroup, pod_uid=case.pod_uid) + judge_child(document, init)
     if read_text(bundle.process.out) != "child 9\n":
         wrong.append(f"its first process said {read_text(bundle.process.out)!r}")
     hold(wrong + ended(case, watcher))

@@ -46,13 +46,14 @@ class Told:
         return documents[0]
 
 
-def judge(document, container, cgroup, names=None):
-    """Lines about what is wrong: the victim's container, its names and its limit."""
+def judge(document, container, cgroup, **more):
+    """Lines about what is wrong: the victim's container, its names and its limit. @more: of the container, what
+    the node's files and the cgroup's path tell beside the names."""
     victim, domain = document["victim"], document["domain"]
     expected = {
         "schema": (document.get("schema"), "heldby.postmortem/1"),
         "host": (document.get("host"), os.uname().nodename),
-        "victim.container": (victim.get("container"), {"id": container, **(names or NAMES)}),
+        "victim.container": (victim.get("container"), {"id": container, **NAMES, **more}),
         "victim.cgroup": (victim.get("cgroup"), cgroup),
         "victim.comm": (victim.get("comm"), "eater"),
         "domain.kind": (domain.get("kind"), "memcg"),

@@ -67,6 +67,7 @@ static void fields_have_what_the_record_has(void **state)
 	};
 	static const struct container_info container = {
 		.id = "0123", .name = "app", .pod = "web", .namespace = "shop",
+		.runtime = "containerd", .pod_uid = "7d2f5a1c-8a0b-4c39-9d50-6a1f5b7c2e11",
 	};
 	struct postmortem pm;
 	struct entry entry;
@@ -86,7 +87,7 @@ static void fields_have_what_the_record_has(void **state)
 	pm.holders = holders;
 	pm.holders_count = 3;
 	entry = make(&pm, "{\"schema\":\"heldby.postmortem/1\"}\n");
-	assert_int_equal(entry.count, 20);
+	assert_int_equal(entry.count, 22);
 	expect(&entry, "MESSAGE",
 	       "java (pid 16021, container web/app) was killed: it held 612.0 MiB of anonymous memory, "
 	       "96% of the 640.0 MiB that ran out.");
@@ -105,7 +106,9 @@ static void fields_have_what_the_record_has(void **state)
 	expect(&entry, "HELDBY_TRIGGER_PID", "17");
 	expect(&entry, "HELDBY_CONTAINER_ID", "0123");
 	expect(&entry, "HELDBY_CONTAINER_NAME", "app");
+	expect(&entry, "HELDBY_CONTAINER_RUNTIME", "containerd");
 	expect(&entry, "HELDBY_POD", "web");
+	expect(&entry, "HELDBY_POD_UID", "7d2f5a1c-8a0b-4c39-9d50-6a1f5b7c2e11");
 	expect(&entry, "HELDBY_NAMESPACE", "shop");
 	expect(&entry, "HELDBY_TOP_SITE", "fill");
 	expect(&entry, "HELDBY_JSON", "{\"schema\":\"heldby.postmortem/1\"}");

@@ -66,7 +66,9 @@ static void put_container(struct entry *entry, const struct container_info *cont
 		return;
 	put_text(entry, "HELDBY_CONTAINER_ID", container->id);
 	put_text(entry, "HELDBY_CONTAINER_NAME", container->name);
+	put_text(entry, "HELDBY_CONTAINER_RUNTIME", container->runtime);
 	put_text(entry, "HELDBY_POD", container->pod);
+	put_text(entry, "HELDBY_POD_UID", container->pod_uid);
 	put_text(entry, "HELDBY_NAMESPACE", container->namespace);
 }
 

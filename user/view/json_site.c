@@ -88,5 +88,8 @@ struct json_object *json_container(struct json_pen *pen, const struct container_
 	put_known(pen, object, "name", container->name);
 	put_known(pen, object, "pod", container->pod);
 	put_known(pen, object, "namespace", container->namespace);
+	put_known(pen, object, "pod_uid", container->pod_uid);
+	put_known(pen, object, "runtime", container->runtime);
+	put_known(pen, object, "image", container->image);
 	return object;
 }

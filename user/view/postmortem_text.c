@@ -111,6 +111,22 @@ static void print_line(struct human *h, const char *name, const char *text)
 	fputc('\n', h->out);
 }
 
+/* What to ask the runtime and the kubelet for; whole, however narrow the terminal is. */
+static void print_identity(struct human *h, const struct container_info *container)
+{
+	fputs("  id ", h->out);
+	human_text(h, COLOR_NONE, container->id, 0);
+	if (*container->runtime) {
+		fputs(" of ", h->out);
+		human_text(h, COLOR_NONE, container->runtime, 0);
+	}
+	if (*container->pod_uid) {
+		fputs(", pod uid ", h->out);
+		human_text(h, COLOR_NONE, container->pod_uid, 0);
+	}
+	fputc('\n', h->out);
+}
+
 static void print_container(struct human *h, const struct container_info *container)
 {
 	char name[CONTAINER_TITLE_BYTES];
@@ -128,6 +144,7 @@ static void print_container(struct human *h, const struct container_info *contai
 		human_text(h, COLOR_NONE, container->image, 0);
 	}
 	fputc('\n', h->out);
+	print_identity(h, container);
 }
 
 #define FRAMES_SHOWN 4 /* of a thread */
