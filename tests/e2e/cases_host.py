@@ -102,14 +102,20 @@ def judge_entry(entry, document, pid):
     """The one in the journal, beside the document in the file."""
     victim = document["victim"]
     expected = {
-        "MESSAGE": document["verdict"][0], "MESSAGE_ID": OURS, "PRIORITY": "3", "SYSLOG_IDENTIFIER": "heldby",
+        "MESSAGE": document["verdict"][0], "MESSAGE_ID": OURS, "PRIORITY": "4", "SYSLOG_IDENTIFIER": "heldby",
         "OBJECT_PID": pid, "_SYSTEMD_UNIT": "heldby.service", "HELDBY_SCHEMA": "heldby.postmortem/1",
         "HELDBY_VICTIM_PID": pid, "HELDBY_VICTIM_COMM": "java", "HELDBY_VICTIM_CGROUP": "/system.slice/cache.service",
         "HELDBY_VICTIM_ANON_BYTES": str(victim["anon_rss_bytes"]), "HELDBY_DOMAIN_KIND": "global",
         "HELDBY_DOMAIN_CGROUP": None, "HELDBY_LIMIT_BYTES": None, "HELDBY_JSON_SKIPPED": None,
         "HELDBY_TRIGGER_PID": str(document["trigger"]["pid"]), "HELDBY_TOP_SITE": "Unsafe_SetMemory0",
+        "HELDBY_SCOPE": "global", "HELDBY_CGROUP": "/system.slice/cache.service",
+        "HELDBY_VICTIM_ANON_RSS_BYTES": str(victim["anon_rss_bytes"]), "HELDBY_CONTAINER_ID": None,
     }
     wrong = differing("the entry", entry, expected)
+    if "Unsafe_SetMemory0 < " not in entry.get("HELDBY_TOP_STACK", "") or \
+            int(entry.get("HELDBY_OUTSTANDING_BYTES", 0)) < int(entry.get("HELDBY_TOP_BYTES", 0)) or \
+            not entry.get("HELDBY_ID", "").endswith(f"-{document['sequence']}-{pid}"):
+        wrong.append(f"the entry is {entry}")
     if not entry.get("HELDBY_JSON") or json.loads(entry["HELDBY_JSON"]) != document:
         wrong.append(f"the entry's document is not the file's: {str(entry.get('HELDBY_JSON'))[:200]}")
     return wrong

@@ -74,6 +74,8 @@ static void fields_have_what_the_record_has(void **state)
 
 	(void)state;
 	postmortem_init(&pm);
+	pm.time_unix_ns = 1795295111123456789;
+	pm.sequence = 3;
 	pm.victim.pid = 16021;
 	pm.victim.comm = "java";
 	pm.victim.cgroup = "/a/b";
@@ -87,12 +89,12 @@ static void fields_have_what_the_record_has(void **state)
 	pm.holders = holders;
 	pm.holders_count = 3;
 	entry = make(&pm, "{\"schema\":\"heldby.postmortem/1\"}\n");
-	assert_int_equal(entry.count, 22);
+	assert_int_equal(entry.count, 30);
 	expect(&entry, "MESSAGE",
 	       "java (pid 16021, container web/app) was killed: it held 612.0 MiB of anonymous memory, "
 	       "96% of the 640.0 MiB that ran out.");
 	expect(&entry, "MESSAGE_ID", "95260f5ebadf48cda948c6384e39362f");
-	expect(&entry, "PRIORITY", "3");
+	expect(&entry, "PRIORITY", "4");
 	expect(&entry, "SYSLOG_IDENTIFIER", "heldby");
 	expect(&entry, "OBJECT_PID", "16021");
 	expect(&entry, "HELDBY_SCHEMA", "heldby.postmortem/1");
@@ -110,8 +112,43 @@ static void fields_have_what_the_record_has(void **state)
 	expect(&entry, "HELDBY_POD", "web");
 	expect(&entry, "HELDBY_POD_UID", "7d2f5a1c-8a0b-4c39-9d50-6a1f5b7c2e11");
 	expect(&entry, "HELDBY_NAMESPACE", "shop");
+	expect(&entry, "HELDBY_ID", "20261121T210511.123Z-3-16021");
+	expect(&entry, "HELDBY_SCOPE", "memcg");
+	expect(&entry, "HELDBY_CGROUP", "/a/b");
+	expect(&entry, "HELDBY_VICTIM_ANON_RSS_BYTES", "641728512");
+	expect(&entry, "HELDBY_OUTSTANDING_BYTES", "800");
 	expect(&entry, "HELDBY_TOP_SITE", "fill");
+	expect(&entry, "HELDBY_TOP_STACK", "unknown stack < fill");
+	expect(&entry, "HELDBY_TOP_BYTES", "500");
 	expect(&entry, "HELDBY_JSON", "{\"schema\":\"heldby.postmortem/1\"}");
+	expect(&entry, "HELDBY_REPORT", "{\"schema\":\"heldby.postmortem/1\"}");
+	postmortem_journal_free(entry.fields, entry.count);
+}
+
+static void a_deep_stack_says_that_it_goes_on(void **state)
+{
+	struct frame frames[17];
+	char deep[91], wanted[16 * 94 + 8] = "";
+	const struct board_row row = {
+		.source = HB_SRC_MALLOC, .outstanding_bytes = 1, .frames = frames, .frames_count = 17,
+	};
+	struct postmortem pm;
+	struct entry entry;
+	size_t i;
+
+	(void)state;
+	memset(deep, 'f', sizeof(deep) - 1);
+	deep[sizeof(deep) - 1] = '\0';
+	for (i = 0; i < 17; i++)
+		frames[i] = (struct frame){ .kind = FRAME_NATIVE, .function = deep };
+	for (i = 0; i < 16; i++)
+		snprintf(wanted + strlen(wanted), sizeof(wanted) - strlen(wanted), "%s < ", deep);
+	strcat(wanted, "...");
+	postmortem_init(&pm);
+	pm.holders = &row;
+	pm.holders_count = 1;
+	entry = make(&pm, NULL);
+	expect(&entry, "HELDBY_TOP_STACK", wanted);
 	postmortem_journal_free(entry.fields, entry.count);
 }
 
@@ -124,7 +161,7 @@ static void what_is_not_known_has_no_field(void **state)
 	postmortem_init(&pm);
 	pm.victim.pid = 5;
 	entry = make(&pm, NULL);
-	assert_int_equal(entry.count, 7);
+	assert_int_equal(entry.count, 8);
 	expect(&entry, "MESSAGE", "? (pid 5) was killed.");
 	expect(&entry, "HELDBY_VICTIM_PID", "5");
 	expect(&entry, "HELDBY_VICTIM_COMM", NULL);
@@ -147,7 +184,7 @@ static void a_name_cannot_make_a_field_of_its_own(void **state)
 	postmortem_init(&pm);
 	pm.victim.comm = "x\nPRIORITY=0\n\033[2J\xff";
 	entry = make(&pm, NULL);
-	expect(&entry, "PRIORITY", "3");
+	expect(&entry, "PRIORITY", "4");
 	expect(&entry, "HELDBY_VICTIM_COMM", "x?PRIORITY=0??[2J\xef\xbf\xbd");
 	for (i = 0; i < entry.count; i++) {
 		assert_null(memchr(entry.fields[i].iov_base, '\n', entry.fields[i].iov_len));
@@ -172,6 +209,7 @@ static void a_long_document_is_left_out_and_its_size_told(void **state)
 	assert_non_null(find(&entry, "HELDBY_JSON", &length));
 	assert_int_equal(length, 196608);
 	expect(&entry, "HELDBY_JSON_SKIPPED", NULL);
+	expect(&entry, "HELDBY_REPORT", NULL);
 	postmortem_journal_free(entry.fields, entry.count);
 	strcpy(json + POSTMORTEM_JOURNAL_JSON_MAX, "x\n");
 	entry = make(&pm, json);
@@ -191,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_have_what_the_record_has),
+		cmocka_unit_test(a_deep_stack_says_that_it_goes_on),
 		cmocka_unit_test(what_is_not_known_has_no_field),
 		cmocka_unit_test(a_name_cannot_make_a_field_of_its_own),
 		cmocka_unit_test(a_long_document_is_left_out_and_its_size_told),

@@ -174,19 +174,11 @@ static int trim(const struct reports *reports)
 	return 0;
 }
 
-/* Sorted by name they are sorted by time. */
 static void name_of(const struct postmortem *pm, const char *ending, char name[NAME_BYTES])
 {
-	char time[32], stamp[32];
-	size_t n = 0;
+	char id[POSTMORTEM_ID_BYTES];
 
-	clock_rfc3339(pm->time_unix_ns, time);
-	for (const char *c = time; *c; c++) {
-		if (*c != '-' && *c != ':')
-			stamp[n++] = *c;
-	}
-	stamp[n] = '\0';
-	snprintf(name, NAME_BYTES, "%s-%llu-%u%s", stamp, (unsigned long long)pm->sequence, pm->victim.pid, ending);
+	snprintf(name, NAME_BYTES, "%s%s", postmortem_id(pm, id), ending);
 }
 
 int reports_keep(const struct reports *reports, const struct postmortem *pm, const char *json, size_t bytes)

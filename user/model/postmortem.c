@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/clock.h"
 #include "../base/text.h"
 #include "postmortem_rules.h"
 
@@ -34,6 +35,22 @@ void postmortem_init(struct postmortem *pm)
 	};
 	for (i = 0; i < POSTMORTEM_LEVELS_MAX; i++)
 		pm->domain.levels[i] = (struct postmortem_level){ NULL, unknown, unknown, unknown };
+}
+
+char *postmortem_id(const struct postmortem *pm, char out[POSTMORTEM_ID_BYTES])
+{
+	char time[32];
+	size_t length = 0;
+	const char *c;
+
+	clock_rfc3339(pm->time_unix_ns, time);
+	for (c = time; *c; c++) {
+		if (*c != '-' && *c != ':')
+			out[length++] = *c;
+	}
+	snprintf(out + length, POSTMORTEM_ID_BYTES - length, "-%llu-%u", (unsigned long long)pm->sequence,
+		 pm->victim.pid);
+	return out;
 }
 
 const char *postmortem_domain_name(enum oom_domain kind)

@@ -161,6 +161,10 @@ struct postmortem {
 	size_t losses_count;
 };
 
+/* "20261122T112233.123Z-7-4711": when, the number of the kill, and the victim's pid. Sorted by it they are by time. */
+#define POSTMORTEM_ID_BYTES 64
+char *postmortem_id(const struct postmortem *pm, char out[POSTMORTEM_ID_BYTES]);
+
 struct postmortem_verdict {
 	char sentences[POSTMORTEM_SENTENCES_MAX][POSTMORTEM_SENTENCE_BYTES];
 	size_t count;

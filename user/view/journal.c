@@ -12,7 +12,8 @@
 #include "../base/text.h"
 #include "postmortem.h"
 
-#define FIELDS_MAX 32
+#define FIELDS_MAX 48
+#define FRAMES_TOLD 16 /* of the stack that held most, from the innermost on */
 
 struct entry {
 	struct iovec *fields;
@@ -72,23 +73,59 @@ static void put_container(struct entry *entry, const struct container_info *cont
 	put_text(entry, "HELDBY_NAMESPACE", container->namespace);
 }
 
-/* The largest of the holders that are added up. */
-static void put_top_site(struct entry *entry, const struct postmortem *pm)
+/* The largest of the holders that are added up, which are @sum bytes; NULL: nothing is known to be held. */
+static const struct board_row *largest(const struct postmortem *pm, uint64_t *sum)
 {
 	const struct board_row *top = NULL;
-	char name[256];
 	size_t i;
 
+	*sum = 0;
 	for (i = 0; i < pm->holders_count; i++) {
 		const struct board_row *row = &pm->holders[i];
 
-		if (postmortem_counts_row(pm, row) && (!top || row->outstanding_bytes > top->outstanding_bytes))
+		if (!postmortem_counts_row(pm, row))
+			continue;
+		*sum += row->outstanding_bytes;
+		if (!top || row->outstanding_bytes > top->outstanding_bytes)
 			top = row;
 	}
-	if (top)
-		put_text(entry, "HELDBY_TOP_SITE", postmortem_site_name(top, name, sizeof(name)));
+	return top;
 }
 
+/* "Unsafe_SetMemory0 < Cache::fill < ...", with the functions that serve everybody, too. */
+static void put_stack(struct entry *entry, const struct board_row *row)
+{
+	char text[FRAMES_TOLD * 96 + 8];
+	size_t i, used = 0;
+
+	for (i = 0; i < row->frames_count && i < FRAMES_TOLD; i++) {
+		struct board_row one = { .frames = &row->frames[i], .frames_count = 1 };
+		char name[92];
+
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? " < " : "",
+					 postmortem_site_name(&one, name, sizeof(name)));
+	}
+	if (i < row->frames_count)
+		snprintf(text + used, sizeof(text) - used, " < ...");
+	if (i)
+		put_text(entry, "HELDBY_TOP_STACK", text);
+}
+
+static void put_held(struct entry *entry, const struct postmortem *pm)
+{
+	uint64_t sum;
+	const struct board_row *top = largest(pm, &sum);
+	char name[256];
+
+	if (!top)
+		return;
+	put(entry, "HELDBY_OUTSTANDING_BYTES=%" PRIu64, sum);
+	put_text(entry, "HELDBY_TOP_SITE", postmortem_site_name(top, name, sizeof(name)));
+	put_stack(entry, top);
+	put(entry, "HELDBY_TOP_BYTES=%" PRIu64, top->outstanding_bytes);
+}
+
+/* By both of its names, as long as the entry stays within POSTMORTEM_JOURNAL_JSON_MAX; beyond, by the first. */
 static void put_json(struct entry *entry, const char *json)
 {
 	size_t length = json ? strlen(json) : 0;
@@ -99,19 +136,13 @@ static void put_json(struct entry *entry, const char *json)
 		put(entry, "HELDBY_JSON_SKIPPED=%zu", length);
 	else if (length)
 		put(entry, "HELDBY_JSON=%.*s", (int)length, json);
+	if (length && length <= POSTMORTEM_JOURNAL_JSON_MAX / 2)
+		put(entry, "HELDBY_REPORT=%.*s", (int)length, json);
 }
 
-static void put_all(struct entry *entry, const struct postmortem *pm, const char *json)
+/* By the names that the document has. */
+static void put_victim(struct entry *entry, const struct postmortem *pm)
 {
-	struct postmortem_verdict verdict;
-
-	postmortem_judge(pm, &verdict);
-	put(entry, "MESSAGE=%s", verdict.sentences[0]);
-	put(entry, "MESSAGE_ID=%s", POSTMORTEM_MESSAGE_ID);
-	put(entry, "PRIORITY=3");
-	put(entry, "SYSLOG_IDENTIFIER=heldby");
-	put(entry, "OBJECT_PID=%u", pm->victim.pid);
-	put(entry, "HELDBY_SCHEMA=heldby.postmortem/1");
 	put(entry, "HELDBY_VICTIM_PID=%u", pm->victim.pid);
 	put_text(entry, "HELDBY_VICTIM_COMM", pm->victim.comm);
 	put_text(entry, "HELDBY_VICTIM_CGROUP", pm->victim.cgroup);
@@ -121,8 +152,34 @@ static void put_all(struct entry *entry, const struct postmortem *pm, const char
 	put_known(entry, "HELDBY_LIMIT_BYTES", pm->domain.limit_bytes);
 	if (pm->trigger.comm)
 		put(entry, "HELDBY_TRIGGER_PID=%u", pm->trigger.pid);
+}
+
+/* The same once more, by the shorter names that others log kills with: queries by either find them. */
+static void put_short_names(struct entry *entry, const struct postmortem *pm)
+{
+	char id[POSTMORTEM_ID_BYTES];
+
+	put(entry, "HELDBY_ID=%s", postmortem_id(pm, id)); /* of the files of --reports, without their ending */
+	put_text(entry, "HELDBY_SCOPE", postmortem_domain_name(pm->domain.kind));
+	put_text(entry, "HELDBY_CGROUP", pm->victim.cgroup);
+	put_known(entry, "HELDBY_VICTIM_ANON_RSS_BYTES", pm->victim.anon_rss_bytes);
+}
+
+static void put_all(struct entry *entry, const struct postmortem *pm, const char *json)
+{
+	struct postmortem_verdict verdict;
+
+	postmortem_judge(pm, &verdict);
+	put(entry, "MESSAGE=%s", verdict.sentences[0]);
+	put(entry, "MESSAGE_ID=%s", POSTMORTEM_MESSAGE_ID);
+	put(entry, "PRIORITY=4"); /* a warning: the host goes on */
+	put(entry, "SYSLOG_IDENTIFIER=heldby");
+	put(entry, "OBJECT_PID=%u", pm->victim.pid);
+	put(entry, "HELDBY_SCHEMA=heldby.postmortem/1");
+	put_victim(entry, pm);
+	put_short_names(entry, pm);
 	put_container(entry, pm->victim.container);
-	put_top_site(entry, pm);
+	put_held(entry, pm);
 	put_json(entry, json);
 }
 

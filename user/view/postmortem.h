@@ -29,8 +29,9 @@ struct iovec;
 
 /*
  * The fields of a journal entry, "NAME=value" each, as sd_journal_sendv() takes them. @json: the document that
- * postmortem_json() wrote, with or without its newline; NULL: none. Beyond POSTMORTEM_JOURNAL_JSON_MAX it is left
- * out, and HELDBY_JSON_SKIPPED has its size. What is not known has no field.
+ * postmortem_json() wrote, with or without its newline; NULL: none. It is HELDBY_JSON, and HELDBY_REPORT as well up
+ * to half of POSTMORTEM_JOURNAL_JSON_MAX; beyond all of that it is left out, and HELDBY_JSON_SKIPPED has its size.
+ * What is not known has no field.
  *
  * OBJECT_PID makes journald read the victim's cmdline, which holds its address space: send when it has exited.
  *
