@@ -421,8 +421,8 @@ _Static_assert(sizeof(struct hb_rate) == 8, "layout is shared with user space");
  * does not tell is HB_OOM_UNKNOWN.
  */
 #define HB_OOM_UNKNOWN    (~0ULL)
-#define HB_OOM_LEVELS     12  /* cgroups, from the victim's own up */
-#define HB_OOM_NAME_LEN   128 /* of a cgroup's directory; longer ones are cut */
+#define HB_OOM_LEVELS     16  /* cgroups, from the victim's own up */
+#define HB_OOM_NAME_LEN   256 /* of a cgroup's directory; what fills it may have been cut, for there is no limit */
 #define HB_OOM_KFRAMES    32
 
 /* How the oom_control was found, best first; HB_OOM_HOW_NONE: it was not, and the domain is concluded. */
@@ -459,7 +459,7 @@ struct hb_oom_level {
 	__u64 failed_count;
 	__u8 oom_group, oom_lock, under_oom, online;
 	__u32 pad;
-	char name[HB_OOM_NAME_LEN]; /* of its directory; the root's is "" */
+	char name[HB_OOM_NAME_LEN]; /* of its directory; the root's is "", and one that could not be read */
 };
 
 /* mark.flags */
@@ -509,7 +509,7 @@ struct hb_ev_oom {
 	__u32 levels_count;
 	__u64 nodes[HB_OOM_NODE_WORDS]; /* of cpuset and mempolicy: who may be asked, a bit each; all 0: not known */
 	__u64 stat[HB_OOM_STATS]; /* of domain_id and all below it; each may be UNKNOWN */
-	struct hb_oom_level levels[HB_OOM_LEVELS]; /* the victim's own cgroup first */
+	struct hb_oom_level levels[HB_OOM_LEVELS]; /* the victim's own cgroup first; only levels_count are sent */
 };
 
 /* What follows a kill: for a process that was named or marked. */

@@ -73,16 +73,16 @@ def whole(document):
 
 
 class Group:
-    """A memory cgroup of the test's own, without swap. @mebibytes: its limit, or none."""
+    """A memory cgroup of the test's own, without swap. @mebibytes: its limit, or none. @name: not one of its own."""
 
-    def __init__(self, case, mebibytes=None, parent=None):
+    def __init__(self, case, mebibytes=None, parent=None, name=None):
         self.case = case
         self.first = first_version()
-        root = mounted("cgroup") or mounted("cgroup2")
-        if not root:
+        self.top = mounted("cgroup") or mounted("cgroup2")
+        if not self.top:
             raise Skip("no memory controller is mounted")
-        above = parent.path if parent else root
-        self.name = f"heldby-test-{secrets.token_hex(8)}"
+        above = parent.path if parent else self.top
+        self.name = name or f"heldby-test-{secrets.token_hex(8)}"
         self.path = os.path.join(above, self.name)
         control = os.path.join(above, "cgroup.subtree_control")
         try:

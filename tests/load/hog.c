@@ -156,7 +156,7 @@ static void put(const char *path, const char *text)
 
 static void join(const char *cgroup)
 {
-	char path[512];
+	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
 	put(path, "0");

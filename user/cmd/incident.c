@@ -356,7 +356,7 @@ static void tell_domain(struct incident *incident, struct incidents *incidents, 
 		const struct hb_oom_level *level = &kill->levels[i];
 
 		pm->domain.levels[pm->domain.levels_count++] = (struct postmortem_level){
-			.cgroup = incident->paths[i] ? incident->paths[i] : "",
+			.cgroup = incident->paths[i],
 			.limit_bytes = known(level->max_pages, page_bytes),
 			.usage_bytes = known(level->usage_pages, page_bytes),
 			.peak_bytes = known(level->peak_pages, page_bytes),
@@ -558,8 +558,10 @@ static void make_paths(struct incident *incident)
 	const struct hb_ev_oom *kill = &incident->capture->kill;
 	char path[PATH_BYTES];
 
-	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++)
-		incident->paths[i] = strdup(capture_path(kill, i, path, sizeof(path)));
+	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
+		if (capture_path(incident->capture, i, path, sizeof(path)))
+			incident->paths[i] = strdup(path);
+	}
 }
 
 const struct postmortem *incident_tell(struct incident *incident, struct incidents *incidents,

@@ -6,7 +6,6 @@
 
 #include "../base/clock.h"
 
-#define PATH_BYTES 4096
 #define DOMAIN_CGROUPS 64 /* whose past is added up */
 
 uint64_t oom_ask_bytes(const struct oom_ask *ask, const struct hb_oom_task *task)
@@ -119,21 +118,21 @@ void oom_ask(const struct oom_ask *ask, struct capture *capture)
 {
 	const struct hb_ev_oom *kill = &capture->kill;
 	const struct hb_oom_task *tasks;
-	char path[PATH_BYTES];
+	char path[CAPTURE_PATH_BYTES];
 	size_t count;
 	int err = session_oom_tasks(ask->session, kill->domain_id, &tasks, &count);
 
 	memstat_parse_pressure(&capture->pressure, ""); /* nothing is known */
 	if (!err || err == -E2BIG)
 		keep_tasks(ask, capture, tasks, count);
+	capture_ask_path(capture, &ask->mounts);
 	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
-		if (!kill->domain_id || kill->levels[i].id != kill->domain_id)
+		if (!kill->domain_id || kill->levels[i].id != kill->domain_id ||
+		    !capture_path(capture, i, path, sizeof(path)))
 			continue;
 		if (!(kill->flags & HB_OOM_V1))
-			memstat_pressure(&ask->mounts, capture_path(kill, i, path, sizeof(path)),
-					 &capture->pressure);
-		capture->has_stat = !memstat_cgroup(&ask->mounts, kill->flags & HB_OOM_V1,
-						    capture_path(kill, i, path, sizeof(path)), &capture->stat);
+			memstat_pressure(&ask->mounts, path, &capture->pressure);
+		capture->has_stat = !memstat_cgroup(&ask->mounts, kill->flags & HB_OOM_V1, path, &capture->stat);
 	}
 	capture->has_nodes = ask_nodes(kill, &capture->nodes);
 	capture->has_host = !memstat_host(&capture->host);

@@ -61,29 +61,6 @@ static void tell(const struct captures *captures)
 	(void)!write(captures->told, &one, sizeof(one));
 }
 
-char *capture_path(const struct hb_ev_oom *kill, size_t index, char *path, size_t size)
-{
-	size_t used = 0;
-
-	path[0] = '\0';
-	for (size_t i = kill->levels_count; i-- > index;) {
-		char name[HB_OOM_NAME_LEN + 1];
-		int wrote;
-
-		memcpy(name, kill->levels[i].name, HB_OOM_NAME_LEN);
-		name[HB_OOM_NAME_LEN] = '\0';
-		if (!name[0])
-			continue;
-		wrote = snprintf(path + used, size - used, "/%s", name);
-		if (wrote < 0 || (size_t)wrote >= size - used)
-			break;
-		used += (size_t)wrote;
-	}
-	if (!used)
-		snprintf(path, size, "/");
-	return path;
-}
-
 /* --- on the thread: what everybody holds ------------------------------------------------------- */
 
 /* Let the sum at @at sink to where no id below it is larger, in a heap of @count. */
@@ -236,7 +213,8 @@ static bool marked_before(struct captures *captures, const struct hb_ev_oom *kil
 	return capture;
 }
 
-static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
+/* @bytes: of @kill, which ends behind its last level. */
+static void on_kill(struct captures *captures, const struct hb_ev_oom *kill, size_t bytes)
 {
 	struct capture *capture;
 
@@ -257,7 +235,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill)
 	if (!capture)
 		return;
 	memset(capture, 0, offsetof(struct capture, after.command));
-	capture->kill = *kill;
+	memcpy(&capture->kill, kill, bytes < sizeof(*kill) ? bytes : sizeof(*kill));
 	capture->kill.sequence -= captures->repeats; /* of kills, not of marks; what was not heard of leaves its gap */
 	capture->after.marks = 1;
 	oom_ask(&captures->ask, capture);
@@ -302,6 +280,14 @@ static void on_thread(struct captures *captures, const struct hb_ev_oom_thread *
 	pthread_mutex_unlock(&captures->lock);
 }
 
+/* Whether all levels that it speaks of are there. */
+static bool is_kill(const struct hb_ev_oom *kill, size_t bytes)
+{
+	const size_t levels = offsetof(struct hb_ev_oom, levels);
+
+	return bytes >= levels && kill->levels_count <= (bytes - levels) / sizeof(kill->levels[0]);
+}
+
 static void on_event(void *ctx, const void *event, size_t bytes)
 {
 	uint32_t kind;
@@ -309,8 +295,8 @@ static void on_event(void *ctx, const void *event, size_t bytes)
 	if (bytes < sizeof(kind))
 		return;
 	memcpy(&kind, event, sizeof(kind));
-	if (kind == HB_EV_OOM && bytes >= sizeof(struct hb_ev_oom))
-		on_kill(ctx, event);
+	if (kind == HB_EV_OOM && is_kill(event, bytes))
+		on_kill(ctx, event, bytes);
 	else if (kind == HB_EV_OOM_AFTER && bytes >= offsetof(struct hb_ev_oom_after, text))
 		on_after(ctx, event, bytes);
 	else if (kind == HB_EV_OOM_THREAD && bytes >= sizeof(struct hb_ev_oom_thread))

@@ -17,10 +17,11 @@
 #include "../probe/session.h"
 #include "../remote/memstat.h"
 
-#define CAPTURES_MAX 512 /* kills that wait to be told of, 25 KB each; more are counted as dropped */
+#define CAPTURES_MAX 512 /* kills that wait to be told of, 30 KB each; more are counted as dropped */
 #define CAPTURE_TASKS_MAX 64
 #define CAPTURE_SAMPLES_MAX 120
 #define CAPTURE_OTHERS_MAX 3 /* processes besides the victim whose past is told */
+#define CAPTURE_PATH_BYTES 4096
 #define CAPTURE_UNKNOWN UINT64_MAX
 #define CAPTURE_STUCK_NS 5000000000u /* so long a cgroup may wait for room without being told of */
 #define CAPTURE_SETTLES_NS 2000000000u /* so long a victim's memory is waited for: all else is said before */
@@ -57,6 +58,8 @@ struct capture {
 	/* Of the first of @tasks, without the victim. */
 	struct history_sample others[CAPTURE_OTHERS_MAX][CAPTURE_SAMPLES_MAX];
 	size_t others_count[CAPTURE_OTHERS_MAX];
+	size_t asked; /* a level of the kill whose path was asked for: its name, or one above it, is not there */
+	char asked_path[CAPTURE_PATH_BYTES]; /* "": not known */
 	struct capture_after after; /* to others by captures_after() alone */
 	bool used, handed_over;
 };
@@ -94,7 +97,10 @@ bool captures_stuck(struct captures *captures, struct stuck_cgroup *cgroup, char
  */
 uint64_t captures_dropped(struct captures *captures);
 
-/* The path of level @index of a kill's cgroups into @path, from the root on. Returns it. */
-char *capture_path(const struct hb_ev_oom *kill, size_t index, char *path, size_t size);
+/* The path of level @index of a kill's cgroups into @path, from the root on. Returns it; NULL: it is not known. */
+const char *capture_path(const struct capture *capture, size_t index, char *path, size_t size);
+
+/* For capture_path(), once, while the cgroups are there. */
+void capture_ask_path(struct capture *capture, const struct cgroup_mounts *mounts);
 
 #endif

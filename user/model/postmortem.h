@@ -17,7 +17,7 @@
 
 #define POSTMORTEM_UNKNOWN UINT64_MAX
 #define POSTMORTEM_ADJ_UNKNOWN INT32_MIN /* of an oom_score_adj, which is -1000 to 1000 */
-#define POSTMORTEM_LEVELS_MAX 12
+#define POSTMORTEM_LEVELS_MAX 16
 #define POSTMORTEM_NODE_WORDS 16 /* 1,024 NUMA nodes: as many as a kernel can have */
 #define POSTMORTEM_SENTENCES_MAX 6
 #define POSTMORTEM_SENTENCE_BYTES 512
@@ -54,7 +54,7 @@ struct postmortem_thread {
 
 /* A memory cgroup on the way from the victim's own (first) up to the root. */
 struct postmortem_level {
-	const char *cgroup; /* path, "/" is the root */
+	const char *cgroup; /* path, "/" is the root; NULL: unknown */
 	uint64_t limit_bytes, usage_bytes, peak_bytes; /* each may be unknown; no limit: unknown */
 };
 

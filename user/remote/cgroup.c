@@ -20,6 +20,8 @@
 #define STAT_BYTES   (16u << 10) /* of memory.stat: some sixty lines */
 #define NO_LIMIT_V1  (1ULL << 62) /* PAGE_COUNTER_MAX pages, include/linux/page_counter.h */
 #define NEAR_PART    20
+#define HANDLE_KERNFS 0xfe /* FILEID_KERNFS, include/linux/exportfs.h */
+#define DELETED      " (deleted)" /* d_path(), fs/d_path.c */
 
 /* What the versions call the same things. */
 static const struct names {
@@ -228,6 +230,69 @@ int cgroup_open(const struct cgroup_mount *mount, const char *path)
 	const char *inside = beneath(mount, path);
 
 	return inside ? open_level(mount, inside, strlen(inside)) : -ENOENT;
+}
+
+/* The directory @id of @top's file system, an O_PATH descriptor, or negative errno. */
+static int open_number(int top, uint64_t id)
+{
+	union {
+		struct file_handle head;
+		char room[sizeof(struct file_handle) + sizeof(id)];
+	} handle = { .head = { .handle_bytes = sizeof(id), .handle_type = HANDLE_KERNFS } };
+	int fd;
+
+	memcpy(handle.room + sizeof(handle.head), &id, sizeof(id));
+	fd = open_by_handle_at(top, &handle.head, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Where the directory @fd is, as we see it, into @path. */
+static int place_of(int fd, char path[PATH_MAX])
+{
+	char link[32];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, path, PATH_MAX);
+	if (length < 0)
+		return -errno;
+	if (length == PATH_MAX)
+		return -ENAMETOOLONG;
+	path[length] = '\0';
+	return 0;
+}
+
+static bool is_deleted(const char *place)
+{
+	const size_t length = strlen(place), end = strlen(DELETED);
+
+	return length >= end && !strcmp(place + length - end, DELETED);
+}
+
+int cgroup_path(const struct cgroup_mount *mount, uint64_t id, char *path, size_t size)
+{
+	__cleanup(fd_closep) int top = mount->dir < 0 ? -1 : openat(mount->dir, ".", O_RDONLY | O_CLOEXEC);
+	__cleanup(fd_closep) int dir = top < 0 ? -1 : open_number(top, id);
+	char above[PATH_MAX], place[PATH_MAX];
+	const char *root = is_whole(mount) ? "" : mount->root;
+	size_t length;
+	int err;
+
+	if (dir < 0)
+		return dir == -ESTALE || top < 0 ? -ENOENT : dir;
+	err = place_of(top, above);
+	if (!err)
+		err = place_of(dir, place);
+	if (err)
+		return err;
+	length = strlen(above);
+	if (strncmp(place, above, length) || (place[length] && place[length] != '/') ||
+	    is_deleted(place))
+		return -ENOENT;
+	if (strlen(root) + strlen(place + length) + 2 > size)
+		return -ENAMETOOLONG;
+	snprintf(path, size, "%s%s", root, *root || place[length] ? place + length : "/");
+	return 0;
 }
 
 /* All of a file, at most @size - 1 bytes, and a NUL. Whether there was any. */

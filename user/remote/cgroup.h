@@ -45,6 +45,12 @@ char *cgroup_memory_path(char *text, enum cgroup_kind *kind);
  */
 int cgroup_open(const struct cgroup_mount *mount, const char *path);
 
+/*
+ * The path of the cgroup @id, its directory's inode number, of @mount's hierarchy into @path. 0, -ENOENT (gone, or not
+ * beneath the mount), or another negative errno: -EPERM without CAP_DAC_READ_SEARCH.
+ */
+int cgroup_path(const struct cgroup_mount *mount, uint64_t id, char *path, size_t size);
+
 #define CGROUP_LEVELS_MAX 64 /* from the mount down; deeper ones are not looked at */
 #define CGROUP_NO_LIMIT   UINT64_MAX
 
