@@ -6,7 +6,8 @@ import os
 import secrets
 import signal
 
-from cases_oom import LIMIT, Group, Watch, run_hog, scene, told, whole
+from cases_oom import LIMIT, Group, Watch, run_hog, scene, start_hog, told, whole
+from cases_oom_reading import put
 from check import hold
 from harness import Skip
 from registry import all_alone
@@ -30,6 +31,28 @@ def pod_and_container():
     digits, container = secrets.token_hex(16), secrets.token_hex(32)
     uid = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
     return uid, container, f":kubepods-burstable-pod{uid.replace('-', '_')}.slice:cri-containerd:{container}"
+
+
+@test("those beside a victim are told with their own cgroups and containers", seconds=40)
+@scene
+def neighbours(case):
+    _, first, tail = pod_and_container()
+    watch = Watch(case, "--json")
+    with Group(case, LIMIT) as pod, Group(case, parent=pod, name=named(tail)) as own, \
+            Group(case, parent=pod, name=secrets.token_hex(32)) as other, Group(case, parent=pod) as plain:
+        victim, asker = start_hog(case, own, "idle", 36), start_hog(case, other, "fill", 36)
+        beside = start_hog(case, plain, "idle", 0)
+        put(f"/proc/{beside.pid}/oom_score_adj", "0")
+        asker.tell("x")
+        case.wait(asker.process)
+        document, wrong = told(case, watch, pod, victim.pid, kills=sum(group.kills() for group in (own, other, plain)))
+    watch.stop()
+    rows = {row["pid"]: (row.get("cgroup"), row.get("container", {}).get("id")) for row in document["tasks"]}
+    trigger = document["trigger"]
+    rows["trigger"] = (trigger.get("cgroup"), trigger.get("container", {}).get("id"))
+    expected = {victim.pid: (path_of(own), first), beside.pid: (path_of(plain), None),
+                asker.pid: (path_of(other), other.name), "trigger": (path_of(other), other.name)}
+    hold(wrong + ([] if rows == expected else [f"cgroups and containers are {rows}, expected {expected}"]))
 
 
 @test("a victim in a container's cgroup with a name of 172 characters is told with that container", seconds=40)

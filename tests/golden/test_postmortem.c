@@ -82,10 +82,21 @@ static const struct postmortem_sample other_history[] = {
 	{ 11.5, MIB(3), POSTMORTEM_UNKNOWN }, { 1.5, KIB(3312), POSTMORTEM_UNKNOWN },
 };
 
+static const struct container_info app = {
+	.id = ID, .runtime = "containerd", .name = "app", .pod = "web", .namespace = "shop",
+	.pod_uid = "7d2f5a1c-8a0b-4c39-9d50-6a1f5b7c2e11", .image = "registry.example/shop/app:1.8",
+};
+
+static const struct container_info sidecar = {
+	.id = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210", .name = "side\033car", .pod = "web",
+};
+
 static const struct postmortem_task tasks[] = {
-	{ 16021, "java", MIB(612), KIB(20560), 0, 0, KIB(1980), 0, .victim = true },
+	{ 16021, "java", MIB(612), KIB(20560), 0, 0, KIB(1980), 0, .victim = true, .cgroup = POD "/" ID,
+	  .container = &app },
 	{ 16002, "entry\033.sh", KIB(412), KIB(2900), 0, POSTMORTEM_UNKNOWN, KIB(52), 0, .approximate = true,
-	  .history = other_history, .history_count = COUNT_OF(other_history) },
+	  .cgroup = POD "/other", .container = &sidecar, .history = other_history,
+	  .history_count = COUNT_OF(other_history) },
 };
 
 static const struct postmortem_thread threads[] = {
@@ -115,11 +126,6 @@ static void fill_history(void)
 	}
 	history[0].cgroup_bytes = POSTMORTEM_UNKNOWN;
 }
-
-static const struct container_info app = {
-	.id = ID, .runtime = "containerd", .name = "app", .pod = "web", .namespace = "shop",
-	.pod_uid = "7d2f5a1c-8a0b-4c39-9d50-6a1f5b7c2e11", .image = "registry.example/shop/app:1.8",
-};
 
 static void fill_victim(struct postmortem *pm)
 {
@@ -185,6 +191,7 @@ static void fill_trigger(struct postmortem *pm)
 	pm->trigger.gfp = 0xcc0;
 	pm->trigger.order = 0;
 	pm->trigger.cgroup = POD "/" ID;
+	pm->trigger.container = &app;
 	pm->trigger.frames = fault_frames;
 	pm->trigger.frames_count = COUNT_OF(fault_frames);
 }
@@ -316,6 +323,7 @@ static void fill_odd(struct postmortem *pm)
 	pm->trigger.order = 9;
 	pm->trigger.other_cgroup = true;
 	pm->trigger.cgroup = "/other\n\xfe";
+	pm->trigger.container = NULL;
 	pm->holders_approximate = ~0u;
 	pm->holders_scaled = true;
 	pm->domain.kind = OOM_GLOBAL;

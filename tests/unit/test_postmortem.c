@@ -290,6 +290,25 @@ static void a_score_that_hit_the_smaller_one_is_told(void **state)
 	expect(&pm, wanted);
 }
 
+static void the_larger_holder_is_named_with_its_container_if_that_is_another(void **state)
+{
+	struct postmortem_task tasks[] = {
+		{ .pid = 9, .comm = "redis", .anon_rss_bytes = MIB(110), .oom_score_adj = 100, .container = &web },
+		{ .pid = 5, .comm = "app", .anon_rss_bytes = MIB(80), .oom_score_adj = 900, .victim = true },
+	};
+	struct postmortem pm = limited();
+
+	(void)state;
+	pm.victim.anon_rss_bytes = MIB(80);
+	pm.victim.oom_score_adj = 900;
+	pm.tasks = tasks;
+	pm.tasks_count = pm.tasks_total = 2;
+	expect(&pm, "It was chosen by its oom_score_adj of 900; the larger holder is redis (pid 9, container web/app) "
+		    "with 110.0 MiB.");
+	pm.victim.container = &web;
+	expect(&pm, "It was chosen by its oom_score_adj of 900; the larger holder is redis (pid 9) with 110.0 MiB.");
+}
+
 static void many_small_processes_are_a_problem_of_their_number(void **state)
 {
 	struct postmortem_task tasks[50];
@@ -556,6 +575,10 @@ static void what_was_odd_is_told_last(void **state)
 	pm.trigger.other_cgroup = true;
 	pm.trigger.cgroup = "/system/backup";
 	expect(&pm, "The memory was asked for by backup (pid 77) of another cgroup, /system/backup.");
+	pm.trigger.container = &web;
+	expect(&pm, "The memory was asked for by backup (pid 77, container web/app) of another cgroup, "
+		    "/system/backup.");
+	pm.trigger.container = NULL;
 	pm.trigger.kind = OOM_TRIGGER_KERNEL;
 	expect(&pm, "The memory was asked for by backup (pid 77), a thread of the kernel.");
 	pm.trigger.gfp_known = true;
@@ -697,6 +720,7 @@ int main(void)
 		cmocka_unit_test(the_nodes_that_were_allowed_are_told_with_what_was_free),
 		cmocka_unit_test(swap_that_counts_is_told),
 		cmocka_unit_test(a_score_that_hit_the_smaller_one_is_told),
+		cmocka_unit_test(the_larger_holder_is_named_with_its_container_if_that_is_another),
 		cmocka_unit_test(many_small_processes_are_a_problem_of_their_number),
 		cmocka_unit_test(memory_that_is_no_processs_is_told),
 		cmocka_unit_test(page_tables_of_processes_count_where_the_cgroup_does_not_tell),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../base/cleanup.h"
+#include "../base/clock.h"
 #include "../base/log.h"
 #include "../base/numa.h"
 #include "../base/text.h"
@@ -280,7 +281,19 @@ static void doctor_module(void *ctx, const char *path, const struct module *modu
 		doctor_point(&set->points[i]);
 }
 
-static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
+/* ", container web/app", or nothing. */
+static void doctor_container(struct container_names *names, const struct proc *proc)
+{
+	__cleanup(freep) char *cgroup = names ? proc_memory_cgroup(proc) : NULL;
+	const struct container_info *found = cgroup ? container_names_find(names, cgroup, clock_mono_ns()) : NULL;
+	char title[CONTAINER_TITLE_BYTES];
+	__cleanup(freep) char *shown = found ? text_printable(container_title(found, title)) : NULL;
+
+	if (shown)
+		printf(", container %s", shown);
+}
+
+static void doctor_process(struct modules *modules, struct container_names *names, pid_t pid, bool verbose)
 {
 	struct doctor_process process = { .verbose = verbose };
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
@@ -291,7 +304,10 @@ static void doctor_process(struct modules *modules, pid_t pid, bool verbose)
 	if (!err)
 		proc_comm(&proc, comm, sizeof(comm));
 	shown = text_printable(comm);
-	printf("  %d %s\n", pid, shown ? shown : "?");
+	printf("  %d %s", pid, shown ? shown : "?");
+	if (!err)
+		doctor_container(names, &proc);
+	putchar('\n');
 	if (!err)
 		err = survey_process(modules, pid, doctor_module, &process);
 	if (err)
@@ -314,26 +330,39 @@ static int doctor_other(void *ctx, pid_t pid)
 
 	if (pid == getpid() || !survey_means(others->names, pid, others->selection))
 		return 0;
-	doctor_process(others->modules, pid, others->verbose);
+	doctor_process(others->modules, others->names, pid, others->verbose);
 	others->found++;
 	return 0;
 }
 
 /* Those that are meant by what they are, or all. Whether there are any. */
-static bool doctor_others(struct modules *modules, const struct options *options)
+static bool doctor_others(struct modules *modules, struct container_names *names, const struct options *options)
 {
 	struct doctor_others others = {
-		.modules = modules, .selection = &options->selection, .verbose = options->verbose > 0,
-		.names = container_names_new(options->host_root, 0),
+		.modules = modules, .selection = &options->selection, .verbose = options->verbose > 0, .names = names,
 	};
 
-	if (others.names)
-		container_names_scan(others.names);
 	proc_each(doctor_other, &others);
-	container_names_free(others.names);
 	if (!others.found)
 		log_error("no process is meant by what was given");
 	return others.found;
+}
+
+/* Whether there are any. */
+static bool doctor_processes(struct modules *modules, const struct options *options)
+{
+	struct container_names *names = container_names_new(options->host_root, 0);
+	bool any = true;
+
+	printf("\nProcesses\n");
+	if (names)
+		container_names_scan(names);
+	for (size_t i = 0; i < options->pids_count; i++)
+		doctor_process(modules, names, options->pids[i], true);
+	if (!options->pids_count)
+		any = doctor_others(modules, names, options);
+	container_names_free(names);
+	return any;
 }
 
 static int examine(const struct options *options)
@@ -355,11 +384,7 @@ static int examine(const struct options *options)
 	doctor_pages();
 	doctor_oom();
 	works = doctor_load(&features, options->rung, options->unwinder, options->verbose > 0);
-	printf("\nProcesses\n");
-	for (size_t i = 0; i < options->pids_count; i++)
-		doctor_process(modules, options->pids[i], true);
-	if (!options->pids_count)
-		works &= doctor_others(modules, options);
+	works &= doctor_processes(modules, options);
 	modules_free(modules);
 	symcache_free(cache);
 	return works && !fflush(stdout) ? EXIT_OK : EXIT_FAILED;

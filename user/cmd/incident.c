@@ -11,6 +11,8 @@
 #include "../model/gfp.h"
 #include "../model/jvmargs.h"
 #include "../remote/procfs.h"
+#include "oom_domain.h"
+#include "places.h"
 
 #define PATH_BYTES   4096
 #define LOSSES_TOLD  3
@@ -32,6 +34,7 @@ struct incident {
 	char *paths[HB_OOM_LEVELS];
 	char gfp[GFP_TEXT_BYTES];
 	struct container_info container, domain_container;
+	struct places places;
 	struct frame frames[FRAMES_MAX];
 	struct postmortem_loss losses[LOSSES_TOLD];
 };
@@ -41,6 +44,7 @@ void incidents_init(struct incidents *incidents, struct target *target, size_t h
 	struct utsname system;
 
 	*incidents = (struct incidents){ .target = target, .holders_max = holders_max };
+	cgroup_mounts_find(&incidents->mounts, "/proc/self/mountinfo", true); /* without: fewer paths are known */
 	if (kallsyms_load(&incidents->kernel, KALLSYMS_PATH, KALLSYMS_NOTES))
 		log_debug("%s", incidents->kernel.why);
 	incidents->has_gfp_bits = oomhooks_gfp_bits(incidents->gfp_bits);
@@ -51,6 +55,7 @@ void incidents_init(struct incidents *incidents, struct target *target, size_t h
 
 void incidents_release(struct incidents *incidents)
 {
+	cgroup_mounts_release(&incidents->mounts);
 	kallsyms_release(&incidents->kernel);
 }
 
@@ -116,8 +121,8 @@ static void tell_victim(struct incident *incident, struct incidents *incidents, 
 		return;
 	tell_command(incident);
 	pm->victim.uid = kill->uid;
-	pm->victim.cgroup = incident->paths[0];
-	pm->victim.container = container_of(incidents, incident->paths[0], &incident->container);
+	pm->victim.cgroup = incident->paths[0] ? incident->paths[0] : target_cgroup(incidents->target, kill->gen);
+	pm->victim.container = container_of(incidents, pm->victim.cgroup, &incident->container);
 	pm->victim.oom_score_adj = kill->score_adj;
 	pm->victim.lifetime_ns = kill->boot_ns > kill->start_ns ? kill->boot_ns - kill->start_ns : 0;
 	pm->victim.start_unix_ns = proc_boottime_to_unix_ns(kill->start_ns);
@@ -180,16 +185,26 @@ static void tell_frames(struct incident *incident, struct incidents *incidents)
 	incident->pm.trigger.frames_count = count;
 }
 
-/* The path of the cgroup @id, if it is one of the victim's. */
-static const char *path_of(const struct incident *incident, uint64_t id)
+/* Which of the victim's cgroups @id is; HB_OOM_LEVELS: none. */
+static size_t level_of(const struct hb_ev_oom *kill, uint64_t id)
 {
-	const struct hb_ev_oom *kill = &incident->capture->kill;
-
 	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
 		if (id && kill->levels[i].id == id)
-			return incident->paths[i];
+			return i;
 	}
-	return NULL;
+	return HB_OOM_LEVELS;
+}
+
+/* Where a process was that is in the cgroup @id. */
+static void tell_place(struct incident *incident, uint64_t id, uint32_t gen, const char **cgroup,
+		       const struct container_info **container)
+{
+	const size_t level = level_of(&incident->capture->kill, id);
+	const char *path = level < HB_OOM_LEVELS ? incident->paths[level] : NULL;
+	const struct place *place = places_find(&incident->places, id, gen, path);
+
+	*cgroup = place ? place->cgroup : NULL;
+	*container = place ? place->container : NULL;
 }
 
 static void tell_trigger(struct incident *incident, struct incidents *incidents)
@@ -210,59 +225,17 @@ static void tell_trigger(struct incident *incident, struct incidents *incidents)
 		pm->trigger.gfp_mask = gfp_text(kill->gfp, incidents->has_gfp_bits ? incidents->gfp_bits : NULL,
 						incident->gfp, sizeof(incident->gfp));
 	}
-	pm->trigger.cgroup = path_of(incident, kill->by_cgroup);
-	pm->trigger.other_cgroup = kill->domain_id && pm->trigger.kind == OOM_TRIGGER_TASK && !pm->trigger.cgroup &&
+	tell_place(incident, kill->by_cgroup, kill->by_gen, &pm->trigger.cgroup, &pm->trigger.container);
+	pm->trigger.other_cgroup = kill->domain_id && pm->trigger.kind == OOM_TRIGGER_TASK &&
+				   level_of(kill, kill->by_cgroup) == HB_OOM_LEVELS &&
 				   incident->capture->tasks_total && !incident->capture->trigger_inside;
 	tell_frames(incident, incidents);
-}
-
-static enum oom_domain domain_kind(const struct hb_ev_oom *kill)
-{
-	if (kill->domain_id)
-		return OOM_MEMCG;
-	if (!kill->control)
-		return kill->how == HB_OOM_HOW_NONE ? OOM_DOMAIN_UNKNOWN : OOM_GLOBAL;
-	switch (kill->constraint) {
-	case OOM_BY_CPUSET:
-		return OOM_CPUSET;
-	case OOM_BY_MEMPOLICY:
-		return OOM_MEMPOLICY;
-	case OOM_BY_MEMCG:
-		return OOM_MEMCG;
-	default:
-		return OOM_GLOBAL;
-	}
-}
-
-#define CHARGED_AHEAD 64 /* pages that a CPU may hold back for a cgroup: MEMCG_CHARGE_BATCH, mm/memcontrol.c */
-
-/* Pages until @usage reaches @max. */
-static uint64_t room(uint64_t max, uint64_t usage)
-{
-	if (max == HB_OOM_UNKNOWN)
-		return UINT64_MAX;
-	return usage < max ? max - usage : 0;
-}
-
-/*
- * Whether memory and swap together (v1) ran out at a level, and not its memory: the kernel asks that counter first, and
- * while it has room memory that is full is swapped out, not killed for.
- */
-static bool ran_out_with_swap(const struct hb_oom_level *level)
-{
-	const uint64_t left = room(level->memsw_max_pages, level->memsw_usage_pages);
-	const uint64_t ahead = CHARGED_AHEAD * (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
-
-	if (level->memsw_max_pages == HB_OOM_UNKNOWN)
-		return false;
-	return left < room(level->max_pages, level->usage_pages) ||
-	       (left <= ahead && level->memsw_usage_pages > level->usage_pages);
 }
 
 static void tell_limit(struct incident *incident, const struct hb_oom_level *level, uint64_t page_bytes)
 {
 	struct postmortem *pm = &incident->pm;
-	const bool with_swap = (incident->capture->kill.flags & HB_OOM_V1) && ran_out_with_swap(level);
+	const bool with_swap = (incident->capture->kill.flags & HB_OOM_V1) && oom_ran_out_with_swap(level);
 
 	pm->domain.counter = with_swap ? "memory+swap" : "memory";
 	pm->domain.limit_bytes = known(with_swap ? level->memsw_max_pages : level->max_pages, page_bytes);
@@ -350,7 +323,7 @@ static void tell_domain(struct incident *incident, struct incidents *incidents, 
 	const struct hb_ev_oom *kill = &incident->capture->kill;
 	struct postmortem *pm = &incident->pm;
 
-	pm->domain.kind = domain_kind(kill);
+	pm->domain.kind = oom_domain_kind(kill);
 	pm->domain.how = kill->how < sizeof(how) / sizeof(how[0]) ? how[kill->how] : NULL;
 	for (size_t i = 0; i < kill->levels_count && i < HB_OOM_LEVELS; i++) {
 		const struct hb_oom_level *level = &kill->levels[i];
@@ -367,6 +340,8 @@ static void tell_domain(struct incident *incident, struct incidents *incidents, 
 		pm->domain.container = container_of(incidents, incident->paths[i], &incident->domain_container);
 		tell_limit(incident, level, page_bytes);
 	}
+	if (!pm->domain.cgroup) /* further up than levels go */
+		tell_place(incident, kill->domain_id, 0, &pm->domain.cgroup, &pm->domain.container);
 	tell_stat(incident);
 }
 
@@ -380,6 +355,7 @@ static struct postmortem_task victim_row(const struct incident *incident)
 		.victim = true, .anon_rss_bytes = pm->victim.anon_rss_bytes,
 		.file_rss_bytes = pm->victim.file_rss_bytes, .shmem_rss_bytes = pm->victim.shmem_rss_bytes,
 		.swap_bytes = pm->victim.swap_bytes, .pgtables_bytes = pm->victim.pgtables_bytes,
+		.cgroup = pm->victim.cgroup, .container = pm->victim.container,
 	};
 }
 
@@ -404,6 +380,7 @@ static void tell_tasks(struct incident *incident, uint64_t page_bytes)
 			.swap_bytes = known(from->pages[HB_OOM_SWAP], page_bytes),
 			.pgtables_bytes = from->pgtables_bytes,
 		};
+		tell_place(incident, from->cgroup, from->gen, &task->cgroup, &task->container);
 		seen |= task->victim;
 		if (task->victim && capture->kill.flags & HB_OOM_TASK_READ)
 			*task = victim_row(incident);
@@ -577,6 +554,9 @@ const struct postmortem *incident_tell(struct incident *incident, struct inciden
 	pm->kernel = incidents->release;
 	pm->sequence = incident->capture->kill.sequence;
 	make_paths(incident);
+	places_init(&incident->places, incidents->target,
+		    &incidents->mounts.of[incident->capture->kill.flags & HB_OOM_V1 ? CGROUP_V1 : CGROUP_V2],
+		    CAPTURE_TASKS_MAX + 2); /* tasks, trigger, domain; without: nothing is known of them */
 	tell_victim(incident, incidents, page_bytes);
 	tell_threads(incident, incidents);
 	tell_trigger(incident, incidents);
@@ -597,6 +577,7 @@ void incident_free(struct incident *incident)
 		return;
 	for (size_t i = 0; i < HB_OOM_LEVELS; i++)
 		free(incident->paths[i]);
+	places_release(&incident->places);
 	free(incident->held.rows);
 	free(incident);
 }

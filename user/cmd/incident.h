@@ -14,6 +14,7 @@
 /* What all incidents share. */
 struct incidents {
 	struct target *target;
+	struct cgroup_mounts mounts;
 	struct kallsyms kernel;
 	uint32_t gfp_bits[GFP_NAMED_BITS];
 	bool has_gfp_bits;

@@ -214,6 +214,17 @@ char *postmortem_site_name(const struct board_row *row, char *out, size_t size)
 
 /* --- how rules speak -------------------------------------------------------------------------- */
 
+void say_container(struct sentence *s, const struct postmortem *pm, const struct container_info *container)
+{
+	const struct container_info *own = pm->victim.container;
+	char title[CONTAINER_TITLE_BYTES];
+
+	if (!container || (own && !strcmp(own->id, container->id)))
+		return;
+	say(s, ", container ");
+	say_path(s, container_title(container, title));
+}
+
 void say(struct sentence *s, const char *format, ...)
 {
 	size_t room = s->size - s->length;

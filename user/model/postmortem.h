@@ -40,6 +40,8 @@ struct postmortem_task {
 	int32_t oom_score_adj; /* may be ADJ_UNKNOWN */
 	bool victim;
 	bool approximate; /* the resident numbers are the kernel's rough ones, and may be too low */
+	const char *cgroup; /* memory cgroup; NULL: unknown */
+	const struct container_info *container; /* NULL: none */
 	const struct postmortem_sample *history; /* oldest first; of a few others than the victim */
 	size_t history_count;
 };
@@ -107,6 +109,7 @@ struct postmortem {
 		const char *gfp_mask; /* "GFP_KERNEL_ACCOUNT"; NULL: unknown */
 		int32_t order;        /* -1: sysrq, meaningless if !gfp_known */
 		const char *cgroup;   /* NULL: unknown */
+		const struct container_info *container; /* NULL: none */
 		bool other_cgroup;    /* it is in no cgroup below the domain */
 		const struct frame *frames; /* innermost first: the kernel's, then its own */
 		size_t frames_count;

@@ -51,7 +51,9 @@ static bool chosen_by_score(const struct postmortem *pm, struct sentence *s)
 		return false;
 	say(s, "It was chosen by its oom_score_adj of %d; the larger holder is ", pm->victim.oom_score_adj);
 	say_comm(s, other->comm);
-	say(s, " (pid %u) with ", other->pid);
+	say(s, " (pid %u", other->pid);
+	say_container(s, pm, other->container);
+	say(s, ") with ");
 	say_bytes(s, postmortem_task_rss(other));
 	say(s, ".");
 	return true;

@@ -23,6 +23,8 @@ void say_seconds(struct sentence *s, double seconds);
 void say_share(struct sentence *s, uint64_t part, uint64_t whole); /* "96%" */
 void say_name(struct sentence *s, const char *name); /* cut at its end */
 void say_path(struct sentence *s, const char *path); /* cut at its beginning: what is meant stands at the end */
+/* ", container web/app" if it is known and not the victim's */
+void say_container(struct sentence *s, const struct postmortem *pm, const struct container_info *container);
 void say_comm(struct sentence *s, const char *comm); /* "?" for NULL */
 
 /* Says its sentence, or nothing if it does not hold. */

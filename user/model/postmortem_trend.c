@@ -446,7 +446,9 @@ static bool asked_by_another(const struct postmortem *pm, struct sentence *s)
 		return false;
 	say(s, "The memory was asked for by ");
 	say_comm(s, pm->trigger.comm);
-	say(s, " (pid %u)", pm->trigger.pid);
+	say(s, " (pid %u", pm->trigger.pid);
+	say_container(s, pm, pm->trigger.container);
+	say(s, ")");
 	if (kernel) {
 		say(s, ", a thread of the kernel.");
 		return true;

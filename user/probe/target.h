@@ -105,6 +105,12 @@ int target_processes(struct target *target, struct process_info **processes, siz
 const struct container_info *target_container(struct target *target, const char *cgroup, bool again);
 
 /*
+ * The memory cgroup of the process image @gen as it was when that was looked at, borrowed likewise; NULL: not known.
+ * What was only inherited is not told: whoever starts a container forks first and moves then.
+ */
+const char *target_cgroup(struct target *target, uint32_t gen);
+
+/*
  * What the process image @gen holds, by the records of its page faults alone: those of pages that were found to be
  * gone at the last reading are not among them, and of no process anything is read. Where they add up to more than
  * @resident_bytes of anonymous and shared memory they are scaled down to it.

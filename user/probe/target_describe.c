@@ -30,6 +30,13 @@ const struct container_info *target_container(struct target *target, const char 
 	return container_names_find(target->containers, cgroup, clock_mono_ns());
 }
 
+const char *target_cgroup(struct target *target, uint32_t gen)
+{
+	const struct process *process = target_process(target, gen);
+
+	return process && process->cgroup_read ? process->cgroup : NULL;
+}
+
 /* What /proc says of it, as far as it is still there. */
 void target_describe(struct target *target, struct process *process)
 {
@@ -51,6 +58,7 @@ void target_describe(struct target *target, struct process *process)
 	}
 	free(process->cgroup);
 	process->cgroup = cgroup;
+	process->cgroup_read = true;
 	set_container(process, target_container(target, cgroup, false));
 }
 
@@ -58,6 +66,7 @@ void target_same_cgroup(struct process *to, const struct process *from)
 {
 	free(to->cgroup);
 	to->cgroup = from->cgroup ? strdup(from->cgroup) : NULL;
+	to->cgroup_read = false;
 	set_container(to, from->container);
 }
 

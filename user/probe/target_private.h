@@ -39,6 +39,7 @@ struct process {
 	int64_t start_unix_ns;
 	char comm[HB_COMM_LEN];
 	char *cgroup;
+	bool cgroup_read; /* of itself; else it is that of whom it was forked from */
 	struct container_info *container; /* NULL: it is in none */
 	struct image now;
 	struct image next; /* what an exec under way is building */

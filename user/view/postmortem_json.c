@@ -135,6 +135,7 @@ static struct json_object *trigger_object(struct json_pen *pen, const struct pos
 	if (pm->trigger.comm)
 		json_put_text(pen, object, "kind", postmortem_trigger_name(pm->trigger.kind));
 	json_put_text(pen, object, "cgroup", pm->trigger.cgroup);
+	put_container(pen, object, pm->trigger.container);
 	for (i = 0; i < pm->trigger.frames_count; i++)
 		json_append(pen, frames, json_frame(pen, &pm->trigger.frames[i], true));
 	json_put(pen, object, "frames", frames);
@@ -253,6 +254,8 @@ static struct json_object *task_object(struct json_pen *pen, const struct postmo
 
 	json_put_number(pen, object, "pid", task->pid);
 	json_put_text(pen, object, "comm", task->comm);
+	json_put_text(pen, object, "cgroup", task->cgroup);
+	put_container(pen, object, task->container);
 	put_known(pen, object, "anon_rss_bytes", task->anon_rss_bytes);
 	put_known(pen, object, "file_rss_bytes", task->file_rss_bytes);
 	put_known(pen, object, "shmem_rss_bytes", task->shmem_rss_bytes);

@@ -20,6 +20,16 @@ static void put_bytes(uint64_t bytes, char out[HUMAN_CELL])
 		snprintf(out, HUMAN_CELL, "%s", text_bytes(bytes, text));
 }
 
+void postmortem_container(struct human *h, const char *before, const struct container_info *container)
+{
+	char title[CONTAINER_TITLE_BYTES];
+
+	if (!container)
+		return;
+	fputs(before, h->out);
+	human_text(h, COLOR_NONE, container_title(container, title), 0);
+}
+
 /* --- cgroups ----------------------------------------------------------------------------------- */
 
 static void limit_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
@@ -146,6 +156,7 @@ void postmortem_tasks(struct human *h, const struct postmortem *pm)
 
 		human_table_row(h, &table, task);
 		human_text(h, task->victim ? COLOR_BAD : COLOR_NONE, task->comm, 0);
+		postmortem_container(h, "  in ", task->container);
 		if (task->victim)
 			fputs("  <- killed", h->out);
 		if (task->approximate)

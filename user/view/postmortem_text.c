@@ -296,6 +296,7 @@ static void print_asker(struct human *h, const struct postmortem *pm)
 		fprintf(h->out, ", thread %u", pm->trigger.thread);
 	if (pm->trigger.kind != OOM_TRIGGER_TASK)
 		fprintf(h->out, " (%s)", postmortem_trigger_name(pm->trigger.kind));
+	postmortem_container(h, ", container ", pm->trigger.container);
 }
 
 static void print_trigger(struct human *h, const struct postmortem *pm)

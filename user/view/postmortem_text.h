@@ -6,6 +6,8 @@
 #include "../model/postmortem.h"
 #include "human.h"
 
+/* Its title with @before before it; nothing for NULL. */
+void postmortem_container(struct human *h, const char *before, const struct container_info *container);
 /* The cgroups on the way up to the root; without a title; nothing if none is known. */
 void postmortem_levels(struct human *h, const struct postmortem *pm);
 void postmortem_tasks(struct human *h, const struct postmortem *pm);
