@@ -9,14 +9,15 @@ import shutil
 import subprocess
 
 from cases_attach import Target, verdict
-from cases_oom import LIMIT, Group, Watch, run_hog, scene, told as told_of_kill
+from cases_oom import LIMIT, Group, Watch, first_version, run_hog, scene, start_hog, told as told_of_kill
 from check import exact, hold
 from harness import Failure, Skip, read_text
 from libraries import library
+from oomlog import CONCLUDED, same_context
 from registry import all_alone, each, test
 
 RUNGS = ("uprobe.session", "uprobe.multi", "uprobe")
-OOM_RUNGS = ("kprobe", "fentry", "stack")
+OOM_RUNGS = ("kprobe", "fentry", "stack", "none")
 WORKS, REFUSED = re.compile(r"^  ok +(\S+)"), re.compile(r"^  NO +(\S+) +(.*)$")
 
 
@@ -123,18 +124,61 @@ def attached(case, rung):
 _, each_kill = all_alone("every heldby oom tells of every kill")
 
 
-@each_kill("a kill is told as in the kernel's log by {0}", OOM_RUNGS, seconds=40)
-@scene
-def killed(case, rung):
+def watch_by(case, rung):
     try:
-        watch = Watch(case, "--json", "-v", "--oom-rung", rung)
+        return Watch(case, "--json", "-v", "--oom-rung", rung)
     except Failure as failure:
         refused = [line for line in failure.args if "kills cannot be explained by" in line]
         if not refused:
             raise
         raise Skip(refused[0]) from None
+
+
+def by_rung(watch, rung, document):
+    """Whether that rung, or none, found what @document says."""
+    wrong = [] if f"kills are explained by {rung}" in watch.talk() else ["heldby explains it by another rung"]
+    if (document["domain"].get("how") in CONCLUDED) != (rung == "none"):
+        wrong.append(f"the limit was found by {document['domain'].get('how')}")
+    return wrong
+
+
+@each_kill("a kill is told as in the kernel's log by {0}", OOM_RUNGS, seconds=40)
+@scene
+def killed(case, rung):
+    watch = watch_by(case, rung)
     with Group(case, LIMIT) as group:
         pid, _ = run_hog(case, group, "alone")
-        _, wrong = told_of_kill(case, watch, group, pid)
+        document, wrong = told_of_kill(case, watch, group, pid)
     watch.stop()
-    hold(wrong + ([] if f"kills are explained by {rung}" in watch.talk() else ["heldby explains it by another rung"]))
+    hold(wrong + by_rung(watch, rung, document))
+
+
+@each_kill("a kill at a parent's limit is told as in the kernel's log by {0}", OOM_RUNGS, seconds=40)
+@scene
+def killed_above(case, rung):
+    watch = watch_by(case, rung)
+    with Group(case, LIMIT) as above, Group(case, 2 * LIMIT, above) as parent, Group(case, parent=parent) as group:
+        pid, _ = run_hog(case, group, "alone")
+        document, wrong = told_of_kill(case, watch, group, pid)
+    watch.stop()
+    hold(wrong + by_rung(watch, rung, document))
+
+
+@each_kill("a kill for a limit that was lowered is told by {0}", OOM_RUNGS, seconds=40)
+@scene
+def lowered(case, rung):
+    """The kernel takes no cgroup's lock for that: what is left to go by are the limits themselves."""
+    if first_version():
+        raise Skip("cgroup v1 refuses a limit that is too low")
+    watch = watch_by(case, rung)
+    with Group(case, 2 * LIMIT) as group:
+        victim = start_hog(case, group, "idle", LIMIT + LIMIT // 2)
+        group.limit(LIMIT)
+        document = watch.wait(group)[0]
+        if case.wait(victim.process) != 137:
+            raise Failure(f"the victim left with {victim.process.returncode}")
+    watch.stop()
+    wrong = same_context(document, case.log.kill_of(document["victim"]["thread"])) + by_rung(watch, rung, document)
+    if rung == "none" and document["domain"]["how"] != "limit":
+        wrong.append(f"the limit was found by {document['domain']['how']}")
+    hold(wrong)

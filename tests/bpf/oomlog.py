@@ -12,6 +12,7 @@ from harness import Failure
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CPUS = os.sysconf("SC_NPROCESSORS_CONF")
 CONTEXTS = 10       # kills in 5 s of which the kernel's log says why: DEFAULT_RATELIMIT_BURST
+CONCLUDED = ("oom_lock", "limit")
 KINDS = {"CONSTRAINT_MEMCG": "memcg", "CONSTRAINT_NONE": "global", "CONSTRAINT_CPUSET": "cpuset",
          "CONSTRAINT_MEMORY_POLICY": "mempolicy"}
 FAULT_AROUND = 16   # pages that a fault of a file's brings in: fault_around_bytes, mm/memory.c
@@ -170,6 +171,8 @@ def same_context(document, kill):
         "victim.cgroup": (document["victim"].get("cgroup"), cgroup),
         "victim.pid": (document["victim"]["pid"], int(pid)),
     }
+    if where.get("how") in CONCLUDED:  # nobody has seen the request
+        expected.update({name: (trigger.get(name[8:]), None) for name in ("trigger.gfp_mask", "trigger.order")})
     return [f"{name} is {got}, by the kernel's log {wanted}" for name, (got, wanted) in expected.items()
             if got != wanted] + (same_limit(where, kill) if domain else [])
 

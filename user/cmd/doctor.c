@@ -191,7 +191,7 @@ static bool doctor_load(const struct features *features, enum rung rung, enum un
 		.max_faults = 1024,
 		.max_frames = HB_FRAMES_MAX, .unwind_bytes = sizeof(struct hb_chunk), .unwinder = unwinder,
 		.rung = rung, .vm_rung = VM_RUNG_END, .page_rung = PAGES_RUNG_END,
-		.oom = oomhooks_works(), .oom_rung = OOM_RUNG_END,
+		.oom = oomhooks_works(), .oom_rung = OOM_RUNG_BEST,
 		.sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
 		.optional_sources = 1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT | 1u << HB_SRC_MMAP | 1u << HB_SRC_PAGES,
 	};

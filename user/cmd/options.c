@@ -71,7 +71,7 @@ static const struct option_row rows[] = {
 	{ "host-root", OPT_HOST_ROOT, "DIR", LISTEN | DOCTOR,
 	  "where the node's / is mounted: the containers' names are read there (default: /)" },
 	{ "oom-rung", OPT_OOM_RUNG, "NAME", OOM,
-	  "find the kernel's description of a kill by kprobe, fentry or stack (default: the best that works)" },
+	  "find the kernel's description of a kill by kprobe, fentry, stack or none (default: the best that works)" },
 	{ "max-blocks", OPT_MAX_BLOCKS, "N", LISTEN,
 	  "live blocks at once (default: 4194304; 16 bytes each, and 100 when used)" },
 	{ "max-sites", OPT_MAX_SITES, "N", LISTEN, "sites at once (default: 65536)" },
@@ -266,7 +266,7 @@ static int parse_option(struct options *options, enum options_for command, int i
 	static const char *const unwinders[] = { "eh_frame", "frame-pointers", "oldest", NULL };
 	static const char *const rungs[] = { "uprobe.session", "uprobe.multi", "uprobe", NULL };
 	static const char *const vm_rungs[] = { "tracepoint", "kprobe", "fentry", NULL };
-	static const char *const oom_rungs[] = { "kprobe", "fentry", "stack", NULL };
+	static const char *const oom_rungs[] = { "kprobe", "fentry", "stack", "none", NULL };
 	static const char *const page_rungs[] = { "raw_tracepoint", "kprobe", NULL };
 	uint64_t number = 0;
 	int word = 0, err = 0;
@@ -392,7 +392,8 @@ static int parse_option(struct options *options, enum options_for command, int i
 		options->host_root = text;
 		break;
 	case OPT_OOM_RUNG:
-		err = parse_word(&word, oom_rungs, command, "oom-rung", text, "kprobe, fentry or stack is wanted");
+		err = parse_word(&word, oom_rungs, command, "oom-rung", text,
+				 "kprobe, fentry, stack or none is wanted");
 		options->oom_rung = word;
 		break;
 	case OPT_DEBUG_DIR:
@@ -463,7 +464,7 @@ static void set_defaults(struct options *options, enum options_for command)
 		.rung = RUNG_END,
 		.vm_rung = VM_RUNG_END,
 		.page_rung = PAGES_RUNG_END,
-		.oom_rung = OOM_RUNG_END,
+		.oom_rung = OOM_RUNG_BEST,
 		.host_root = "/",
 		.max_reports = 1000,
 		.max_report_bytes = 256u << 20,

@@ -50,7 +50,7 @@ struct options {
 	enum rung rung;      /* --rung, RUNG_END: the best */
 	enum vm_rung vm_rung; /* --mmap-rung, VM_RUNG_END: the best */
 	enum page_rung page_rung; /* --pages-rung, PAGES_RUNG_END: the best */
-	enum oom_rung oom_rung; /* --oom-rung, OOM_RUNG_END: the best */
+	enum oom_rung oom_rung; /* --oom-rung, OOM_RUNG_BEST: the best */
 	uint32_t period;     /* --malloc BYTES; 0: exact, or */
 	bool governed;       /* --malloc auto: whatever costs no more than */
 	double budget_percent; /* of one core, for each process */

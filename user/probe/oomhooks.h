@@ -19,7 +19,8 @@ enum oom_rung {
 	OOM_KPROBE, /* the argument of out_of_memory, by kprobe and kretprobe */
 	OOM_FENTRY, /* by fentry and fexit, which skip it while another task's run of them is preempted */
 	OOM_STACK,  /* searched for on the kernel's stack; stands in for the two above, too */
-	OOM_RUNG_END /* concluded from the cgroups */
+	OOM_RUNG_END, /* none: concluded from the cgroups */
+	OOM_RUNG_BEST /* of options: the best that works */
 };
 
 #define OOMHOOKS_MAX 8

@@ -38,7 +38,7 @@ struct session_options {
 	enum vm_rung vm_rung; /* VM_RUNG_END: the best */
 	enum page_rung page_rung; /* PAGES_RUNG_END: the best; huge pages are seen by the same, if they can */
 	bool oom;            /* OOM kills are seen */
-	enum oom_rung oom_rung; /* OOM_RUNG_END: the best */
+	enum oom_rung oom_rung; /* OOM_RUNG_BEST: the best */
 };
 
 struct session;

@@ -154,10 +154,10 @@ static int choose_oom_rung(struct session *session, const struct session_options
 	}
 	oomhooks_probe(rungs);
 	for (int i = OOM_RUNG_END - 1; i >= 0; i--) {
-		if (rungs[i].works && (options->oom_rung == OOM_RUNG_END || options->oom_rung == (enum oom_rung)i))
+		if (rungs[i].works && (options->oom_rung == OOM_RUNG_BEST || options->oom_rung == (enum oom_rung)i))
 			session->oom_rung = (enum oom_rung)i;
 	}
-	if (options->oom_rung == OOM_RUNG_END || options->oom_rung == session->oom_rung)
+	if (options->oom_rung == OOM_RUNG_BEST || options->oom_rung == session->oom_rung)
 		return 0;
 	snprintf(why, size, "OOM kills cannot be explained by %s here (%s)", oomhooks_name(options->oom_rung),
 		 rungs[options->oom_rung].why);
