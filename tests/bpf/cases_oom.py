@@ -393,12 +393,17 @@ def crowd(case):
 @scene
 def brief(case):
     watch = Watch(case, "--json")
-    with Group(case, 8) as group:
+    with Group(case, 8) as known, Group(case, 8) as group:
+        start_hog(case, known, "idle", 0)
+        case.sleep(1)  # its file's unwind rows are read now: that takes longer than the victim lives
         start = time.monotonic()
         process = case.start([case.load("hog"), group.path, "brief"])
         status, lived = case.wait(process), time.monotonic() - start
     document, wrong = told(case, watch, group, process.pid)
     watch.stop()
+    held = {frame.get("function"): row["outstanding_bytes"] for row in document["holders"] for frame in row["frames"]}
+    if held.get("hold_most", 0) < MIB or "hold_rest" not in held:
+        wrong.append(f"by function it held {held}")
     if status != 137 or not 0 < document["victim"]["lifetime_s"] <= lived:
         wrong.append(f"it left with {status} after at most {lived:.3f} s; victim: {document['victim']}")
     hold(wrong)
@@ -651,6 +656,28 @@ def reports(case):
         wrong.append(f"the documents of {names} are not those of stdout")
     if kept_in(folder) != (watch.all() + again.all())[-3:]:
         wrong.append(f"the last three are not those kept: {sorted(os.listdir(folder))}")
+    hold(wrong)
+
+
+@test("of the files of --reports the oldest go where they are more than --max-report-bytes", seconds=60)
+def few_bytes(case):
+    folder = case.path("reports")
+    watch = Watch(case, "--json", "--reports", folder)
+    with Group(case, 16) as group:
+        in_a_row(case, group, 3)
+        documents = watch.wait(group, 3)
+        watch.stop()
+        sizes = [os.path.getsize(os.path.join(folder, name)) for name in sorted(os.listdir(folder))]
+        allowed = 2 * max(sizes) + sum(sizes) // len(sizes)  # a kill and its stacks, and some of another
+        watch = Watch(case, "--json", "--reports", folder, "--max-report-bytes", str(allowed))
+        run_hog(case, group, "alone")
+        documents += watch.wait(group)
+        watch.stop()
+    left = [os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)]
+    kept = kept_in(folder)
+    wrong = [] if sum(left) <= allowed else [f"{sum(left)} bytes are left, {allowed} are allowed"]
+    if not 1 <= len(kept) < len(documents) or kept != documents[-len(kept):]:
+        wrong.append(f"{len(kept)} of {len(documents)} are kept, not the last ones")
     hold(wrong)
 
 
