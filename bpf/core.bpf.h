@@ -293,6 +293,8 @@ __hidden void sampling_entered(struct hb_task *task, u32 gen);
 /* @by_ret: on a ret instruction; @counts: a call was waited for there. */
 __hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, bool counts);
 __hidden void sampling_freed(struct hb_task *task, u32 gen);
+/* The thread ends, or its image: what it was hit since its last step counts as well. */
+__hidden void sampling_ended(struct hb_task *task);
 
 /* stack.bpf.c */
 /*

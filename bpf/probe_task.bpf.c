@@ -27,13 +27,19 @@ int BPF_PROG(hb_task_fork, struct task_struct *parent, struct task_struct *child
 	return 0;
 }
 
-/* What is open in the thread will not return. Before the event: afterwards user space puts the image away. */
+/*
+ * What is open in the thread will not return, and what it cost is told. Before the event: afterwards user space puts
+ * the image away.
+ */
 static __always_inline void end_calls(void)
 {
 	struct hb_task *storage = pending_task();
 
-	if (storage)
-		pending_end(storage);
+	if (!storage)
+		return;
+	if (hb_budget)
+		sampling_ended(storage);
+	pending_end(storage);
 }
 
 /* In the new image, before its first instruction. */

@@ -80,7 +80,7 @@ _Static_assert(sizeof(struct hb_block) == 32, "layout is shared with user space"
 struct hb_plan {
 	__u32 period;   /* written by user space; 0: every call counts */
 	__u32 pad;
-	/* Probes hit, in steps of HB_PLAN_STEP for each thread; left: on ret instructions. */
+	/* Probes hit, in steps of HB_PLAN_STEP for each thread, and at its end the rest; left: on ret instructions. */
 	__u64 entered, returned, left, freed;
 	__u64 counted; /* calls whose return was waited for: every one, or the samples */
 };

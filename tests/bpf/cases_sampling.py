@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sampled calls: right on average, as far off as they say; and a budget that is kept."""
+"""Sampled calls: right on average, and as far off as they say."""
 
-import json
 import math
 import os
-import statistics
 import subprocess
 
+from bursts import await_answer, begin, exact_cost, order
 from cases_oom import Group, Watch
 from cases_rungs import RUNGS, need
 from check import hold, sites_of
-from harness import Failure, Outcome, read_text
+from harness import Failure
 from libraries import LIBRARIES, library
 from registry import each, test
 
 CHILDREN = 100
 PERIOD = 16384
-STORM_AFTER_S = 1
 VICTIM_MIB = 64
 
 
@@ -121,114 +119,6 @@ def fine(case):
     hold(wrong, outcome)
 
 
-def report_of(document, pid):
-    found = [process for process in document["processes"] if process["pid"] == pid]
-    if not found:
-        raise Failure(f"process {pid} is not in the document")
-    return found[0]
-
-
-def cost_in(documents, pid):
-    """(seconds since the beginning, percent of a core) of each document."""
-    return [(document["since_s"], report_of(document, pid)["malloc"]["cost_percent"]) for document in documents]
-
-
-def order(target, word):
-    target.stdin.write(word)
-    target.stdin.flush()
-
-
-def begin(case, word):
-    """bursts, told @word."""
-    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
-    order(target, word)
-    return target
-
-
-def await_answer(case, target):
-    """It is itself by now, and no shell."""
-    count = len(case.truths()) if os.path.exists(case.truth) else 0
-    order(target, b"?")
-    case.until("what bursts says", lambda: os.path.exists(case.truth) and read_text(case.truth).count("\n") > count)
-
-
-@each("a storm of malloc that begins under top by {0} is brought under the budget within two seconds", RUNGS,
-      seconds=60, alone="the storm must have a CPU to itself")
-def storm(case, rung):
-    options = need(case, rung)
-    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
-    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "5", *options, interval="0.2")
-    case.sleep(STORM_AFTER_S)
-    order(target, b"x")
-    case.sleep(4)
-    documents = case.stop_top(tracer)
-    changes = [change for document in documents for change in document.get("sampling_changes", [])]
-    wrong = []
-    if documents[-1]["hooks"]["malloc"] != rung:
-        wrong.append(f"the hook is {documents[-1]['hooks']['malloc']}")
-    if not changes or changes[0]["from"] != "exact":
-        wrong.append(f"the changes were {changes}")
-    else:
-        late = [cost for since, cost in cost_in(documents, target.pid) if since > STORM_AFTER_S + 2]
-        if not late or statistics.median(late) > 5: # on a busy machine a single one may be more
-            wrong.append(f"two seconds later these are the percents of a core that it costs: {late}")
-    hold(wrong, Outcome(0, documents[-1], [], ""))
-
-
-def exact_cost(case, target):
-    """Percent of a core that it costs to follow every call."""
-    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "100000", interval="0.5")
-    case.sleep(3)
-    costs = [percent for _, percent in cost_in(case.stop_top(tracer), target.pid)]
-    return sorted(costs)[len(costs) // 2]
-
-
-def through_changes(case, budget):
-    """The last document of a load that goes on steadily under @budget and then stops, its truth, and the changes."""
-    if os.path.exists(case.truth):
-        os.unlink(case.truth)
-    target = begin(case, b"s")
-    tracer = case.top(target.pid, "--malloc", "auto", "--budget", f"{budget:.4f}", interval="0.5")
-    case.sleep(4)
-    order(target, b".")  # it says what it holds, and waits
-    case.until("the truth", lambda: os.path.exists(case.truth) and case.truths())
-    documents = case.stop_top(tracer)
-    changes = [(change["from"], change["to"]) for document in documents
-               for change in document.get("sampling_changes", [])]
-    return documents[-1], case.truths()[0], changes
-
-
-@test("sums stay right while the budget changes how malloc is followed", seconds=90,
-      alone="what a probe costs must not depend on others")
-def across_changes(case):
-    target = begin(case, b"s")
-    # Too little for every call, and more than the traps alone cost: on a busy machine not at the first guess.
-    budget, tries, changes = exact_cost(case, target) * 0.7, 5, []
-    target.kill()
-    # As coarse as 4 MiB there may be no sample at all of what is held, and no error to be seen.
-    while tries and (("exact", "65536") not in changes or any(to in ("4194304", "off") for _, to in changes)):
-        document, truth, changes = through_changes(case, budget)
-        budget *= 1.4 if changes else 0.7
-        tries -= 1
-    if ("exact", "65536") not in changes or any(to in ("4194304", "off") for _, to in changes):
-        raise Failure(f"the last changes were {changes}, with a budget of {budget:.3f} %")
-    sites = sites_of(document, truth["pid"], "held_by_burst")
-    held = sum(site["outstanding_bytes"] for site in sites)
-    error = math.hypot(*(site.get("standard_error_bytes", 0) for site in sites))
-    hold([f"{held} bytes are held by our estimate +- {error:.0f}, truth {truth['outstanding_bytes']}"]
-         if abs(held - truth["outstanding_bytes"]) > 5 * error + 1 else [], Outcome(0, document, [truth], ""))
-
-
-@test("one process among many that do nothing is kept to the budget by run, not their average",
-      alone="it must have a CPU to itself")
-def among_idle(case):
-    children = 40  # whatever it costs the one that is busy, at most a core, their average is below 2.5 %
-    outcome = case.run([case.load("bursts"), str(children), "4"], ("--malloc", "auto", "--budget", "5"))
-    changes = outcome.document.get("sampling_changes", [])
-    hold([] if changes and changes[0]["from"] == "exact" and changes[0]["cost_percent"] > 5 else
-         [f"the changes were {changes}"], outcome)
-
-
 def victim_of(case, options):
     """The postmortem of a steady load that heldby oom watches with @options, and what it knows that it held."""
     if os.path.exists(case.truth):
@@ -283,27 +173,3 @@ def governed_victim(case):
             return
         budget *= 0.8 if ways[-1] == "exact" else 1.25
     raise Failure(f"it was followed in these ways: {ways}")
-
-
-@test("where tracing costs too much the probes go, and come back")
-def pauses(case):
-    target = case.start([case.load("bursts")], stdin=subprocess.PIPE)
-    tracer = case.top(target.pid, "--malloc", "auto", "--budget", "0.01", interval="0.5")
-    order(target, b"x")
-
-    def levels():
-        return [change["to"] for document in read_lines_so_far(tracer.out)
-                for change in document.get("sampling_changes", [])]
-    case.until("the probes to go, to come back, and to go again",
-               lambda: levels()[:1] == ["off"] and "4194304" in levels() and levels().count("off") > 1)
-    documents = case.stop_top(tracer)
-    off = [document for document in documents if report_of(document, target.pid)["malloc"]["sampling"] == "off"]
-    hold([] if off and all("cannot_see" in report_of(document, target.pid) for document in off) else
-         ["nothing says that malloc is not seen while it is off"], Outcome(0, documents[-1], [], ""))
-
-
-def read_lines_so_far(path):
-    """Whole lines of a file that is still being written."""
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]

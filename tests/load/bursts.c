@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Allocates as it is told from standard input: 's' 5,000 blocks a second, 'm' 50,000 from deep down, 'x' as fast as it
- * can, '.' no more, and says what it holds; '?' says so, too, and goes on; 'g' grows without end, by mmap. Two thousand
- * blocks are held at a time, the oldest goes when another comes. It also says how many there were, and what CPU time
- * that took.
+ * can, 't' as fast as threads can that take 60 each and end, '.' no more, and says what it holds; '?' says so, too, and
+ * goes on; 'g' grows without end, by mmap. Two thousand blocks are held at a time, the oldest goes when another comes.
+ * It also says how many there were, and what CPU time that took.
  * "bursts CHILDREN SECONDS" is told nothing: it allocates as fast as it can beside so many children that do nothing.
  */
 #include "load.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #define STEP_NS 10000000LL
 #define FAST    500 /* between two looks at the time */
 #define DEPTH   40
+#define LITTLE  60  /* of one thread: fewer than heldby counts at once (HB_PLAN_STEP) */
 
 LOAD_SITE(held_by_burst);
 LOAD_SITE(held_by_idle);
@@ -80,6 +82,20 @@ LOAD_CALL void burst_deep(int depth, int count)
 		burst(count);
 }
 
+static void *take_little(void *unused)
+{
+	burst(LITTLE);
+	return unused;
+}
+
+static void burst_in_a_thread(void)
+{
+	pthread_t thread;
+
+	load_check(!pthread_create(&thread, NULL, take_little, NULL), "a thread");
+	load_check(!pthread_join(thread, NULL), "a thread ends");
+}
+
 static void idle(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -118,6 +134,8 @@ static void do_as_told(char order)
 		grow();
 	else if (order == 'm')
 		burst_deep(DEPTH, 500);
+	else if (order == 't')
+		burst_in_a_thread();
 	else
 		burst(order == 's' ? 50 : order == 'x' ? FAST : 0);
 }
@@ -147,7 +165,7 @@ int main(int argc, char **argv)
 			order = told == '?' ? order : told;
 			continue;
 		}
-		due = order == 'x' ? now : due + STEP_NS;
+		due = order == 'x' || order == 't' ? now : due + STEP_NS;
 		do_as_told(order);
 	}
 }

@@ -295,6 +295,28 @@ static void hits_are_counted_in_steps(void **state)
 	assert_int_equal(plan->left, 0);
 }
 
+static void a_thread_that_ends_tells_the_hits_of_its_last_step(void **state)
+{
+	struct thread *thread = traced_thread();
+	const struct hb_plan *plan = &hb_plans[HB_PLAN(GEN)];
+
+	(void)state;
+	fake_sampling(0, 1);
+	for (u64 i = 0; i < HB_PLAN_STEP - 1; i++) {
+		take(thread, SITE_A, 16, 0x1000);
+		give(thread, 0x1000);
+	}
+	assert_int_equal(plan->entered, 0);
+	hb_task_exit(thread->task);
+	assert_int_equal(plan->entered, HB_PLAN_STEP - 1);
+	assert_int_equal(plan->returned, HB_PLAN_STEP - 1);
+	assert_int_equal(plan->freed, HB_PLAN_STEP - 1);
+	assert_int_equal(plan->counted, HB_PLAN_STEP - 1);
+	assert_int_equal(plan->left, 0);
+	hb_task_exit(thread->task); /* once only */
+	assert_int_equal(plan->entered, HB_PLAN_STEP - 1);
+}
+
 static void returns_are_hit_by_calls_that_are_not_sampled_where_there_is_no_session(void **state)
 {
 	const struct hb_plan *plan = &hb_plans[HB_PLAN(GEN)];
@@ -352,6 +374,7 @@ int main(void)
 		BOTH(a_change_of_period_changes_no_sum),
 		BOTH(direct_memory_is_exact_whatever_the_period),
 		BOTH(hits_are_counted_in_steps),
+		BOTH(a_thread_that_ends_tells_the_hits_of_its_last_step),
 		BOTH(returns_are_hit_by_calls_that_are_not_sampled_where_there_is_no_session),
 		BOTH(ret_instructions_are_hit_whether_their_call_is_sampled_or_not),
 		BOTH(a_free_of_null_is_hit_as_others_are),
