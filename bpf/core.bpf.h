@@ -289,9 +289,9 @@ __hidden bool sampling_take(struct hb_task *task, u32 period, u64 bytes);
 /* What a sampled block stands for: hb_weigh(). @identity: hb_block_identity(). 0. */
 HB_ONCE int sampling_weigh(struct hb_weight *weight, u64 bytes, u64 identity, u32 period);
 /* A probe of the current thread was hit. @task of the last may be NULL. */
-__hidden void sampling_entered(struct hb_task *task, u32 gen);
-/* @by_ret: on a ret instruction; @counts: a call was waited for there. */
-__hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, bool counts);
+__hidden void sampling_entered(struct hb_task *task, u32 gen, u32 source);
+/* @by_ret: on a ret instruction; @call: that was waited for there, or NULL. */
+__hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, const struct hb_pending *call);
 __hidden void sampling_freed(struct hb_task *task, u32 gen);
 /* The thread ends, or its image: what it was hit since its last step counts as well. */
 __hidden void sampling_ended(struct hb_task *task);

@@ -113,6 +113,17 @@ static __noinline void give_up(struct pt_regs *ctx, struct hb_task *task, struct
 }
 
 /*
+ * The old block of a realloc within a runtime's: it was taken while only malloc was followed, and is malloc's. Where
+ * none is paused there is no such block.
+ */
+static __noinline void give_up_within(struct pt_regs *ctx, struct hb_task *task, u64 cookie, u64 ptr, u32 gen)
+{
+	struct hb_block_key key = { .addr = ptr, .gen = gen, .source = cookie_source(cookie) };
+
+	release(ctx, 0, task, &key);
+}
+
+/*
  * A call begins. The old block of a realloc is taken off the live ones for the time of the call:
  * as soon as the allocator gives it back another thread can be handed its address.
  * Returns whether its return is to be trapped.
@@ -135,7 +146,7 @@ static bool call_enter(struct pt_regs *ctx)
 	if (!task)
 		return false;
 	if (hb_budget)
-		sampling_entered(task, gen);
+		sampling_entered(task, gen, cookie_source(cookie));
 	compat_args(ctx, args);
 	bytes = asked_bytes(args, cookie);
 	ptr = args[HB_COOKIE_GET(cookie, HB_COOKIE_PTR_SHIFT, 3)];
@@ -148,8 +159,11 @@ static bool call_enter(struct pt_regs *ctx)
 	}
 	here(&place, ctx, task, gen);
 	call = pending_push(task, &place, cookie);
-	if (!call)
+	if (!call) {
+		if (hb_budget && role == HB_ROLE_REALLOC && ptr)
+			give_up_within(ctx, task, cookie, ptr, gen);
 		return false;
+	}
 	if (!alone)
 		wanted = counts(task, cookie, gen, bytes, &period);
 	call->bytes = bytes;
@@ -364,7 +378,8 @@ int hb_free_enter(struct pt_regs *ctx)
 	key.source = cookie_source(cookie);
 	if (hb_sampling && !acct_has(&key))
 		return 0; /* of no account, whoever frees it */
-	if (task && task->depth) {
+	/* With a budget a live block may be freed within a runtime's free: taken while only malloc was followed. */
+	if (!hb_budget && task && task->depth) {
 		here(&place, ctx, task, gen);
 		if (pending_nested(task, &place))
 			return 0;

@@ -83,8 +83,9 @@ struct hb_plan {
 	/* Probes hit, in steps of HB_PLAN_STEP for each thread, and at its end the rest; left: on ret instructions. */
 	__u64 entered, returned, left, freed;
 	__u64 counted; /* calls whose return was waited for: every one, or the samples */
+	__u64 direct_entered, direct_returned; /* of a runtime's own functions, each at once; not among those above */
 };
-_Static_assert(sizeof(struct hb_plan) == 48, "layout is shared with user space");
+_Static_assert(sizeof(struct hb_plan) == 64, "layout is shared with user space");
 
 #define HB_PLAN_STEP 64
 

@@ -5,7 +5,7 @@
  */
 #include "core.bpf.h"
 
-/* 48 KiB, mapped into user space, which sets periods and reads hits without a system call. Cannot fill. */
+/* 64 KiB, mapped into user space, which sets periods and reads hits without a system call. Cannot fill. */
 struct hb_plan hb_plans[HB_PLANS];
 
 #define LN2       186065279ULL /* ln(2) with 28 bits behind the point */
@@ -86,20 +86,29 @@ static __always_inline void hit(u32 *hits, u64 *total)
 	__sync_fetch_and_add(total, HB_PLAN_STEP);
 }
 
-__hidden void sampling_entered(struct hb_task *task, u32 gen)
-{
-	hit(&task->entered, &plan_of(gen)->entered);
-}
-
-__hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, bool counts)
+__hidden void sampling_entered(struct hb_task *task, u32 gen, u32 source)
 {
 	struct hb_plan *plan = plan_of(gen);
 
+	if (source == HB_SRC_MALLOC)
+		hit(&task->entered, &plan->entered);
+	else
+		__sync_fetch_and_add(&plan->direct_entered, 1); /* seldom: a thread need not keep steps of it */
+}
+
+__hidden void sampling_returned(struct hb_task *task, u32 gen, bool by_ret, const struct hb_pending *call)
+{
+	struct hb_plan *plan = plan_of(gen);
+
+	if (call && HB_COOKIE_GET(call->cookie, HB_COOKIE_SOURCE_SHIFT, 4) != HB_SRC_MALLOC) {
+		__sync_fetch_and_add(&plan->direct_returned, 1);
+		return;
+	}
 	if (by_ret)
 		hit(&task->left, &plan->left);
 	else
 		hit(&task->returned, &plan->returned);
-	if (counts)
+	if (call)
 		hit(&task->counted, &plan->counted);
 }
 

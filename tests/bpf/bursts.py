@@ -69,9 +69,9 @@ def so_far(path):
     return [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines()]
 
 
-def exact_cost(case, target):
+def exact_cost(case, target, source="malloc"):
     """Percent of a core that it costs to follow every call."""
     tracer = case.top(target.pid, "--malloc", "auto", "--budget", "100000", interval="0.5")
     case.sleep(3)
-    costs = [percent for _, percent in cost_in(case.stop_top(tracer), target.pid)]
+    costs = [percent for _, percent in cost_in(case.stop_top(tracer), target.pid, source)]
     return sorted(costs)[len(costs) // 2]

@@ -4,8 +4,10 @@
 import math
 import os
 import statistics
+import subprocess
 
-from bursts import begin, block_ns, changes_in, cost_in, exact_cost, order, report_of, so_far
+from bursts import await_answer, begin, block_ns, changes_in, cost_in, exact_cost, order, report_of, so_far
+from cases_language import javas
 from cases_rungs import RUNGS, need
 from check import hold, sites_of
 from harness import Failure, Outcome
@@ -19,6 +21,7 @@ SLOWER = 1.6
 # Threads that begin and end are heard of one by one, which takes them as much again; with every call followed it is six
 # times and more.
 SLOWER_THREADS = 4
+SLOWER_JVM = 4 # with every call followed it is ten times and more; its own pace varies by two
 
 
 def through_a_storm(case, word, options):
@@ -126,3 +129,72 @@ def pauses(case):
     off = [document for document in documents if report_of(document, target.pid)["malloc"]["sampling"] == "off"]
     hold([] if off and all("cannot_see" in report_of(document, target.pid) for document in off) else
          ["nothing says that malloc is not seen while it is off"], Outcome(0, documents[-1], [], ""))
+
+
+def jvm(case, java):
+    """A JVM that takes and gives back direct buffers as it is told, as bursts is."""
+    target = case.start([f"/usr/lib/jvm/{java}/bin/java", "-Xmx64m", "-XX:+UseSerialGC", "-cp",
+                         os.path.dirname(case.load("java/Direct.class")), "Direct", "told"], stdin=subprocess.PIPE)
+    await_answer(case, target)
+    order(target, b"x")
+    block_ns(case, target, 2) # compiled by now
+    return target
+
+
+def buffer_ns(case, target):
+    """ns of CPU that a buffer takes at the best: a JVM compiles anew and collects now and then."""
+    return min(block_ns(case, target, 0.5) for _ in range(4))
+
+
+def blind_while_off(documents, pid):
+    """What is wrong with how it is told that direct memory is not seen."""
+    wrong = []
+    for direct in [report_of(document, pid)["direct"] for document in documents]:
+        off = direct["sampling"] == "off"
+        if off != ("cannot_see" in direct) or off and direct["cost_percent"]:
+            wrong = [f"direct memory is told to be followed so: {direct}"]
+    return wrong
+
+
+@each("a storm of direct buffers of {0} is brought under the budget within two seconds", javas(), seconds=90,
+      alone="the storm must have a CPU to itself")
+def storm_of_buffers(case, java):
+    target = jvm(case, java)
+    bare = buffer_ns(case, target)
+    order(target, b".")
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", str(BUDGET), interval="0.2")
+    case.sleep(STORM_AFTER_S)
+    order(target, b"x")
+    case.sleep(2)
+    slower = buffer_ns(case, target) / bare
+    documents = case.stop_top(tracer)
+    wrong = blind_while_off(documents, target.pid)
+    if slower > SLOWER_JVM:
+        wrong.append(f"two seconds later a pair takes {slower:.2f} times what it takes untraced")
+    changes = changes_in(documents, target.pid, "direct")
+    if changes[:1] != [("exact", "off")]:
+        wrong.append(f"the changes were {changes}")
+    hold(wrong, Outcome(0, documents[-1], [], ""))
+
+
+@each("direct buffers of {0} that are too dear are let go, and malloc is followed on", javas(), seconds=120,
+      alone="what a probe costs must not depend on others")
+def apart(case, java):
+    target = jvm(case, java)
+    order(target, b"s")
+    # Less than direct memory costs, more than malloc does without it: on a busy machine not at the first guess.
+    budget, tries, ways = exact_cost(case, target, "direct") * 0.85, 4, []
+    while tries and ways[-1:] != [("off", "exact")]:
+        tracer = case.top(target.pid, "--malloc", "auto", "--budget", f"{budget:.4f}", interval="0.5")
+        case.sleep(4)
+        documents = case.stop_top(tracer)
+        last = report_of(documents[-1], target.pid)
+        ways.append((last["direct"]["sampling"], last["malloc"]["sampling"]))
+        budget *= 1.25 if ways[-1][0] == "off" else 0.85
+        tries -= 1
+    wrong = blind_while_off(documents, target.pid)
+    if ways[-1] != ("off", "exact"):
+        wrong.append(f"they were followed in these ways: {ways}")
+    if sites_of(documents[-1], target.pid, source="direct"):
+        wrong.append("there are rows of direct memory, which is not followed")
+    hold(wrong, Outcome(0, documents[-1], [], ""))

@@ -385,6 +385,7 @@ static void samples_of_malloc_have_their_errors(void **state)
 	expect(postmortem_json, &pm, (struct view_style){ 0 }, "postmortem-sampled.json");
 	pm.holders_count = 0;
 	pm.holders_sampling = "off";
+	pm.holders_direct_off = true;
 	expect(postmortem_text, &pm, (struct view_style){ 0 }, "postmortem-off.txt");
 }
 

@@ -594,6 +594,11 @@ static void estimates_are_told_with_their_error_and_changes_with_their_reason(vo
 		  .governed = true, .malloc_level = BUDGET_PAUSED, .blind = "it costs too much" },
 		{ .gen = 3, .pid = 52, .comm = "calm", .allocators = other_allocators, .allocators_count = 1,
 		  .governed = true, .malloc_share = 0.0004 },
+		{ .gen = 4, .pid = 53, .comm = "java", .allocators = other_allocators, .allocators_count = 1,
+		  .runtime = "jvm 17.0.15+6", .governed = true, .direct_governed = true, .direct_share = 0.0211 },
+		{ .gen = 5, .pid = 54, .comm = "netty", .allocators = other_allocators, .allocators_count = 1,
+		  .runtime = "jvm 17.0.15+6", .governed = true, .direct_governed = true,
+		  .direct_level = BUDGET_PAUSED, .direct_blind = "its calls are too many" },
 	};
 	static const struct board_row estimates[] = {
 		{ .rank = 1, .gen = 1, .source = HB_SRC_MALLOC, .outstanding_bytes = 100000, .outstanding_count = 300,
@@ -604,6 +609,7 @@ static void estimates_are_told_with_their_error_and_changes_with_their_reason(vo
 		{ .time_unix_ns = 1000000000, .gen = 1, .to = BUDGET_FINE, .share = 0.1416 },
 		{ .time_unix_ns = 2500000000, .gen = 2, .from = BUDGET_COARSE, .to = BUDGET_PAUSED, .share = 2.5 },
 		{ .time_unix_ns = 3500000000, .from = BUDGET_PAUSED, .to = BUDGET_COARSE },
+		{ .time_unix_ns = 4500000000, .gen = 5, .direct = true, .to = BUDGET_PAUSED, .share = 0.62 },
 	};
 	struct report report = {
 		.host = "node-7", .processes = governed, .processes_count = COUNT_OF(governed), .rows = estimates,

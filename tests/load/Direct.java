@@ -13,7 +13,7 @@ import sun.misc.Unsafe;
 /**
  * Direct memory of known sums. "none" takes nothing, so that what the JVM itself holds can be
  * subtracted; "keep" takes buffers and raw Unsafe memory, gives some back, and keeps the rest; "grow" says "." and
- * waits for a byte, keeps the same, and fills its heap until it is killed. "churn" has no sums.
+ * waits for a byte, keeps the same, and fills its heap until it is killed. "told" does as told. "churn" has no sums.
  * Sizes are multiples of 8, for the JDK rounds up to that before it calls the JVM.
  */
 public final class Direct {
@@ -124,7 +124,10 @@ public final class Direct {
 				+ ",\"outstanding_bytes\":" + (allocatedBytes - freedBytes)
 				+ ",\"outstanding_count\":" + (allocatedCount - freedCount)
 				+ ",\"facts\":{\"pool_bytes\":" + pool
-				+ ",\"buffer_bytes\":" + bufferBytes() + "}}\n";
+				+ ",\"buffer_bytes\":" + bufferBytes()
+				+ ",\"blocks\":" + allocatedCount
+				+ ",\"cpu_ns\":" + ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime()
+				+ "}}\n";
 		try (FileOutputStream file = new FileOutputStream(path, true)) {
 			file.write(line.getBytes());
 		}
@@ -146,6 +149,35 @@ public final class Direct {
 		}
 	}
 
+	/** Takes a buffer and gives it back, as long as it is told to; on which CPU time, it says itself. */
+	private static void pairs() {
+		for (int i = 0; i < 64; i++) {
+			dropBuffer(takeBuffer(1000 + 8 * i));
+		}
+	}
+
+	/**
+	 * Does as it is told on stdin, as tests/load/bursts does: 'x' pairs() over and over, 's' 12,800 a second, '.'
+	 * none; at '.' and '?' it says what it has done.
+	 */
+	private static void told() throws IOException, InterruptedException {
+		for (int order = '.'; order >= 0; ) {
+			while (order != '.' && System.in.available() == 0) {
+				for (int i = 0; i < (order == 'x' ? 50 : 2); i++) {
+					pairs();
+				}
+				if (order == 's') {
+					Thread.sleep(10);
+				}
+			}
+			int word = System.in.read();
+			if (word == '.' || word == '?') {
+				write("told", 0);
+			}
+			order = word == '?' ? order : word;
+		}
+	}
+
 	private static void grow() throws IOException {
 		long before = poolBytes();
 		System.out.write('.');
@@ -162,13 +194,17 @@ public final class Direct {
 	}
 
 	/** Takes one argument, the mode. */
-	public static void main(String[] args) throws IOException {
+	public static void main(String[] args) throws Exception {
 		if (args[0].equals("churn")) {
 			churn();
 			return;
 		}
 		if (args[0].equals("grow")) {
 			grow();
+		}
+		if (args[0].equals("told")) {
+			told();
+			return;
 		}
 		long before = poolBytes();
 		if (args[0].equals("keep")) {

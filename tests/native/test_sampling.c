@@ -278,6 +278,54 @@ static void direct_memory_is_exact_whatever_the_period(void **state)
 	assert_int_equal(fake_rows("hb_sites"), 1);
 }
 
+static void direct_calls_are_counted_apart_from_those_of_malloc_within(void **state)
+{
+	const struct hb_plan *plan = &hb_plans[HB_PLAN(GEN)];
+	struct thread *thread = traced_thread();
+
+	(void)state;
+	fake_sampling(HB_PERIOD_MAX, 1);
+	for (u64 i = 0; i < 3; i++) {
+		thread_call(thread, &fn_unsafe_alloc, 0, 0, 64);
+		thread_call(thread, &fn_malloc, 64, 0, 0);
+		thread_return(thread, 0x1000);
+		thread_return(thread, 0x1000);
+		thread_call(thread, &fn_unsafe_free, 0x1000, 0, 0);
+		thread_call(thread, &fn_free, 0x1000, 0, 0);
+		thread_return(thread, 0);
+		thread_return(thread, 0);
+	}
+	assert_int_equal(plan->direct_entered, 6);
+	assert_int_equal(plan->direct_returned, 6);
+	hb_task_exit(thread->task);
+	assert_int_equal(plan->entered, 3);
+	assert_int_equal(plan->freed, 3);
+	assert_int_equal(plan->counted, 0);
+}
+
+static void what_was_taken_while_direct_memory_was_not_followed_is_freed_by_its_functions(void **state)
+{
+	struct thread *thread = traced_thread();
+
+	(void)state;
+	fake_sampling(0, 1);
+	take(thread, SITE_A, 64, 0x1000);
+	take(thread, SITE_A, 100, 0x2000);
+	assert_int_equal(fake_rows("hb_live"), 2);
+	thread_call(thread, &fn_unsafe_free, 0x1000, 0, 0);
+	thread_call(thread, &fn_free, 0x1000, 0, 0);
+	thread_return(thread, 0);
+	thread_return(thread, 0);
+	assert_int_equal(fake_rows("hb_live"), 1);
+	thread_call(thread, &fn_unsafe_realloc, 0x2000, 200, 0);
+	thread_call(thread, &fn_realloc, 0x2000, 200, 0);
+	thread_return(thread, 0x3000);
+	thread_return(thread, 0x3000);
+	assert_int_equal(site_at(GEN, SITE_A)->outstanding_bytes, 0);
+	assert_int_equal(fake_rows("hb_live"), 1); /* the new one, and that is direct */
+	assert_int_equal(losses(), 0);
+}
+
 static void hits_are_counted_in_steps(void **state)
 {
 	struct thread *thread = traced_thread();
@@ -373,6 +421,8 @@ int main(void)
 		BOTH(realloc_is_a_free_and_an_allocation),
 		BOTH(a_change_of_period_changes_no_sum),
 		BOTH(direct_memory_is_exact_whatever_the_period),
+		BOTH(direct_calls_are_counted_apart_from_those_of_malloc_within),
+		BOTH(what_was_taken_while_direct_memory_was_not_followed_is_freed_by_its_functions),
 		BOTH(hits_are_counted_in_steps),
 		BOTH(a_thread_that_ends_tells_the_hits_of_its_last_step),
 		BOTH(returns_are_hit_by_calls_that_are_not_sampled_where_there_is_no_session),

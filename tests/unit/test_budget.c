@@ -206,6 +206,34 @@ static void a_closer_level_costs_more_samples_each_with_a_stack(void **state)
 	assert_int_equal(budget.level, BUDGET_FINE);
 }
 
+static void what_is_whole_is_followed_call_by_call_or_not_at_all(void **state)
+{
+	struct budget budget = { .whole = true };
+	uint64_t now = 1;
+
+	(void)state;
+	assert_true(step(&budget, 60000, now)); /* 6.9 % of a core: samples would do */
+	assert_int_equal(budget.level, BUDGET_PAUSED);
+	assert_true(step(&budget, 60000, now += 10));
+	assert_int_equal(budget.level, BUDGET_EXACT);
+	assert_true(step(&budget, 60000, ++now));
+	assert_false(step(&budget, 0, now += 19)); /* in vain: twice as long */
+	assert_true(step(&budget, 0, ++now));
+	assert_int_equal(budget.level, BUDGET_EXACT);
+	for (unsigned int i = 0; i <= 10; i++)
+		assert_false(step(&budget, 100, ++now));
+	assert_int_equal(budget.patience_ns, 0);
+}
+
+static void two_that_share_a_budget_have_half_of_it_each_at_least(void **state)
+{
+	(void)state;
+	assert_true(fabs(budget_room(0.05, 0) - 0.05) < 1e-9);
+	assert_true(fabs(budget_room(0.05, 0.01) - 0.04) < 1e-9);
+	assert_true(fabs(budget_room(0.05, 0.04) - 0.025) < 1e-9);
+	assert_true(fabs(budget_room(0.05, 3) - 0.025) < 1e-9);
+}
+
 static void levels_have_periods_and_names(void **state)
 {
 	(void)state;
@@ -233,6 +261,8 @@ int main(void)
 		cmocka_unit_test(where_every_call_returns_through_a_probe_sampling_spares_its_work_alone),
 		cmocka_unit_test(ret_instructions_are_paid_for_whether_their_calls_count_or_not),
 		cmocka_unit_test(a_closer_level_costs_more_samples_each_with_a_stack),
+		cmocka_unit_test(what_is_whole_is_followed_call_by_call_or_not_at_all),
+		cmocka_unit_test(two_that_share_a_budget_have_half_of_it_each_at_least),
 		cmocka_unit_test(levels_have_periods_and_names),
 	};
 

@@ -483,6 +483,7 @@ static void tell_holders(struct incident *incident, const struct incidents *inci
 	pm->holders_explained_bytes = held->bytes;
 	pm->holders_approximate = held->doubtful;
 	pm->holders_sampling = *held->sampling ? held->sampling : NULL;
+	pm->holders_direct_off = held->direct_off;
 	if (held->traced_ns && incident->capture->kill.time_ns > held->traced_ns)
 		pm->holders_traced_ns = incident->capture->kill.time_ns - held->traced_ns;
 	for (size_t i = 0; i < pm->holders_count; i++)

@@ -81,7 +81,7 @@ static double closer_share(const struct budget *budget, const struct budget_load
 	return (load->entered * call_ns + frees_ns(load, prices)) / S;
 }
 
-static void pause_malloc(struct budget *budget, uint64_t now_ns)
+static void pause_calls(struct budget *budget, uint64_t now_ns)
 {
 	if (!budget->patience_ns)
 		budget->patience_ns = PATIENCE_NS;
@@ -97,10 +97,24 @@ static void go_down(struct budget *budget, double floor, double most, uint64_t n
 	const unsigned int levels = budget->share > FAR * most ? 2 : 1;
 
 	budget->calm_ns = 0;
-	if (floor > most || budget->level + levels >= BUDGET_PAUSED)
-		pause_malloc(budget, now_ns);
+	if (budget->whole || floor > most || budget->level + levels >= BUDGET_PAUSED)
+		pause_calls(budget, now_ns);
 	else
 		budget->level += levels;
+}
+
+/* Whether the next closer level would fit; of the closest one whether a pause that it came from is forgotten. */
+static bool is_calm(const struct budget *budget, const struct budget_load *load, const struct budget_prices *prices,
+		    double most)
+{
+	if (budget->level == BUDGET_EXACT)
+		return budget->patience_ns && budget->share <= CALM_SHARE * most;
+	return closer_share(budget, load, prices) <= CALM_SHARE * most;
+}
+
+double budget_room(double most, double other)
+{
+	return other < most / 2 ? most - other : most / 2;
 }
 
 bool budget_step(struct budget *budget, const struct budget_load *load, const struct budget_prices *prices,
@@ -110,7 +124,7 @@ bool budget_step(struct budget *budget, const struct budget_load *load, const st
 		budget->share = 0;
 		if (now_ns < budget->retry_ns)
 			return false;
-		budget->level = BUDGET_COARSE;
+		budget->level = budget->whole ? BUDGET_EXACT : BUDGET_COARSE;
 		budget->calm_ns = 0;
 		return true;
 	}
@@ -121,7 +135,7 @@ bool budget_step(struct budget *budget, const struct budget_load *load, const st
 		go_down(budget, floor_of(load, prices), most, now_ns);
 		return true;
 	}
-	if (budget->level == BUDGET_EXACT || closer_share(budget, load, prices) > CALM_SHARE * most) {
+	if (!is_calm(budget, load, prices, most)) {
 		budget->calm_ns = 0;
 		return false;
 	}
@@ -129,8 +143,10 @@ bool budget_step(struct budget *budget, const struct budget_load *load, const st
 		budget->calm_ns = now_ns;
 	if (now_ns - budget->calm_ns < CALM_NS)
 		return false;
-	budget->level--;
 	budget->calm_ns = 0;
 	budget->patience_ns = 0; /* the storm is over */
+	if (budget->level == BUDGET_EXACT)
+		return false;
+	budget->level--;
 	return true;
 }

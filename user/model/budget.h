@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How closely a process's calls of malloc are followed: as closely as what that costs it stays within a budget.
+ * How closely a process's calls are followed: as closely as what that costs it stays within a budget.
  * From every call to samples, ever coarser, to none at all, and back, when it has been cheap for a while.
  */
 #ifndef HB_MODEL_BUDGET_H
@@ -36,9 +36,10 @@ struct budget_prices {
 /* Of one core. */
 double budget_share(const struct budget_load *load, const struct budget_prices *prices);
 
-/* All 0 at the beginning. */
+/* All 0 at the beginning, but for @whole. */
 struct budget {
 	enum budget_level level;
+	bool whole;           /* it is followed call by call or not at all */
 	double share;         /* of one core, in the last interval; above 1 is possible */
 	double exact_call_ns; /* a call, from entry to return, when every one counted last; 0: not known */
 	uint64_t calm_ns;     /* since when the next closer level would fit; 0: it would not */
@@ -52,6 +53,9 @@ struct budget {
  */
 bool budget_step(struct budget *budget, const struct budget_load *load, const struct budget_prices *prices,
 		 double most, uint64_t now_ns);
+
+/* What is left of @most for one whose fellow takes @other: half of it in any case. */
+double budget_room(double most, double other);
 
 /* "exact", "65536", ..., "off". */
 const char *budget_name(enum budget_level level);

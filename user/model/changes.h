@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changes of how closely malloc is followed, kept until they are reported. */
+/* Changes of how closely calls are followed, kept until they are reported. */
 #ifndef HB_MODEL_CHANGES_H
 #define HB_MODEL_CHANGES_H
 

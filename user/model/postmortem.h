@@ -149,6 +149,7 @@ struct postmortem {
 	bool holders_scaled;        /* pages: estimates added up to more than was resident, and were scaled down */
 	uint64_t holders_traced_ns; /* how long before the kill its calls began to count; UNKNOWN: pages alone */
 	const char *holders_sampling; /* of malloc, at the kill: "exact", bytes, "off" (too dear); NULL: not traced */
+	bool holders_direct_off; /* direct memory was too dear to be followed at the kill */
 	uint64_t holders_explained_bytes; /* of anonymous and shared memory, by pages; 0: no pages */
 
 	/* Of a Java process, when it was last looked at; UNKNOWN each if not. */

@@ -36,6 +36,10 @@ struct process_info {
 	bool governed;        /* the next two are known */
 	enum budget_level malloc_level; /* how closely malloc is followed */
 	double malloc_share;  /* of one core, that it costs the process now */
+	bool direct_governed; /* as for malloc, of a runtime's own memory */
+	enum budget_level direct_level;
+	double direct_share;
+	const char *direct_blind; /* why it is not seen now, or NULL */
 	bool sampled;         /* its sums are estimates, outstanding_bytes with the standard error */
 	uint64_t error_bytes;
 	uint64_t rss_bytes;   /* 0: unknown */

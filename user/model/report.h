@@ -29,10 +29,11 @@ struct report_stacks {
 	uint64_t ended[HB_END_LAST]; /* by enum hb_end */
 };
 
-/* How closely malloc is followed has changed, to keep to the budget. */
+/* How closely calls are followed has changed, to keep to the budget. */
 struct report_change {
 	int64_t time_unix_ns;
 	uint32_t gen;  /* 0: of all processes */
+	bool direct;   /* those of a runtime's own memory; else malloc's */
 	enum budget_level from, to;
 	double share;  /* of one core, that it had cost in the interval before */
 };

@@ -268,16 +268,37 @@ static void fill_mappings(const struct process *process, struct process_info *in
 	info->mapped_doubtful = process->mappings_doubtful;
 }
 
+#define LOOKED_AT_AGAIN "its calls are so many that tracing them would cost more than --budget; they are looked at " \
+			"again from time to time"
+
+/* Of one core, now: what it cost before its probes went is told with that change. */
+static double share_of(const struct budget *budget)
+{
+	return budget->level == BUDGET_PAUSED ? 0 : budget->share;
+}
+
+/* Of malloc, where it is called; of direct memory, where a runtime's functions are probed. */
 static void fill_governed(const struct target *target, const struct process *process, struct process_info *info)
 {
-	if (!target->governor || !info->allocators_count || !target_counts(target, process))
+	const struct budget *direct = &process->budgets[HB_SRC_DIRECT];
+	const struct budget *malloc = &process->budgets[HB_SRC_MALLOC];
+
+	if (!target->governor || !target_counts(target, process))
 		return;
-	info->governed = true;
-	info->malloc_level = process->budget.level;
-	info->malloc_share = process->budget.share;
-	if (target_paused(process) && !process->exited)
-		info->blind = "its calls are so many that tracing them would cost more than --budget; they are looked "
-			      "at again from time to time, and --malloc BYTES samples them at any cost";
+	for (size_t i = 0; i < process->now.modules_count; i++) {
+		const struct module *module = process->now.modules[i];
+
+		info->direct_governed |= module->set.count && modules_source(module) == HB_SRC_DIRECT;
+	}
+	info->direct_level = direct->level;
+	info->direct_share = share_of(direct);
+	if (info->direct_governed && direct->level == BUDGET_PAUSED && !process->exited)
+		info->direct_blind = LOOKED_AT_AGAIN;
+	info->governed = info->allocators_count;
+	info->malloc_level = malloc->level;
+	info->malloc_share = share_of(malloc);
+	if (info->governed && malloc->level == BUDGET_PAUSED && !process->exited)
+		info->blind = LOOKED_AT_AGAIN ", and --malloc BYTES samples them at any cost";
 }
 
 static void fill_info(struct target *target, struct process *process, struct process_info *info)

@@ -50,7 +50,7 @@ struct modules {
 	struct other_number *others;
 	struct unwind_tables *tables;
 	unsigned int sources;
-	bool paused; /* allocators carry no probes for every process now */
+	unsigned int paused; /* sources, a bit each, whose modules carry no probes for every process now */
 	uint64_t failed;
 };
 
@@ -382,7 +382,7 @@ bool modules_probe_everywhere(struct modules *modules, struct module *module)
 {
 	if (module->everywhere || module->failed)
 		return false;
-	if (modules->paused && module->set.allocator[0]) {
+	if (modules->paused >> modules_source(module) & 1) {
 		module->paused = true;
 		return false;
 	}
@@ -441,44 +441,43 @@ void modules_stepped(const struct module *module, bool *call, bool *freed)
 	for (size_t i = 0; i < module->set.count; i++) {
 		const struct probe_point *point = &module->set.points[i];
 
-		*call |= point->place == PLACE_CALL && !point->cheap && ends_in(point->function, "malloc");
+		*call |= point->place == PLACE_CALL && !point->cheap &&
+			 (modules_source(module) == HB_SRC_DIRECT || ends_in(point->function, "malloc"));
 		*freed |= point->place == PLACE_FREE && !point->cheap && ends_in(point->function, "free");
 	}
 }
 
-static void take_away(struct modules *modules, bool allocators_only)
+static void take_away(struct module *module)
 {
-	struct known_file *file, *next;
-
-	HASH_ITER(hh, modules->files, file, next) {
-		struct module *module = &file->module;
-
-		if (allocators_only && !module->set.allocator[0])
-			continue;
-		module->paused = allocators_only && module->everywhere;
-		session_detach(module->everywhere);
-		module->everywhere = NULL;
-	}
+	session_detach(module->everywhere);
+	module->everywhere = NULL;
 }
 
-void modules_pause(struct modules *modules)
+void modules_pause(struct modules *modules, enum hb_source source)
 {
 	struct known_file *file, *next;
 
-	modules->paused = true;
+	modules->paused |= 1u << source;
 	HASH_ITER(hh, modules->files, file, next) {
-		if (file->module.set.allocator[0])
+		if (modules_source(&file->module) == source)
 			session_detach_hot(file->module.everywhere);
 	}
-	take_away(modules, true);
+	HASH_ITER(hh, modules->files, file, next) {
+		if (modules_source(&file->module) != source)
+			continue;
+		file->module.paused = file->module.everywhere;
+		take_away(&file->module);
+	}
 }
 
-void modules_resume(struct modules *modules)
+void modules_resume(struct modules *modules, enum hb_source source)
 {
 	struct known_file *file, *next;
 
-	modules->paused = false;
+	modules->paused &= ~(1u << source);
 	HASH_ITER(hh, modules->files, file, next) {
+		if (modules_source(&file->module) != source)
+			continue;
 		if (file->module.paused)
 			modules_probe_everywhere(modules, &file->module);
 		file->module.paused = false;
@@ -487,7 +486,10 @@ void modules_resume(struct modules *modules)
 
 void modules_stop(struct modules *modules)
 {
-	take_away(modules, false);
+	struct known_file *file, *next;
+
+	HASH_ITER(hh, modules->files, file, next)
+		take_away(&file->module);
 }
 
 uint64_t modules_failed(const struct modules *modules)

@@ -85,12 +85,21 @@ struct session_probes *modules_probe(struct modules *modules, struct module *mod
  */
 bool modules_only_allocates(const struct modules *modules, const struct elf_file *file);
 
-/* Whether @module's malloc, and its free, are probed at instructions that the kernel steps over: dearer ones. */
+/*
+ * Whether @module's malloc, and its free, are probed at instructions that the kernel steps over: dearer ones. Of a
+ * runtime @call is whether any function is.
+ */
 void modules_stepped(const struct module *module, bool *call, bool *freed);
 
-/* Take the probes for every process away from allocators for a while, and put them back. */
-void modules_pause(struct modules *modules);
-void modules_resume(struct modules *modules);
+/* What is seen in @module: of an allocator malloc, whatever else is in it. */
+static inline enum hb_source modules_source(const struct module *module)
+{
+	return module->set.allocator[0] ? HB_SRC_MALLOC : HB_SRC_DIRECT;
+}
+
+/* Take the probes for every process away from modules of @source for a while, and put them back. */
+void modules_pause(struct modules *modules, enum hb_source source);
+void modules_resume(struct modules *modules, enum hb_source source);
 
 /* Take the probes for every process away. */
 void modules_stop(struct modules *modules);

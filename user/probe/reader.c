@@ -213,10 +213,17 @@ int session_stack(struct session *session, uint64_t key, struct hb_stack *stack)
 	return 0;
 }
 
+/* Whose a row is. */
+struct row_of {
+	uint32_t (*gen)(const void *key, const void *value);
+	uint32_t (*source)(const void *key); /* NULL: of none */
+};
+
 struct purge {
 	const uint32_t *gens;
 	size_t gens_count;
-	uint32_t (*gen_of)(const void *key, const void *value);
+	const struct row_of *row_of;
+	uint32_t source; /* 0: any */
 	size_t key_size;
 	char *keys;
 	size_t count, cap;
@@ -233,8 +240,10 @@ int session_compare_gens(const void *a, const void *b)
 static void collect_key(void *ctx, const void *key, const void *value)
 {
 	struct purge *purge = ctx;
-	uint32_t gen = purge->gen_of(key, value);
+	uint32_t gen = purge->row_of->gen(key, value);
 
+	if (purge->source && purge->row_of->source(key) != purge->source)
+		return;
 	if (!bsearch(&gen, purge->gens, purge->gens_count, sizeof(gen), session_compare_gens))
 		return;
 	if (purge->count == purge->cap) {
@@ -269,12 +278,27 @@ static uint32_t gen_of_stack(const void *key, const void *value)
 	return ((const struct hb_stack *)value)->gen;
 }
 
-/* Returns the rows removed, or negative errno. */
-static long purge_map(const struct bpf_map *map, uint32_t (*gen_of)(const void *key, const void *value),
-		      const uint32_t *gens, size_t count)
+static uint32_t source_of_site(const void *key)
+{
+	return ((const struct hb_site_key *)key)->source;
+}
+
+static uint32_t source_of_block(const void *key)
+{
+	return ((const struct hb_block_key *)key)->source;
+}
+
+static const struct row_of site_row = { gen_of_site, source_of_site };
+static const struct row_of block_row = { gen_of_block, source_of_block };
+static const struct row_of stack_row = { gen_of_stack, NULL };
+
+/* @source: 0, or rows of that alone. Returns the rows removed, or negative errno. */
+static long purge_map(const struct bpf_map *map, const struct row_of *row_of, uint32_t source, const uint32_t *gens,
+		      size_t count)
 {
 	struct purge purge = {
-		.gens = gens, .gens_count = count, .gen_of = gen_of, .key_size = bpf_map__key_size(map),
+		.gens = gens, .gens_count = count, .row_of = row_of, .source = source,
+		.key_size = bpf_map__key_size(map),
 	};
 	int err = map_walk(map, collect_key, &purge);
 	long removed = 0;
@@ -287,9 +311,9 @@ static long purge_map(const struct bpf_map *map, uint32_t (*gen_of)(const void *
 
 int session_purge(struct session *session, const uint32_t *gens, size_t count)
 {
-	long blocks = purge_map(session->bpf->maps.hb_live, gen_of_block, gens, count);
-	long sites = purge_map(session->bpf->maps.hb_sites, gen_of_site, gens, count);
-	long stacks = purge_map(session->bpf->maps.hb_stacks, gen_of_stack, gens, count);
+	long blocks = purge_map(session->bpf->maps.hb_live, &block_row, 0, gens, count);
+	long sites = purge_map(session->bpf->maps.hb_sites, &site_row, 0, gens, count);
+	long stacks = purge_map(session->bpf->maps.hb_stacks, &stack_row, 0, gens, count);
 
 	session->purged.blocks += blocks > 0 ? blocks : 0;
 	session->purged.sites += sites > 0 ? sites : 0;
@@ -297,21 +321,10 @@ int session_purge(struct session *session, const uint32_t *gens, size_t count)
 	return blocks < 0 ? blocks : sites < 0 ? sites : stacks < 0 ? stacks : 0;
 }
 
-/* Of rows of malloc the generation; of others none that is ever looked for. */
-static uint32_t malloc_gen_of_site(const void *key, const void *value)
+int session_purge_blocks(struct session *session, uint32_t gen, enum hb_source source)
 {
-	return ((const struct hb_site_key *)key)->source == HB_SRC_MALLOC ? gen_of_site(key, value) : 0;
-}
-
-static uint32_t malloc_gen_of_block(const void *key, const void *value)
-{
-	return ((const struct hb_block_key *)key)->source == HB_SRC_MALLOC ? gen_of_block(key, value) : 0;
-}
-
-int session_purge_blocks(struct session *session, uint32_t gen)
-{
-	long blocks = purge_map(session->bpf->maps.hb_live, malloc_gen_of_block, &gen, 1);
-	long sites = purge_map(session->bpf->maps.hb_sites, malloc_gen_of_site, &gen, 1);
+	long blocks = purge_map(session->bpf->maps.hb_live, &block_row, source, &gen, 1);
+	long sites = purge_map(session->bpf->maps.hb_sites, &site_row, source, &gen, 1);
 
 	session->purged.blocks += blocks > 0 ? blocks : 0;
 	session->purged.sites += sites > 0 ? sites : 0;

@@ -162,8 +162,8 @@ void session_set_rate(struct session *session, uint32_t gen, const struct hb_rat
 /* Of all that is known of @gen's sample. */
 void session_forget_rate(struct session *session, uint32_t gen);
 
-/* Remove the live blocks and sites of malloc of @gen. 0 or negative errno. */
-int session_purge_blocks(struct session *session, uint32_t gen);
+/* Remove the live blocks and sites of @source of @gen. 0 or negative errno. */
+int session_purge_blocks(struct session *session, uint32_t gen, enum hb_source source);
 
 /* What the programs on functions took, and how often they ran, while session_stats() was on. */
 struct session_runs {

@@ -124,7 +124,7 @@ void target_probe_own(struct target *target, struct process *process, struct mod
 	struct session_probes *probes;
 	struct process_probes *grown;
 
-	if (target_paused(process) && module->set.allocator[0])
+	if (target_paused(process, modules_source(module)))
 		return;
 	for (size_t i = 0; i < process->probes_count; i++) {
 		if (process->probes[i].module == module)

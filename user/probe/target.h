@@ -57,8 +57,8 @@ bool target_is(struct target *target, pid_t pid, const struct selection *selecti
 int target_everything(struct target *target);
 
 /*
- * Keep what tracing malloc costs a traced process below @percent of one core, by sampling, and at the worst by taking
- * the probes away for a while. For sessions whose plans change. 0 or -ENOMEM.
+ * Keep what tracing malloc and direct memory costs a traced process below @percent of one core, by sampling the former,
+ * and at the worst by taking the probes of either away for a while. For sessions whose plans change. 0 or -ENOMEM.
  */
 int target_govern(struct target *target, double percent);
 /* Do so now, if it is time. When to do it next, CLOCK_MONOTONIC; UINT64_MAX: never. */
@@ -123,6 +123,7 @@ struct target_held {
 	unsigned int doubtful;  /* bit 1 << source: rows of that may be wrong, something was lost */
 	uint64_t traced_ns;     /* since when its calls count, CLOCK_MONOTONIC; 0: they do not */
 	char sampling[12];      /* of malloc, now: "exact", bytes, or "off"; "": its calls do not count */
+	bool direct_off;        /* direct memory is not followed now */
 };
 /* 0, -ENOENT (the image is not known, or pages are not looked at), or another negative errno. */
 int target_held(struct target *target, uint32_t gen, uint64_t resident_bytes, struct target_held *held);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Keeps what tracing malloc costs a process within the budget: reads what its probes were hit, asks model/budget how
- * closely to look, and does it. Probes of one process alone are governed for it alone; where they are in every
- * process that maps the file, all traced processes are governed as one, by the one that pays most.
+ * Keeps what tracing malloc and direct memory costs a process within the budget: reads what its probes were hit, asks
+ * model/budget how closely to look, and does it. The two share the budget and are told apart by their hits: what a
+ * runtime's own functions cost takes malloc's probes away no more than the other way around. Probes of one process
+ * alone are governed for it alone; where they are in every process that maps the file, all traced processes are
+ * governed as one, by the one that pays most.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ struct governor {
 	uint64_t ticks, ticked_ns;
 	bool changed;                      /* in this tick, how a process is followed */
 	struct hb_plan now[HB_PLANS], before[HB_PLANS]; /* hits, of this tick and the last */
-	struct budget all;                 /* where all are governed as one */
+	struct budget all[GOVERNED_END];   /* where all are governed as one */
 	struct changes changes;            /* since the last report */
 };
 
@@ -50,6 +52,7 @@ static void read_hits(struct target *target)
 		governor->now[i] = (struct hb_plan){
 			.entered = plan->entered, .returned = plan->returned, .left = plan->left,
 			.freed = plan->freed, .counted = plan->counted,
+			.direct_entered = plan->direct_entered, .direct_returned = plan->direct_returned,
 		};
 	}
 }
@@ -71,6 +74,7 @@ int target_govern(struct target *target, double percent)
 	log_debug("a probe costs %.0f ns where its instruction is emulated, %.0f where it is stepped over, a return "
 		  "%.0f more", governor->traps.emulated_ns, governor->traps.stepped_ns, governor->traps.return_ns);
 	governor->all_return = !session_skips_returns(target->session);
+	governor->all[HB_SRC_DIRECT].whole = true;
 	target->governor = governor;
 	read_hits(target); /* our own */
 	return 0;
@@ -135,11 +139,18 @@ static struct budget_prices prices_of(const struct governor *governor, bool step
 }
 
 /* Hits per second since the last tick. */
-static struct budget_load load_of(const struct target *target, uint32_t gen, double seconds)
+static struct budget_load load_of(const struct target *target, uint32_t gen, enum hb_source source, double seconds)
 {
 	const struct hb_plan *now = &target->governor->now[HB_PLAN(gen)];
 	const struct hb_plan *before = &target->governor->before[HB_PLAN(gen)];
+	const double direct = (double)(now->direct_entered - before->direct_entered) / seconds;
 
+	if (source == HB_SRC_DIRECT)
+		return (struct budget_load){
+			.entered = direct,
+			.returned = (double)(now->direct_returned - before->direct_returned) / seconds,
+			.counted = direct,
+		};
 	return (struct budget_load){
 		.entered = (double)(now->entered - before->entered) / seconds,
 		.returned = (double)(now->returned - before->returned) / seconds,
@@ -149,12 +160,13 @@ static struct budget_load load_of(const struct target *target, uint32_t gen, dou
 	};
 }
 
-static void tell(struct target *target, const struct process *process, const struct budget *budget,
-		 enum budget_level from)
+static void tell(struct target *target, const struct process *process, enum hb_source source,
+		 const struct budget *budget, enum budget_level from)
 {
 	const struct report_change change = {
 		.time_unix_ns = clock_unix_ns(),
 		.gen = process ? process->gen : 0,
+		.direct = source == HB_SRC_DIRECT,
 		.from = from,
 		.to = budget->level,
 		.share = budget->share,
@@ -170,67 +182,71 @@ static void set_period(struct target *target, const struct process *process, enu
 }
 
 /* What is freed from now on is not seen: what it holds is no longer known. */
-static void forget_blocks(struct target *target, struct process *process)
+static void forget_blocks(struct target *target, struct process *process, enum hb_source source)
 {
-	int err = session_purge_blocks(target->session, process->gen);
+	int err = session_purge_blocks(target->session, process->gen, source);
 
 	if (err)
-		log_debug("rows of malloc stay for now: %s", strerror(-err));
-	board_forget_source(target->board, process->gen, HB_SRC_MALLOC);
+		log_debug("rows of %s stay for now: %s", report_source_name(source), strerror(-err));
+	board_forget_source(target->board, process->gen, source);
 }
 
-static bool is_malloc(const struct module *module)
+static bool shows(const struct module *module, enum hb_source source)
 {
-	return module->set.count && module->set.allocator[0];
+	return module->set.count && modules_source(module) == source;
 }
 
-static void pause_own(struct target *target, struct process *process)
+static void pause_own(struct target *target, struct process *process, enum hb_source source)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < process->probes_count; i++) {
-		if (is_malloc(process->probes[i].module))
+		if (shows(process->probes[i].module, source))
 			session_detach_hot(process->probes[i].probes);
 	}
 	for (size_t i = 0; i < process->probes_count; i++) {
-		if (is_malloc(process->probes[i].module))
+		if (shows(process->probes[i].module, source))
 			session_detach(process->probes[i].probes);
 		else
 			process->probes[kept++] = process->probes[i];
 	}
 	process->probes_count = kept;
-	forget_blocks(target, process);
+	forget_blocks(target, process, source);
 }
 
-static void resume_own(struct target *target, struct process *process)
+static void resume_own(struct target *target, struct process *process, enum hb_source source)
 {
 	const bool running = process->running;
 
 	process->running = true; /* nobody is late */
 	for (size_t i = 0; i < process->now.modules_count; i++) {
-		if (is_malloc(process->now.modules[i]))
+		if (shows(process->now.modules[i], source))
 			target_probe_own(target, process, process->now.modules[i]);
 	}
 	process->running = running;
 }
 
-static void apply(struct target *target, struct process *process, enum budget_level from, enum budget_level to)
+static void apply(struct target *target, struct process *process, enum hb_source source, enum budget_level from)
 {
-	set_period(target, process, to);
+	const enum budget_level to = process->budgets[source].level;
+
+	if (source == HB_SRC_MALLOC)
+		set_period(target, process, to);
 	if (to == BUDGET_PAUSED)
-		pause_own(target, process);
+		pause_own(target, process, source);
 	else if (from == BUDGET_PAUSED)
-		resume_own(target, process);
+		resume_own(target, process, source);
 }
 
-static struct budget_prices prices_in(const struct target *target, const struct process *process)
+static struct budget_prices prices_in(const struct target *target, const struct process *process,
+				      enum hb_source source)
 {
 	bool stepped_call = false, stepped_free = false;
 
 	for (size_t i = 0; i < process->now.modules_count; i++) {
 		const struct module *module = process->now.modules[i];
 
-		if (is_malloc(module))
+		if (shows(module, source))
 			modules_stepped(module, &stepped_call, &stepped_free);
 	}
 	return prices_of(target->governor, stepped_call, stepped_free);
@@ -241,43 +257,63 @@ static bool is_governed(const struct target *target, const struct process *proce
 	return process->gen && !process->exited && target_counts(target, process);
 }
 
-static void govern_one(struct target *target, struct process *process, double seconds, uint64_t now_ns)
+static enum hb_source other_of(enum hb_source source)
 {
-	const enum budget_level from = process->budget.level;
-	const struct budget_load load = load_of(target, process->gen, seconds);
-	const struct budget_prices prices = prices_in(target, process);
+	return source == HB_SRC_MALLOC ? HB_SRC_DIRECT : HB_SRC_MALLOC;
+}
 
-	if (!budget_step(&process->budget, &load, &prices, target->governor->most, now_ns))
+/* Of one core, in this tick. */
+static double share_of(const struct target *target, const struct process *process, enum hb_source source,
+		       double seconds)
+{
+	const struct budget_load load = load_of(target, process->gen, source, seconds);
+	const struct budget_prices prices = prices_in(target, process, source);
+
+	return target_paused(process, source) ? 0 : budget_share(&load, &prices);
+}
+
+static void govern_one(struct target *target, struct process *process, enum hb_source source, double seconds,
+		       uint64_t now_ns)
+{
+	struct budget *budget = &process->budgets[source];
+	const enum budget_level from = budget->level;
+	const struct budget_load load = load_of(target, process->gen, source, seconds);
+	const struct budget_prices prices = prices_in(target, process, source);
+	const double other = share_of(target, process, other_of(source), seconds);
+
+	if (!budget_step(budget, &load, &prices, budget_room(target->governor->most, other), now_ns))
 		return;
-	apply(target, process, from, process->budget.level);
-	tell(target, process, &process->budget, from);
+	apply(target, process, source, from);
+	tell(target, process, source, budget, from);
 }
 
 /* Probes are in every process: they go from all of them, or from none. */
-static void apply_to_all(struct target *target, enum budget_level from, enum budget_level to)
+static void apply_to_all(struct target *target, enum hb_source source, enum budget_level from)
 {
+	const enum budget_level to = target->governor->all[source].level;
 	struct process *process;
 
-	for (uint32_t i = 0; i < HB_PLANS; i++)
+	for (uint32_t i = 0; source == HB_SRC_MALLOC && i < HB_PLANS; i++)
 		session_plan(target->session, gen_of(i))->period = budget_period(to); /* of those to come as well */
 	if (to == BUDGET_PAUSED)
-		modules_pause(target->modules);
+		modules_pause(target->modules, source);
 	else if (from == BUDGET_PAUSED)
-		modules_resume(target->modules);
+		modules_resume(target->modules, source);
 	for (process = target->newest; process; process = process->older) {
 		if (!is_governed(target, process))
 			continue;
-		process->budget.level = to;
+		process->budgets[source].level = to;
 		if (to == BUDGET_PAUSED)
-			forget_blocks(target, process);
+			forget_blocks(target, process, source);
 	}
 }
 
 /* None may pay more than the budget: the one that pays most decides, also if it has ended since the last tick. */
-static void govern_all(struct target *target, double seconds, uint64_t now_ns)
+static void govern_all(struct target *target, enum hb_source source, double seconds, uint64_t now_ns)
 {
-	struct budget *all = &target->governor->all;
+	struct budget *all = &target->governor->all[source];
 	const enum budget_level from = all->level;
+	const double other = target->governor->all[other_of(source)].share;
 	struct budget_prices dearest_prices;
 	struct budget_load dearest;
 	struct process *process;
@@ -289,27 +325,28 @@ static void govern_all(struct target *target, double seconds, uint64_t now_ns)
 
 		if (!process->gen || !target_counts(target, process))
 			continue;
-		load = load_of(target, process->gen, seconds);
-		prices = prices_in(target, process);
-		process->budget.level = all->level;
-		process->budget.share = all->level == BUDGET_PAUSED ? 0 : budget_share(&load, &prices);
-		if (process->budget.share <= most)
+		load = load_of(target, process->gen, source, seconds);
+		prices = prices_in(target, process, source);
+		process->budgets[source].level = from;
+		process->budgets[source].share = from == BUDGET_PAUSED ? 0 : budget_share(&load, &prices);
+		if (process->budgets[source].share <= most)
 			continue;
-		most = process->budget.share;
+		most = process->budgets[source].share;
 		dearest = load;
 		dearest_prices = prices;
 	}
-	if (most < 0 || !budget_step(all, &dearest, &dearest_prices, target->governor->most, now_ns))
+	if (most < 0 ||
+	    !budget_step(all, &dearest, &dearest_prices, budget_room(target->governor->most, other), now_ns))
 		return;
-	apply_to_all(target, from, all->level);
-	tell(target, NULL, all, from);
+	apply_to_all(target, source, from);
+	tell(target, NULL, source, all, from);
 }
 
-static void govern_each(struct target *target, double seconds, uint64_t now_ns)
+static void govern_each(struct target *target, enum hb_source source, double seconds, uint64_t now_ns)
 {
 	for (struct process *process = target->newest; process; process = process->older) {
 		if (is_governed(target, process))
-			govern_one(target, process, seconds, now_ns);
+			govern_one(target, process, source, seconds, now_ns);
 	}
 }
 
@@ -328,31 +365,34 @@ uint64_t target_tick(struct target *target)
 	governor->changed = false;
 	read_runs(target);
 	read_hits(target);
-	if (target->follow)
-		govern_all(target, seconds, now_ns);
-	else
-		govern_each(target, seconds, now_ns);
+	for (enum hb_source source = HB_SRC_MALLOC; source < GOVERNED_END; source++) {
+		if (target->follow)
+			govern_all(target, source, seconds, now_ns);
+		else
+			govern_each(target, source, seconds, now_ns);
+	}
 	if (governor->changed || governor->ticks % STATS_EVERY == 0)
 		watch_runs(target);
 	governor->ticks++;
 	return now_ns + TICK_NS;
 }
 
-bool target_paused(const struct process *process)
+bool target_paused(const struct process *process, enum hb_source source)
 {
-	return process->budget.level == BUDGET_PAUSED;
+	return process->budgets[source].level == BUDGET_PAUSED;
 }
 
 void target_governed_again(struct target *target, struct process *to, const struct process *from)
 {
 	if (!target->governor)
 		return;
+	to->budgets[HB_SRC_DIRECT].whole = true;
 	if (target->follow)
-		to->budget = target->governor->all;
+		memcpy(to->budgets, target->governor->all, sizeof(to->budgets));
 	else if (from && !from->exited)
-		to->budget = from->budget; /* by exec: its probes hold for the process */
+		memcpy(to->budgets, from->budgets, sizeof(to->budgets)); /* by exec: its probes hold for the process */
 	if (to->gen)
-		set_period(target, to, to->budget.level);
+		set_period(target, to, to->budgets[HB_SRC_MALLOC].level);
 }
 
 size_t target_changes(struct target *target, struct report_change *changes, size_t cap)

@@ -43,14 +43,15 @@ static struct board_row row_of(uint32_t gen, uint32_t source, uint64_t stack, co
 	};
 }
 
-/* How its calls of malloc are followed now. */
+/* How its calls are followed now. */
 static void tell_sampling(struct target *target, const struct process *process, struct target_held *held)
 {
 	const uint32_t period = session_plan(target->session, process->gen)->period;
 
+	held->direct_off = target_paused(process, HB_SRC_DIRECT);
 	if (!(target->sources >> HB_SRC_MALLOC & 1))
 		return;
-	if (target_paused(process))
+	if (target_paused(process, HB_SRC_MALLOC))
 		snprintf(held->sampling, sizeof(held->sampling), "off");
 	else if (!period)
 		snprintf(held->sampling, sizeof(held->sampling), "exact");

@@ -31,6 +31,8 @@ struct image {
 	bool unread; /* a file of it could not be opened in time */
 };
 
+#define GOVERNED_END (HB_SRC_DIRECT + 1) /* malloc and direct are kept within the budget */
+
 /* One process image. */
 struct process {
 	uint32_t gen; /* 0: waits for its exec */
@@ -65,7 +67,7 @@ struct process {
 	struct process_probes *probes; /* of its own, when not probed everywhere */
 	size_t probes_count;
 	const char **allocators; /* names for process_info */
-	struct budget budget; /* how closely its calls are followed */
+	struct budget budgets[GOVERNED_END]; /* how closely its calls are followed, by source */
 	uint32_t parent_gen;   /* whom it was forked from, and has had no exec since; 0: nobody that we know */
 	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
 	uint64_t ended_ns;     /* when we heard of its end, CLOCK_MONOTONIC */
@@ -83,7 +85,7 @@ struct process {
 	UT_hash_handle hh_pid; /* by pid, the current image only */
 };
 
-bool target_paused(const struct process *process);
+bool target_paused(const struct process *process, enum hb_source source);
 
 enum answer { ANSWER_UNKNOWN, ANSWER_NO, ANSWER_YES };
 

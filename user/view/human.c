@@ -217,7 +217,7 @@ static void print_changes(struct human *h)
 		char time[32], words[2][48];
 
 		clock_rfc3339(change->time_unix_ns, time);
-		human_print(h, COLOR_WARN, "%s malloc", time);
+		human_print(h, COLOR_WARN, "%s %s", time, change->direct ? "direct memory" : "malloc");
 		if (process) {
 			fputs(" of ", h->out);
 			human_text(h, COLOR_NONE, process->comm, 0);

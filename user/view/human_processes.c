@@ -203,18 +203,35 @@ static void print_about(struct human *h, const struct process_info *process)
 	fputc('\n', h->out);
 }
 
-/* How malloc is followed, where that is not every call, and what it costs. */
-static void print_governed(struct human *h, unsigned int indent, const struct process_info *process)
+static void print_blind(struct human *h, unsigned int indent, const char *what, const char *why)
 {
-	char level[48], share[16];
-
-	if (!process->governed || process->exited || process->malloc_level == BUDGET_PAUSED ||
-	    (process->malloc_level == BUDGET_EXACT && !h->style->verbose))
+	if (!why)
 		return;
 	fprintf(h->out, "%*s", (int)indent, "");
-	human_print(h, COLOR_DIM, "malloc: %s, which costs %s of a core", words_level(process->malloc_level, level),
-		    words_percent(process->malloc_share, share));
+	human_print(h, COLOR_BAD, "cannot see %s here: ", what);
+	human_text(h, COLOR_NONE, why, 0);
 	fputc('\n', h->out);
+}
+
+static void print_level(struct human *h, unsigned int indent, const char *what, enum budget_level level, double cost)
+{
+	char words[48], share[16];
+
+	if (level == BUDGET_PAUSED || (level == BUDGET_EXACT && !h->style->verbose))
+		return;
+	fprintf(h->out, "%*s", (int)indent, "");
+	human_print(h, COLOR_DIM, "%s: %s, which costs %s of a core", what, words_level(level, words),
+		    words_percent(cost, share));
+	fputc('\n', h->out);
+}
+
+/* How calls are followed, where that is not every one, and what it costs. */
+static void print_governed(struct human *h, unsigned int indent, const struct process_info *process)
+{
+	if (process->governed && !process->exited)
+		print_level(h, indent, "malloc", process->malloc_level, process->malloc_share);
+	if (process->direct_governed && !process->exited)
+		print_level(h, indent, "direct memory", process->direct_level, process->direct_share);
 }
 
 /* " (as of 3.2s ago)", where it is not of now. */
@@ -277,12 +294,8 @@ static void print_process(struct human *h, const struct human_table *table,
 
 	human_table_row(h, table, process);
 	print_about(h, process);
-	if (process->blind) {
-		fprintf(h->out, "%*s", (int)indent, "");
-		human_print(h, COLOR_BAD, "cannot see malloc here: ");
-		human_text(h, COLOR_NONE, process->blind, 0);
-		fputc('\n', h->out);
-	}
+	print_blind(h, indent, "malloc", process->blind);
+	print_blind(h, indent, "direct memory", process->direct_blind);
 	if (process->pages_known)
 		print_pages(h, indent, process);
 	if (process->files_count || process->files_left_out_bytes)

@@ -82,6 +82,8 @@ static struct json_object *changes_array(struct writer *w)
 		put_time(w, object, "time", change->time_unix_ns);
 		if (process)
 			json_put_number(&w->pen, object, "pid", process->pid);
+		if (change->direct)
+			json_put_text(&w->pen, object, "source", report_source_name(HB_SRC_DIRECT));
 		json_put_text(&w->pen, object, "from", budget_name(change->from));
 		json_put_text(&w->pen, object, "to", budget_name(change->to));
 		json_put_decimal(&w->pen, object, "cost_percent", 100 * change->share);
@@ -168,6 +170,16 @@ static struct json_object *malloc_object(struct writer *w, const struct process_
 	return object;
 }
 
+static struct json_object *direct_object(struct writer *w, const struct process_info *process)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_text(&w->pen, object, "sampling", budget_name(process->direct_level));
+	json_put_decimal(&w->pen, object, "cost_percent", 100 * process->direct_share);
+	json_put_text(&w->pen, object, "cannot_see", process->direct_blind);
+	return object;
+}
+
 static struct json_object *files_array(struct writer *w, const struct process_info *process)
 {
 	struct json_object *array = json_object_new_array();
@@ -225,8 +237,10 @@ static void write_process(struct writer *w, const struct process_info *process)
 	put_process_sums(w, object, process);
 	if (process->governed)
 		json_put(&w->pen, object, "malloc", malloc_object(w, process));
+	if (process->direct_governed)
+		json_put(&w->pen, object, "direct", direct_object(w, process));
 	if ((report_sees(process) || process->mapped_bytes) &&
-	    (w->approximate || process->blind || process->mapped_doubtful))
+	    (w->approximate || process->blind || process->direct_blind || process->mapped_doubtful))
 		json_put_bool(&w->pen, object, "approximate", true);
 	json_put(&w->pen, object, "allocators", allocators_array(w, process));
 	json_put_text(&w->pen, object, "runtime", process->runtime);

@@ -286,6 +286,8 @@ static struct json_object *sampling_object(struct json_pen *pen, const struct po
 	struct json_object *object = json_object_new_object();
 
 	json_put_text(pen, object, "malloc", pm->holders_sampling);
+	if (pm->holders_direct_off)
+		json_put_text(pen, object, "direct", budget_name(BUDGET_PAUSED));
 	return object;
 }
 
@@ -384,7 +386,7 @@ static struct json_object *document_object(struct json_pen *pen, const struct po
 		json_put_decimal(pen, document, "holders_traced_s", (double)pm->holders_traced_ns / 1e9);
 	if (pm->holders_scaled)
 		json_put_bool(pen, document, "holders_scaled", true);
-	if (pm->holders_sampling)
+	if (pm->holders_sampling || pm->holders_direct_off)
 		json_put(pen, document, "sampling", sampling_object(pen, pm));
 	if (pm->java_heap_max_bytes != POSTMORTEM_UNKNOWN || pm->java_direct_bytes != POSTMORTEM_UNKNOWN)
 		json_put(pen, document, "jvm", jvm_object(pen, pm));

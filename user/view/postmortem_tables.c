@@ -229,6 +229,9 @@ static void print_sampling(struct human *h, const struct postmortem *pm)
 	const char *sampling = pm->holders_sampling;
 	char text[16];
 
+	if (pm->holders_direct_off)
+		fputs("Direct memory was not followed when it was killed, to keep to --budget: what it holds is not "
+		      "known.\n", h->out);
 	if (!sampling || !strcmp(sampling, "exact"))
 		return;
 	if (strcmp(sampling, "off"))
