@@ -198,3 +198,22 @@ def apart(case, java):
     if sites_of(documents[-1], target.pid, source="direct"):
         wrong.append("there are rows of direct memory, which is not followed")
     hold(wrong, Outcome(0, documents[-1], [], ""))
+
+
+@test("what it costs to watch the mappings of a process that maps and unmaps all the time is told, and not governed",
+      alone="the load must have a CPU to itself")
+def mappings_priced(case):
+    target = begin(case, b"p")
+    bare = block_ns(case, target, 1)
+    tracer = case.top(target.pid, "--sources", "malloc,mmap", "--malloc", "auto", interval="0.4")
+    case.sleep(2)
+    traced = block_ns(case, target, 3)
+    documents = case.stop_top(tracer)
+    paid = 100 * (1 - bare / traced)
+    told = statistics.median(cost for since, cost in cost_in(documents, target.pid, "mmap") if since > 2)
+    wrong = [f"the changes were {changes_in(documents, target.pid)}"] if changes_in(documents, target.pid) else []
+    # The programs are a third of it; the rest is the detour that a watched system call takes, and waking heldby.
+    if not 0.1 * paid < told < 1.2 * paid:
+        wrong.append(f"it pays {paid:.1f} % of a core, and {told} % are told")
+    print(f"   {bare:.0f} ns a pair untraced, {traced:.0f} traced: {paid:.1f} % of a core, {told} % are told")
+    hold(wrong, Outcome(0, documents[-1], [], ""))

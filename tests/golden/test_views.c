@@ -598,7 +598,8 @@ static void estimates_are_told_with_their_error_and_changes_with_their_reason(vo
 		  .runtime = "jvm 17.0.15+6", .governed = true, .direct_governed = true, .direct_share = 0.0211 },
 		{ .gen = 5, .pid = 54, .comm = "netty", .allocators = other_allocators, .allocators_count = 1,
 		  .runtime = "jvm 17.0.15+6", .governed = true, .direct_governed = true,
-		  .direct_level = BUDGET_PAUSED, .direct_blind = "its calls are too many" },
+		  .direct_level = BUDGET_PAUSED, .direct_blind = "its calls are too many", .mmap_priced = true,
+		  .mmap_share = 0.123 },
 	};
 	static const struct board_row estimates[] = {
 		{ .rank = 1, .gen = 1, .source = HB_SRC_MALLOC, .outstanding_bytes = 100000, .outstanding_count = 300,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Allocates as it is told from standard input: 's' 5,000 blocks a second, 'm' 50,000 from deep down, 'x' as fast as it
- * can, 't' as fast as threads can that take 60 each and end, '.' no more, and says what it holds; '?' says so, too, and
- * goes on; 'g' grows without end, by mmap. Two thousand blocks are held at a time, the oldest goes when another comes.
- * It also says how many there were, and what CPU time that took.
+ * can, 't' as fast as threads can that take 60 each and end, '.' no more, and says what it holds; '?' says so, too,
+ * and goes on; 'p' maps a page and unmaps it, as fast as it can, which counts as a block; 'g' grows without end. Two
+ * thousand blocks are held at a time, the oldest goes when another comes. It also says how many there were, and what
+ * CPU time that took.
  * "bursts CHILDREN SECONDS" is told nothing: it allocates as fast as it can beside so many children that do nothing.
  */
 #include "load.h"
@@ -120,6 +121,15 @@ static void beside(unsigned long long children, unsigned long long seconds)
 	tell();
 }
 
+static void map_pairs(int count)
+{
+	for (int i = 0; i < count; i++, next++) {
+		void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		load_check(page != MAP_FAILED && !munmap(page, 4096), "a page");
+	}
+}
+
 static void grow(void)
 {
 	char *at = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -134,6 +144,8 @@ static void do_as_told(char order)
 		grow();
 	else if (order == 'm')
 		burst_deep(DEPTH, 500);
+	else if (order == 'p')
+		map_pairs(FAST);
 	else if (order == 't')
 		burst_in_a_thread();
 	else
@@ -165,7 +177,7 @@ int main(int argc, char **argv)
 			order = told == '?' ? order : told;
 			continue;
 		}
-		due = order == 'x' || order == 't' ? now : due + STEP_NS;
+		due = order == 'x' || order == 't' || order == 'p' ? now : due + STEP_NS;
 		do_as_told(order);
 	}
 }

@@ -55,7 +55,8 @@ static const struct option_row rows[] = {
 	{ "malloc", OPT_MALLOC, "HOW", LISTEN,
 	  "exact: every call; BYTES: one sample in so many, on average; auto: as exact as --budget allows" },
 	{ "budget", OPT_BUDGET, "PERCENT", LISTEN,
-	  "of one core, the most that malloc and direct may cost a process under auto (default: 5)" },
+	  "of one core, the most that malloc and direct may cost a process under auto; mmap and pages are "
+	  "followed at any cost (default: 5)" },
 	{ "sort", OPT_SORT, "KEY", TRACE, "outstanding, growth, count, allocated, age, peak (default: outstanding)" },
 	{ "group", OPT_GROUP, "KEY", TRACE, "site, callsite, module, thread, process, container (default: site)" },
 	{ "top", OPT_TOP, "N", LISTEN, "rows shown, 0 for all (default: 20)" },

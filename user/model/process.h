@@ -40,6 +40,8 @@ struct process_info {
 	enum budget_level direct_level;
 	double direct_share;
 	const char *direct_blind; /* why it is not seen now, or NULL */
+	bool mmap_priced;     /* the next is known */
+	double mmap_share;    /* of one core, that the programs which watch its mappings take now: no budget holds */
 	bool sampled;         /* its sums are estimates, outstanding_bytes with the standard error */
 	uint64_t error_bytes;
 	uint64_t rss_bytes;   /* 0: unknown */

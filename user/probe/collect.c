@@ -277,7 +277,7 @@ static double share_of(const struct budget *budget)
 	return budget->level == BUDGET_PAUSED ? 0 : budget->share;
 }
 
-/* Of malloc, where it is called; of direct memory, where a runtime's functions are probed. */
+/* Of mmap, where it is watched; of malloc, where it is called; of direct memory, where a runtime is probed. */
 static void fill_governed(const struct target *target, const struct process *process, struct process_info *info)
 {
 	const struct budget *direct = &process->budgets[HB_SRC_DIRECT];
@@ -290,6 +290,8 @@ static void fill_governed(const struct target *target, const struct process *pro
 
 		info->direct_governed |= module->set.count && modules_source(module) == HB_SRC_DIRECT;
 	}
+	info->mmap_priced = process->mappings && !process->exited;
+	info->mmap_share = process->mmap_share;
 	info->direct_level = direct->level;
 	info->direct_share = share_of(direct);
 	if (info->direct_governed && direct->level == BUDGET_PAUSED && !process->exited)

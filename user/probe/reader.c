@@ -364,6 +364,26 @@ void session_programs(struct session *session, void (*each)(void *ctx, const cha
 	}
 }
 
+static bool begins(const char *name, const char *with)
+{
+	return !strncmp(name, with, strlen(with));
+}
+
+/* Where the runs of the program @name are counted; NULL: nowhere. @ns: and their time. */
+static uint64_t *runs_of(struct session_runs *runs, const char *name, uint64_t **ns)
+{
+	if (begins(name, "hb_malloc_")) {
+		*ns = &runs->call_ns;
+		return &runs->calls;
+	}
+	if (begins(name, "hb_free_")) {
+		*ns = &runs->free_ns;
+		return &runs->frees;
+	}
+	*ns = &runs->map_ns;
+	return begins(name, "hb_vm_") || begins(name, "hb_narrow_") ? &runs->maps : NULL;
+}
+
 void session_runs(struct session *session, struct session_runs *runs)
 {
 	struct bpf_program *program;
@@ -371,19 +391,12 @@ void session_runs(struct session *session, struct session_runs *runs)
 
 	*runs = (struct session_runs){ 0 };
 	bpf_object__for_each_program(program, session->bpf->obj) {
-		const char *name = bpf_program__name(program);
+		uint64_t *ns, *count = runs_of(runs, bpf_program__name(program), &ns);
 
-		if (strncmp(name, "hb_malloc_", 10) && strcmp(name, "hb_free_enter"))
+		if (!count || !session_program_info(program, &info))
 			continue;
-		if (!session_program_info(program, &info))
-			continue;
-		if (program == session->bpf->progs.hb_free_enter) {
-			runs->frees += info.run_cnt;
-			runs->free_ns += info.run_time_ns;
-		} else {
-			runs->calls += info.run_cnt;
-			runs->call_ns += info.run_time_ns;
-		}
+		*count += info.run_cnt;
+		*ns += info.run_time_ns;
 	}
 }
 

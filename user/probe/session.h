@@ -165,10 +165,11 @@ void session_forget_rate(struct session *session, uint32_t gen);
 /* Remove the live blocks and sites of @source of @gen. 0 or negative errno. */
 int session_purge_blocks(struct session *session, uint32_t gen, enum hb_source source);
 
-/* What the programs on functions took, and how often they ran, while session_stats() was on. */
+/* What the programs on functions and on mappings took, and how often they ran, while session_stats() was on. */
 struct session_runs {
 	uint64_t calls, call_ns; /* of what allocates, entries and returns */
 	uint64_t frees, free_ns;
+	uint64_t maps, map_ns;   /* of what watches mappings, whoever made them */
 };
 void session_runs(struct session *session, struct session_runs *runs);
 /* Have the kernel measure programs until the descriptor is closed; negative errno: it cannot. */

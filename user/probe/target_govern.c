@@ -25,7 +25,9 @@ struct governor {
 	struct trap_cost traps;
 	bool all_return;                   /* every call returns through a probe, sampled or not */
 	double call_work_ns, free_work_ns; /* of a run of the programs */
+	double map_work_ns;                /* of the programs for one change of a mapping */
 	struct session_runs runs;          /* when the statistics were switched on */
+	uint64_t maps_seen;                /* at that time */
 	int stats;                         /* while they are on, else -1 */
 	uint64_t ticks, ticked_ns;
 	bool changed;                      /* in this tick, how a process is followed */
@@ -97,6 +99,19 @@ static double average(uint64_t ns, uint64_t runs, double before)
 	return runs ? (double)ns / (double)runs : before;
 }
 
+/*
+ * The programs run at every process's calls, and mostly twice for one change: where there are more runs than that they
+ * were others'.
+ */
+static void read_map_runs(struct target *target, const struct session_runs *runs)
+{
+	struct governor *governor = target->governor;
+	const uint64_t seen = target->maps_seen - governor->maps_seen, pairs = (runs->maps - governor->runs.maps) / 2;
+
+	governor->map_work_ns = average(runs->map_ns - governor->runs.map_ns, seen > pairs ? seen : pairs,
+					governor->map_work_ns);
+}
+
 /* What the programs took while the statistics were on. */
 static void read_runs(struct target *target)
 {
@@ -110,6 +125,7 @@ static void read_runs(struct target *target)
 					 governor->call_work_ns);
 	governor->free_work_ns = average(runs.free_ns - governor->runs.free_ns, runs.frees - governor->runs.frees,
 					 governor->free_work_ns);
+	read_map_runs(target, &runs);
 	close(governor->stats);
 	governor->stats = -1;
 }
@@ -121,6 +137,7 @@ static void watch_runs(struct target *target)
 
 	governor->stats = session_stats();
 	session_runs(target->session, &governor->runs);
+	governor->maps_seen = target->maps_seen;
 }
 
 static struct budget_prices prices_of(const struct governor *governor, bool stepped_call, bool stepped_free)
@@ -350,6 +367,17 @@ static void govern_each(struct target *target, enum hb_source source, double sec
 	}
 }
 
+/* Mappings are not governed: without all of their changes what is mapped would be wrong, not coarse. */
+static void price_mappings(struct target *target, double seconds)
+{
+	for (struct process *process = target->newest; process; process = process->older) {
+		const double changes = (double)(process->maps_seen - process->maps_told) / seconds;
+
+		process->mmap_share = changes * target->governor->map_work_ns / 1e9;
+		process->maps_told = process->maps_seen;
+	}
+}
+
 uint64_t target_tick(struct target *target)
 {
 	const uint64_t now_ns = clock_mono_ns();
@@ -371,6 +399,7 @@ uint64_t target_tick(struct target *target)
 		else
 			govern_each(target, source, seconds, now_ns);
 	}
+	price_mappings(target, seconds);
 	if (governor->changed || governor->ticks % STATS_EVERY == 0)
 		watch_runs(target);
 	governor->ticks++;

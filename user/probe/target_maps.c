@@ -312,6 +312,8 @@ void target_maps_event(struct target *target, const struct hb_ev_map *from)
 	settle_until(target, from->time_ns);
 	if (!process || !process->mappings)
 		return;
+	process->maps_seen++;
+	target->maps_seen++;
 	find_owner(target, process, &event);
 	odd = vma_odd(process->mappings);
 	if (vma_apply(process->mappings, &event)) {

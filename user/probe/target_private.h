@@ -68,6 +68,8 @@ struct process {
 	size_t probes_count;
 	const char **allocators; /* names for process_info */
 	struct budget budgets[GOVERNED_END]; /* how closely its calls are followed, by source */
+	uint64_t maps_seen, maps_told; /* changes of its mappings so far, and at the last tick of the governor */
+	double mmap_share;     /* of one core, that seeing them cost it since the tick before */
 	uint32_t parent_gen;   /* whom it was forked from, and has had no exec since; 0: nobody that we know */
 	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
 	uint64_t ended_ns;     /* when we heard of its end, CLOCK_MONOTONIC */
@@ -165,6 +167,7 @@ struct target {
 	uint64_t put_off;      /* LOSS_PUT_OFF */
 	uint64_t maps_read_anew; /* LOSS_MAPS_READ */
 	uint64_t maps_odd;     /* LOSS_MAPS_ODD */
+	uint64_t maps_seen;    /* changes of mappings, of all processes */
 };
 
 /* Whether calls of @process count. Of the whole host's processes they do of those that are attached to. */

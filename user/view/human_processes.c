@@ -11,6 +11,7 @@
 
 #define PROCESSES_SHOWN 20         /* without -v */
 #define FILES_SHOWN     3
+#define MMAP_DEAR       0.01 /* of a core: told without -v */
 #define START_APART_NS  1000000000 /* a pid does not come round again this soon */
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -225,6 +226,16 @@ static void print_level(struct human *h, unsigned int indent, const char *what, 
 	fputc('\n', h->out);
 }
 
+static void print_mmap(struct human *h, unsigned int indent, const struct process_info *process)
+{
+	char share[16];
+
+	fprintf(h->out, "%*s", (int)indent, "");
+	human_print(h, COLOR_DIM, "mmap: every call, which costs at least %s of a core; --budget does not hold for it",
+		    words_percent(process->mmap_share, share));
+	fputc('\n', h->out);
+}
+
 /* How calls are followed, where that is not every one, and what it costs. */
 static void print_governed(struct human *h, unsigned int indent, const struct process_info *process)
 {
@@ -232,6 +243,8 @@ static void print_governed(struct human *h, unsigned int indent, const struct pr
 		print_level(h, indent, "malloc", process->malloc_level, process->malloc_share);
 	if (process->direct_governed && !process->exited)
 		print_level(h, indent, "direct memory", process->direct_level, process->direct_share);
+	if (process->mmap_priced && (h->style->verbose || process->mmap_share >= MMAP_DEAR))
+		print_mmap(h, indent, process);
 }
 
 /* " (as of 3.2s ago)", where it is not of now. */

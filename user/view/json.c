@@ -180,6 +180,14 @@ static struct json_object *direct_object(struct writer *w, const struct process_
 	return object;
 }
 
+static struct json_object *mmap_object(struct writer *w, const struct process_info *process)
+{
+	struct json_object *object = json_object_new_object();
+
+	json_put_decimal(&w->pen, object, "cost_percent", 100 * process->mmap_share);
+	return object;
+}
+
 static struct json_object *files_array(struct writer *w, const struct process_info *process)
 {
 	struct json_object *array = json_object_new_array();
@@ -239,6 +247,8 @@ static void write_process(struct writer *w, const struct process_info *process)
 		json_put(&w->pen, object, "malloc", malloc_object(w, process));
 	if (process->direct_governed)
 		json_put(&w->pen, object, "direct", direct_object(w, process));
+	if (process->mmap_priced)
+		json_put(&w->pen, object, "mmap", mmap_object(w, process));
 	if ((report_sees(process) || process->mapped_bytes) &&
 	    (w->approximate || process->blind || process->direct_blind || process->mapped_doubtful))
 		json_put_bool(&w->pen, object, "approximate", true);
