@@ -10,10 +10,11 @@ from bursts import await_answer, begin, block_ns, changes_in, cost_in, exact_cos
 from cases_language import javas
 from cases_rungs import RUNGS, need
 from check import hold, sites_of
-from harness import Failure, Outcome
+from harness import Failure, Outcome, Skip
 from registry import each, test
 
 BUDGET = 5
+MANY = 20
 STORM_AFTER_S = 1
 # What a block may take two seconds after a storm began, by what it takes untraced: while every call is followed it
 # is four times and more, and what a busy machine adds to either is less than half.
@@ -68,40 +69,100 @@ def storm_of_threads(case):
     hold(judge_storm(pid, documents, slower, SLOWER_THREADS), Outcome(0, documents[-1], [], ""))
 
 
+def estimate(document, pid):
+    """(bytes held by bursts, their standard error)"""
+    sites = sites_of(document, pid, "held_by_burst")
+    return (sum(site["outstanding_bytes"] for site in sites),
+            math.hypot(*(site.get("standard_error_bytes", 0) for site in sites)))
+
+
+def stop_in_turn(case, targets):
+    """Tell @targets to stop, over three seconds: of a change that all make at once each is as far away as no other."""
+    case.sleep(1)
+    for target in targets:
+        case.sleep(3 / len(targets))
+        order(target, b".") # it says what it holds, and waits
+    case.until("what they hold", lambda: os.path.exists(case.truth) and len(case.truths()) >= len(targets))
+    return {truth["pid"]: truth["outstanding_bytes"] for truth in case.truths()}
+
+
 def through_changes(case, budget):
-    """The last document of a load that goes on steadily under @budget and then stops, its truth, and the changes."""
+    """
+    The documents of MANY loads that go on steadily, each under @budget, and then stop; what each holds; and the
+    changes of each, by pid.
+    """
     if os.path.exists(case.truth):
         os.unlink(case.truth)
-    target = begin(case, b"s")
-    tracer = case.top(target.pid, "--malloc", "auto", "--budget", f"{budget:.4f}", interval="0.5")
-    case.sleep(4)
-    order(target, b".")  # it says what it holds, and waits
-    case.until("the truth", lambda: os.path.exists(case.truth) and case.truths())
+    targets = [begin(case, b"s") for _ in range(MANY)]
+    tracer = case.top(",".join(str(target.pid) for target in targets), "--malloc", "auto", "--budget",
+                      f"{budget:.4f}", interval="0.5")
+    truths = stop_in_turn(case, targets)
     documents = case.stop_top(tracer)
-    changes = [(change["from"], change["to"]) for document in documents
-               for change in document.get("sampling_changes", [])]
-    return documents[-1], case.truths()[0], changes
+    for target in targets:
+        target.kill()
+    return documents, truths, {pid: changes_in(documents, pid) for pid in truths}
 
 
-@test("sums stay right while the budget changes how malloc is followed", seconds=90,
+def judge_estimates(document, truths):
+    """Whether what is said of many loads is right one by one, and on average."""
+    found = {pid: estimate(document, pid) for pid in truths}
+    wrong = [f"{pid}: {held} bytes are held by our estimate +- {error:.0f}, truth {truths[pid]}"
+             for pid, (held, error) in found.items() if abs(held - truths[pid]) > 5 * error + 1]
+    mean = sum(held - truths[pid] for pid, (held, _) in found.items()) / len(found)
+    error = math.hypot(*(error for _, error in found.values())) / len(found)
+    print(f"   {len(found)} estimates are off by {mean:.0f} bytes on average, +- {error:.0f}")
+    if abs(mean) > 4 * error + 1:
+        wrong.append(f"on average they are off by {mean:.0f} bytes, which is {abs(mean) / error:.1f} standard errors")
+    return wrong
+
+
+@test("sums stay right, one by one and on average, while the budget changes how malloc is followed", seconds=120,
       alone="what a probe costs must not depend on others")
 def across_changes(case):
-    target = begin(case, b"s")
+    documents, truths, changes = through_changes(case, 100000)
+    # In the first moment they are not yet looked at, and then they stop one by one.
+    exact = statistics.median(cost for pid in truths for since, cost in cost_in(documents, pid) if cost and since < 2)
     # Too little for every call, and more than the traps alone cost: on a busy machine not at the first guess.
-    budget, tries, changes = exact_cost(case, target) * 0.7, 5, []
-    target.kill()
-    # As coarse as 4 MiB there may be no sample at all of what is held, and no error to be seen.
-    while tries and (("exact", "65536") not in changes or any(to in ("4194304", "off") for _, to in changes)):
-        document, truth, changes = through_changes(case, budget)
-        budget *= 1.4 if changes else 0.7
+    lowest, highest, tries, fine = exact * 0.4, exact * 1.2, 5, {}
+    while tries and len(fine) < MANY / 2:
+        budget = (lowest + highest) / 2
+        documents, truths, changes = through_changes(case, budget)
+        # Coarser than that there may be no sample at all of what is held, and no error to be seen.
+        fine = {pid: truth for pid, truth in truths.items() if changes[pid] == [("exact", "65536")]}
+        if sum(not made for made in changes.values()) > MANY / 2:
+            highest = budget
+        else:
+            lowest = budget
         tries -= 1
-    if ("exact", "65536") not in changes or any(to in ("4194304", "off") for _, to in changes):
-        raise Failure(f"the last changes were {changes}, with a budget of {budget:.3f} %")
-    sites = sites_of(document, truth["pid"], "held_by_burst")
-    held = sum(site["outstanding_bytes"] for site in sites)
-    error = math.hypot(*(site.get("standard_error_bytes", 0) for site in sites))
-    hold([f"{held} bytes are held by our estimate +- {error:.0f}, truth {truth['outstanding_bytes']}"]
-         if abs(held - truth["outstanding_bytes"]) > 5 * error + 1 else [], Outcome(0, document, [truth], ""))
+    if len(fine) < MANY / 2:
+        raise Failure(f"the last changes were {list(changes.values())}, with a budget of {budget:.3f} %")
+    hold(judge_estimates(documents[-1], fine), Outcome(0, documents[-1], [], ""))
+
+
+@test("after a storm malloc is followed call by call again, and what is held is told", seconds=150)
+def up_again(case):
+    if case.place.brief:
+        raise Skip("it takes a minute")
+    target = begin(case, b"x")
+    await_answer(case, target)
+    tracer = case.top(target.pid, "--malloc", "auto", "--budget", str(BUDGET), interval="1")
+    case.until("the first change", lambda: changes_in(so_far(tracer.out), target.pid))
+    order(target, b"s")
+    case.until("every call to be followed again", lambda:
+               changes_in(so_far(tracer.out), target.pid)[-1:] == [("65536", "exact")])
+    case.sleep(2) # of what it held before nothing is left
+    before = len(case.truths())
+    order(target, b".")
+    case.until("what it holds", lambda: len(case.truths()) > before)
+    documents = case.stop_top(tracer)
+    truth, (held, error) = case.truths()[-1]["outstanding_bytes"], estimate(documents[-1], target.pid)
+    ways = [to for _, to in changes_in(documents, target.pid)]
+    wrong = [f"{held} bytes are held by our estimate +- {error:.0f}, truth {truth}"] \
+        if abs(held - truth) > 5 * error + 1 else []
+    # Up it goes level by level, and once it is up it stays.
+    if ways[-4:] != ["4194304", "524288", "65536", "exact"]:
+        wrong.append(f"it was followed in these ways: {ways}")
+    hold(wrong, Outcome(0, documents[-1], [], ""))
 
 
 @test("one process among many that do nothing is kept to the budget by run, not their average",
