@@ -19,9 +19,6 @@ STORM_AFTER_S = 1
 # What a block may take two seconds after a storm began, by what it takes untraced: while every call is followed it
 # is four times and more, and what a busy machine adds to either is less than half.
 SLOWER = 1.6
-# Threads that begin and end are heard of one by one, which takes them as much again; with every call followed it is six
-# times and more.
-SLOWER_THREADS = 4
 SLOWER_JVM = 4 # with every call followed it is ten times and more; its own pace varies by two
 
 
@@ -39,7 +36,7 @@ def through_a_storm(case, word, options):
     return target.pid, case.stop_top(tracer), traced / bare
 
 
-def judge_storm(pid, documents, slower, most=SLOWER):
+def judge_storm(pid, documents, slower):
     changes = changes_in(documents, pid)
     wrong = []
     if not changes or changes[0][0] != "exact":
@@ -47,7 +44,7 @@ def judge_storm(pid, documents, slower, most=SLOWER):
     late = [cost for since, cost in cost_in(documents, pid) if since > STORM_AFTER_S + 2]
     if not late or statistics.median(late) > BUDGET: # on a busy machine a single one may be more
         wrong.append(f"two seconds later these are the percents of a core that it costs: {late}")
-    if slower > most:
+    if slower > SLOWER:
         wrong.append(f"two seconds later a block takes {slower:.2f} times what it takes untraced")
     return wrong
 
@@ -66,7 +63,7 @@ def storm(case, rung):
       alone="the storm must have a CPU to itself")
 def storm_of_threads(case):
     pid, documents, slower = through_a_storm(case, b"t", ())
-    hold(judge_storm(pid, documents, slower, SLOWER_THREADS), Outcome(0, documents[-1], [], ""))
+    hold(judge_storm(pid, documents, slower), Outcome(0, documents[-1], [], ""))
 
 
 def estimate(document, pid):

@@ -7,15 +7,34 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
+
 #define LAZY_BYTES (64u << 10) /* that much */
 #define RING_PAGES 64 /* per CPU, a power of two; an exec of a large program takes two */
+#define BELL_PAGES 1
+#define SECOND_NS  1000000000ULL
+#define CROWD      100 /* threads that begin in a second: no more is the bell rung for each */
+#define MUTED_NS   10000000 /* between two readings meanwhile */
 
+/*
+ * The kernel cannot be told that threads are of no interest where mappings are: it writes a record for each that begins
+ * or ends. To wake us costs the one that begins it more than all else. So there are two events for each CPU: one that
+ * keeps the records and wakes us for many of them only, and a bell, whose records are thrown away, that wakes us for
+ * each. While threads come and go in a crowd the bell is muted, and a timer rings in its place.
+ */
 struct mapwatch {
-	struct perf_buffer *buffer;
+	struct perf_buffer *buffer, *bell; /* the latter NULL: lazily */
 	int map; /* libbpf wants one; nothing is sent through it */
+	int epoll, timer;
+	bool muted;
+	uint64_t crowd_ns; /* since when threads are counted */
+	size_t threads;
 	uint64_t lost;
 	void (*each)(void *ctx, const struct map_event *event);
 	void *ctx;
@@ -41,6 +60,12 @@ struct record_mmap2 {
 struct record_comm {
 	struct perf_event_header header;
 	uint32_t pid, tid;
+};
+
+/* PERF_RECORD_FORK; the time and a trailer follow. */
+struct record_fork {
+	struct perf_event_header header;
+	uint32_t pid, parent_pid;
 };
 
 struct record_lost {
@@ -89,6 +114,14 @@ static void execed(struct mapwatch *watch, const struct perf_event_header *heade
 		watch->each(watch->ctx, &event);
 }
 
+/* Processes map what they begin with: of those that come in numbers we want to hear at once. */
+static bool is_thread(const struct perf_event_header *header)
+{
+	const struct record_fork *record = (const void *)header;
+
+	return record->pid == record->parent_pid;
+}
+
 static enum bpf_perf_event_ret received(void *ctx, int cpu, struct perf_event_header *header)
 {
 	struct mapwatch *watch = ctx;
@@ -101,6 +134,9 @@ static enum bpf_perf_event_ret received(void *ctx, int cpu, struct perf_event_he
 	case PERF_RECORD_COMM:
 		execed(watch, header);
 		break;
+	case PERF_RECORD_FORK:
+		watch->threads += is_thread(header);
+		break;
 	case PERF_RECORD_LOST:
 		watch->lost += ((const struct record_lost *)(const void *)header)->lost;
 		break;
@@ -108,9 +144,18 @@ static enum bpf_perf_event_ret received(void *ctx, int cpu, struct perf_event_he
 	return LIBBPF_PERF_EVENT_CONT;
 }
 
-int mapwatch_open(struct mapwatch **out, bool lazily)
+static enum bpf_perf_event_ret rung(void *ctx, int cpu, struct perf_event_header *header)
 {
-	struct mapwatch *watch = calloc(1, sizeof(*watch));
+	(void)ctx;
+	(void)cpu;
+	(void)header;
+	return LIBBPF_PERF_EVENT_CONT;
+}
+
+/* NULL with errno. @wakeup_bytes: it wakes us for so many. */
+static struct perf_buffer *open_buffer(const struct mapwatch *watch, size_t pages, uint32_t wakeup_bytes,
+				       perf_buffer_event_fn each, void *ctx)
+{
 	struct perf_event_attr attr = {
 		.size = sizeof(attr),
 		.type = PERF_TYPE_SOFTWARE,
@@ -122,25 +167,70 @@ int mapwatch_open(struct mapwatch **out, bool lazily)
 		.comm = 1,
 		.comm_exec = 1,
 		.watermark = 1,
-		.wakeup_watermark = lazily ? LAZY_BYTES : 1,
+		.wakeup_watermark = wakeup_bytes,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,
 	};
+
+	return perf_buffer__new_raw(watch->map, pages, &attr, each, ctx, NULL);
+}
+
+static int wait_for(const struct mapwatch *watch, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(watch->epoll, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int open_bell(struct mapwatch *watch)
+{
+	watch->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (watch->timer < 0)
+		return -errno;
+	watch->bell = open_buffer(watch, BELL_PAGES, 1, rung, NULL);
+	if (!watch->bell)
+		return -errno;
+	return wait_for(watch, watch->timer) ?: wait_for(watch, perf_buffer__epoll_fd(watch->bell));
+}
+
+/* The bell first: of events of one CPU the kernel writes to the youngest first, so that what it rings for is there. */
+static int open_all(struct mapwatch *watch, bool lazily)
+{
+	int err = 0;
+
+	watch->map = bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "hb_mapwatch", sizeof(int), sizeof(int),
+				    libbpf_num_possible_cpus(), NULL);
+	watch->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (watch->map < 0 || watch->epoll < 0)
+		return -errno;
+	if (!lazily)
+		err = open_bell(watch);
+	if (err)
+		return err;
+	watch->buffer = open_buffer(watch, RING_PAGES, LAZY_BYTES, received, watch);
+	return watch->buffer ? wait_for(watch, perf_buffer__epoll_fd(watch->buffer)) : -errno;
+}
+
+int mapwatch_open(struct mapwatch **out, bool lazily)
+{
+	struct mapwatch *watch = calloc(1, sizeof(*watch));
 	int err;
 
 	if (!watch)
 		return -ENOMEM;
-	watch->map = bpf_map_create(BPF_MAP_TYPE_PERF_EVENT_ARRAY, "hb_mapwatch", sizeof(int), sizeof(int),
-				    libbpf_num_possible_cpus(), NULL);
-	if (watch->map >= 0)
-		watch->buffer = perf_buffer__new_raw(watch->map, RING_PAGES, &attr, received, watch, NULL);
-	if (watch->map < 0 || !watch->buffer) {
-		err = -errno;
+	watch->map = watch->epoll = watch->timer = -1;
+	err = open_all(watch, lazily);
+	if (err)
 		mapwatch_close(watch);
-		return err;
-	}
-	*out = watch;
-	return 0;
+	else
+		*out = watch;
+	return err;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 void mapwatch_close(struct mapwatch *watch)
@@ -148,20 +238,64 @@ void mapwatch_close(struct mapwatch *watch)
 	if (!watch)
 		return;
 	perf_buffer__free(watch->buffer);
-	if (watch->map >= 0)
-		close(watch->map);
+	perf_buffer__free(watch->bell);
+	close_fd(watch->epoll);
+	close_fd(watch->timer);
+	close_fd(watch->map);
 	free(watch);
 }
 
 int mapwatch_fd(const struct mapwatch *watch)
 {
-	return perf_buffer__epoll_fd(watch->buffer);
+	return watch->epoll;
+}
+
+static void mute(struct mapwatch *watch, bool muted)
+{
+	const struct timespec often = { .tv_nsec = muted ? MUTED_NS : 0 };
+	const struct itimerspec timer = { .it_interval = often, .it_value = often };
+
+	for (size_t i = 0; i < perf_buffer__buffer_cnt(watch->bell); i++) {
+		const int fd = perf_buffer__buffer_fd(watch->bell, i);
+
+		ioctl(fd, muted ? PERF_EVENT_IOC_DISABLE : PERF_EVENT_IOC_ENABLE, 0);
+	}
+	timerfd_settime(watch->timer, 0, &timer, NULL);
+	watch->muted = muted;
+}
+
+/* Muted at once, and rung again after a second that was calm. */
+static void mind_crowd(struct mapwatch *watch)
+{
+	const uint64_t now_ns = clock_mono_ns();
+
+	if (!watch->muted && watch->threads > CROWD)
+		mute(watch, true);
+	if (now_ns < watch->crowd_ns + SECOND_NS)
+		return;
+	if (watch->muted && watch->threads <= CROWD)
+		mute(watch, false);
+	watch->crowd_ns = now_ns;
+	watch->threads = 0;
+}
+
+static void hear_bell(struct mapwatch *watch)
+{
+	uint64_t times;
+	ssize_t unused;
+
+	perf_buffer__consume(watch->bell);
+	unused = read(watch->timer, &times, sizeof(times)); /* or it would be readable for ever */
+	(void)unused;
+	mind_crowd(watch);
 }
 
 int mapwatch_read(struct mapwatch *watch, void (*each)(void *ctx, const struct map_event *event), void *ctx)
 {
 	watch->each = each;
 	watch->ctx = ctx;
+	if (watch->bell)
+		hear_bell(watch); /* before what it rang for is read */
 	return perf_buffer__consume(watch->buffer);
 }
 

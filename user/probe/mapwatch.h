@@ -22,7 +22,10 @@ struct map_event {
 
 struct mapwatch;
 
-/* Watch the whole system from now on. @lazily: mapwatch_fd() tells only of much that waits. 0 or negative errno. */
+/*
+ * Watch the whole system from now on. @lazily: mapwatch_fd() tells only of much that waits; else at once, or within
+ * 10 ms while threads begin by the hundred. 0 or negative errno.
+ */
 int mapwatch_open(struct mapwatch **watch, bool lazily);
 void mapwatch_close(struct mapwatch *watch);
 
