@@ -8,11 +8,13 @@ import os
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
 
 import ways
+from own_cost import as_table, row
 from stats import Missing, alternate, table
 from tools import BENCH, READY_S, Child, descendant, installed, own, scratch
 
@@ -163,6 +165,12 @@ def starts(way):
             return {"ms": float(child.says("ms per start", seconds=CLIENT_S).split()[-1])}
 
 
+def settling(way):
+    if not way.settled:
+        raise Missing("it was not started")
+    return row(way.name, [cpu for _, cpu in way.settled], wall_s=statistics.median(wall for wall, _ in way.settled))
+
+
 def programs(given):
     """Throughput of servers and of a JVM; time of starts."""
     which = given.chosen([ways.nothing(), *heldby_ways(), *ways.peers(given)])
@@ -172,3 +180,6 @@ def programs(given):
             yield table(f"programs.{server.comm}.{figure.lower()}", title, "per second", found, figure, "nothing")
     found = alternate(which, given.rounds, starts)
     yield table("programs.starts", "python3 -c 'import asyncio, json'", "ms per start", found, "ms", "nothing")
+    yield as_table("programs.settling", "what heldby does before: its first look at every program of the host",
+                   "s of CPU", {way.name: lambda _, way=way: settling(way) for way in which
+                                if isinstance(way, ways.Node)})

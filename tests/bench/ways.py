@@ -13,12 +13,15 @@ import subprocess
 import time
 
 from stats import Missing
-from tools import BENCH, HELDBY, READY_S, Child, allocator_of, descendants, installed, own
+from tools import BENCH, HELDBY, READY_S, Child, allocator_of, cpu_seconds, descendants, installed, own
 
 RUNGS = ("uprobe.session", "uprobe.multi", "uprobe")
 SAMPLE_BYTES = 512 << 10
 FOREVER = "100000"  # seconds until a report
 STEADY_S = 0.5      # probes are in place when none has come for so long
+SETTLE_S = 30       # so long at the most is its first look waited for
+LOOK_S = 0.5
+QUIET = 0.03        # of a core: it rests
 PROBES_MIN = 3      # malloc, its return, and free
 
 
@@ -99,11 +102,31 @@ class Heldby(Way):
         return until(Child([*self.command("top", "-p", str(pid)), FOREVER]), "ready")
 
 
+def settle(tracer):
+    """(seconds, seconds of CPU) until heldby has done looking at every program of the host, or has nearly."""
+    begin, spent = time.monotonic(), cpu_seconds(tracer.pid)
+    while time.monotonic() - begin < SETTLE_S:
+        time.sleep(LOOK_S)
+        before, spent = spent, cpu_seconds(tracer.pid)
+        if spent - before < QUIET * LOOK_S:
+            break
+    return time.monotonic() - begin, spent
+
+
 class Node(Heldby):
-    """heldby top of the whole node: page faults only, and nothing that belongs to one process."""
+    """
+    heldby top of the whole node: page faults only, and nothing that belongs to one process. What it does at its start
+    is done when attach() returns, and is in settled.
+    """
+
+    def __init__(self, name, *options):
+        super().__init__(name, *options)
+        self.settled = []
 
     def attach(self, pid, file=None):
-        return until(Child([*self.command("top"), FOREVER]), "ready")
+        tracer = until(Child([*self.command("top"), FOREVER]), "ready")
+        self.settled.append(settle(tracer))
+        return tracer
 
 
 def probes_of(pid):
