@@ -100,6 +100,23 @@ static void expect_host(const char *text, uint64_t total, uint64_t unused, uint6
 	assert_int_equal(host.swap_free_bytes, swap_unused);
 }
 
+static void the_host_says_what_its_memory_is(void **state)
+{
+	struct memstat_host host;
+
+	(void)state;
+	memstat_parse_host(&host, "MemTotal:       24684084 kB\nCached:          1700 kB\nSwapCached:            1 kB\n"
+				  "AnonPages:           3 kB\nShmem:             500 kB\nKReclaimable:         6 kB\n"
+				  "Slab:               90 kB\nKernelStack:         8 kB\nPageTables:          7 kB\n");
+	assert_int_equal(host.stat.anon_bytes, 3 << 10);
+	assert_int_equal(host.stat.file_bytes, 1700 << 10);
+	assert_int_equal(host.stat.shmem_bytes, 500 << 10);
+	assert_int_equal(host.stat.slab_bytes, 90 << 10);
+	assert_int_equal(host.stat.kernel_stack_bytes, 8 << 10);
+	assert_int_equal(host.stat.pagetables_bytes, 7 << 10);
+	assert_true(host.stat.sock_bytes == UNKNOWN && host.stat.kernel_bytes == UNKNOWN);
+}
+
 static void the_host_counts_in_kilobytes(void **state)
 {
 	(void)state;
@@ -394,6 +411,7 @@ int main(void)
 		cmocka_unit_test(of_the_first_version_the_totals_count),
 		cmocka_unit_test(what_is_no_number_or_no_whole_line_is_unknown),
 		cmocka_unit_test(of_two_lines_the_first_counts),
+		cmocka_unit_test(the_host_says_what_its_memory_is),
 		cmocka_unit_test(the_host_counts_in_kilobytes),
 		cmocka_unit_test(nodes_stand_in_lists_and_ranges),
 		cmocka_unit_test(a_node_says_what_is_free_behind_its_name),

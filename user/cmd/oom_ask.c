@@ -136,8 +136,11 @@ void oom_ask(const struct oom_ask *ask, struct capture *capture)
 	}
 	capture->has_nodes = ask_nodes(kill, &capture->nodes);
 	capture->has_host = !memstat_host(&capture->host);
-	if (!kill->domain_id)
+	if (!kill->domain_id) {
 		memstat_pressure(&ask->mounts, NULL, &capture->pressure);
+		capture->has_stat = capture->has_host;
+		capture->stat = capture->host.stat;
+	}
 	capture->time_unix_ns = clock_unix_ns() - (int64_t)(clock_mono_ns() - kill->time_ns);
 	ask_past(ask, capture, tasks, count);
 }
