@@ -45,7 +45,7 @@ SRCS     := user/main.c $(wildcard user/base/*.c user/model/*.c user/remote/*.c 
 OBJS     := $(SRCS:user/%.c=$(BUILD)/user/%.o)
 
 .PHONY: all help run test deps deps-build deps-test check check-native check-bpf check-unwind lint fuzz budget bench
-.PHONY: deps-vm check-vm check-e2e install image-root clean
+.PHONY: deps-vm check-vm check-e2e check-kills install image-root clean
 all: $(BUILD)/heldby
 
 help:
@@ -56,6 +56,7 @@ help:
 	@echo 'check        unit and golden tests, with address and undefined sanitizers'
 	@echo 'check-native the BPF core as plain C over fake maps, with sanitizers'
 	@echo 'check-bpf    the real programs on loads whose sums are known (root); ONLY=words selects'
+	@echo 'check-kills  200 kills with heldby oom and 200 without: nobody else is killed (root); KILLS=number'
 	@echo 'check-unwind stacks of real programs beside those of libdw (root); SAMPLES=10000, ONLY=program'
 	@echo 'check-e2e    image, DaemonSet and unit, in containers and on an emulated host (root); ONLY=words'
 	@echo 'check-vm     check-bpf under other kernels, in emulated machines, for hours; ONLY="6.1-x86_64 ..."'

@@ -76,6 +76,11 @@ check-bpf: all
 	$(Q)$(MAKE) --no-print-directory -C tests/load OUT=$(abspath $(BUILD))/load
 	$(Q)$(PYTHON) tests/bpf/run.py $(if $(ONLY),$(ONLY))
 
+# As many victims under heldby oom as without it, and no second one in either.
+check-kills: all
+	$(Q)$(MAKE) --no-print-directory -C tests/load OUT=$(abspath $(BUILD))/load
+	$(Q)HELDBY_TEST_KILLS=$(or $(KILLS),200) $(PYTHON) tests/bpf/run.py 'nobody else is killed with'
+
 # --- stacks beside those of another unwinder: the product's programs and sample.bpf.c in one skeleton ----
 U        := $(T)/unwind
 U_OBJS   := $(patsubst tests/unwind/%.c,$(U)/%.o,$(filter-out %.bpf.c,$(wildcard tests/unwind/*.c))) \

@@ -611,7 +611,7 @@ def nobody_else(case):
             wrong.append(f"{len(watch.of(group))} postmortems of {BLOCK} kills")
     print(f"     kills of {len(bare)} victims without heldby oom: {sum(bare)}; of {len(watched)} with it: "
           f"{sum(watched)}", flush=True)
-    if sum(bare) != len(bare):
+    if sum(bare) != len(bare) and sum(watched) * len(bare) <= sum(bare) * len(watched):
         raise Skip(f"without heldby the kills in each round are {bare}, with it {watched}")
     hold(wrong + ([] if sum(watched) == len(watched) else [f"kills in each round: {watched}, expected 1"]))
 
