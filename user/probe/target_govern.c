@@ -11,9 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../base/cleanup.h"
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../model/changes.h"
+#include "../remote/gate.h"
+#include "../remote/procfs.h"
 #include "target_private.h"
 #include "trap_cost.h"
 
@@ -289,6 +292,14 @@ static double share_of(const struct target *target, const struct process *proces
 	return target_paused(process, source) ? 0 : budget_share(&load, &prices);
 }
 
+/* Probes that come hold the address space for a moment, and copy pages of its text. */
+static bool may_probe(const struct process *process)
+{
+	__cleanup(proc_close) struct proc proc = PROC_INIT;
+
+	return !proc_open(&proc, process->pid) && !gate_ask(&proc);
+}
+
 static void govern_one(struct target *target, struct process *process, enum hb_source source, double seconds,
 		       uint64_t now_ns)
 {
@@ -298,6 +309,8 @@ static void govern_one(struct target *target, struct process *process, enum hb_s
 	const struct budget_prices prices = prices_in(target, process, source);
 	const double other = share_of(target, process, other_of(source), seconds);
 
+	if (from == BUDGET_PAUSED && now_ns >= budget->retry_ns && !may_probe(process))
+		return; /* asked again at the next tick */
 	if (!budget_step(budget, &load, &prices, budget_room(target->governor->most, other), now_ns))
 		return;
 	apply(target, process, source, from);

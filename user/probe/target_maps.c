@@ -77,23 +77,30 @@ static void recent_keep(struct recent *recent, const struct hb_ev_map *event)
 	*recent_at(recent, recent->count++) = *event;
 }
 
-/* Whether @process is a 32-bit program, of which only hooks of their own tell. */
-static bool is_narrow(const struct process *process)
+/* Whether @process is a 32-bit program, of which only hooks of their own tell; where it may not be looked at, later. */
+static void ask_narrow(struct process *process)
 {
 	__cleanup(proc_close) struct proc proc = PROC_INIT;
+	const int answer = proc_open(&proc, process->pid) ? 0 : proc_narrow(&proc);
 
-	return !proc_open(&proc, process->pid) && proc_narrow(&proc);
+	process->narrow = answer == 1;
+	process->narrow_unknown = answer == -EBUSY;
 }
 
 /* Have the hooks for 32-bit programs in place while there are any. */
 static void watch_narrow(struct target *target)
 {
-	const struct process *process;
+	struct process *process;
 	bool wanted = false;
 	int err;
 
-	for (process = target->newest; process && !wanted; process = process->older)
-		wanted = process->mappings && process->narrow && !process->exited;
+	for (process = target->newest; process && !wanted; process = process->older) {
+		if (!process->mappings || process->exited)
+			continue;
+		if (process->narrow_unknown)
+			ask_narrow(process);
+		wanted = process->narrow;
+	}
 	err = session_watch_narrow(target->session, wanted);
 	if (err)
 		log_debug("calls of 32-bit programs are not seen (%s): their mappings are read for each report",
@@ -109,7 +116,12 @@ void target_maps_begin(struct target *target, struct process *process, const str
 	process->mappings_doubtful = true;
 	if (!process->mappings)
 		return;
-	process->narrow = parent ? parent->narrow : is_narrow(process);
+	if (parent) {
+		process->narrow = parent->narrow;
+		process->narrow_unknown = parent->narrow_unknown;
+	} else {
+		ask_narrow(process);
+	}
 	if (process->narrow && !parent)
 		watch_narrow(target);
 	if (parent && parent->mappings && !vma_copy(process->mappings, parent->mappings))

@@ -62,6 +62,7 @@ struct process {
 	uint64_t mappings_lost_ns; /* when that was noticed last, CLOCK_MONOTONIC */
 	uint64_t mappings_unclear_ns; /* when the last was made that did not tell enough, CLOCK_MONOTONIC */
 	bool narrow;         /* a 32-bit program: its calls are seen by hooks of their own */
+	bool narrow_unknown; /* it could not be asked so far */
 	bool mappings_final; /* and will not be: it has ended, and a report has looked since */
 	struct jit *jit; /* it runs code in no file; or NULL */
 	struct process_probes *probes; /* of its own, when not probed everywhere */

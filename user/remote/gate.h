@@ -9,8 +9,9 @@
  *   - runs on a host with less than a twentieth of its memory available;
  *   - is being killed or ends;
  *   - or was marked, it or one of its cgroup, GATE_MARK_NS ago or less.
- * Asked before each opening and between the slices of a reading. What was refused may be asked for again
- * later. Where no limit can be read (no controller mounted, outside of our cgroup namespace) there is none.
+ * Asked before each opening and between the slices of a reading (of single entries: after each 64 of them). What was
+ * refused may be asked for again later. Where no limit can be read (no controller mounted, outside of our cgroup
+ * namespace) there is none.
  */
 #ifndef HB_REMOTE_GATE_H
 #define HB_REMOTE_GATE_H

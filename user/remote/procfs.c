@@ -163,12 +163,14 @@ int proc_ends(const struct proc *proc)
 	return (fields.flags & ENDING_FLAGS) || (fields.pending >> (SIGKILL - 1) & 1);
 }
 
-bool proc_narrow(const struct proc *proc)
+int proc_narrow(const struct proc *proc)
 {
 	__cleanup(fd_closep) int fd = proc_open_file(proc, "exe");
 	unsigned char ident[EI_NIDENT];
 
-	return fd >= 0 && pread(fd, ident, sizeof(ident), 0) == sizeof(ident) && !memcmp(ident, ELFMAG, SELFMAG) &&
+	if (fd < 0)
+		return fd;
+	return pread(fd, ident, sizeof(ident), 0) == sizeof(ident) && !memcmp(ident, ELFMAG, SELFMAG) &&
 	       ident[EI_CLASS] == ELFCLASS32;
 }
 

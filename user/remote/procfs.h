@@ -47,8 +47,8 @@ bool proc_alive(const struct proc *proc);
 /* Whether it is being killed, dumped or exits: 0, 1, -ESRCH if it has ended, or what reading stat gave. */
 int proc_ends(const struct proc *proc);
 
-/* Whether its program is one of 32 bits. Opens it: -EBUSY of the gate counts as no. */
-bool proc_narrow(const struct proc *proc);
+/* Whether its program is one of 32 bits: 0, 1; -EBUSY: it must not be opened now (gate_why()); or negative errno. */
+int proc_narrow(const struct proc *proc);
 
 /* Whether it is a process, that is, its first thread: /proc/TID finds the others as well. */
 bool proc_leads(const struct proc *proc);
