@@ -107,7 +107,8 @@ static void the_host_says_what_its_memory_is(void **state)
 	(void)state;
 	memstat_parse_host(&host, "MemTotal:       24684084 kB\nCached:          1700 kB\nSwapCached:            1 kB\n"
 				  "AnonPages:           3 kB\nShmem:             500 kB\nKReclaimable:         6 kB\n"
-				  "Slab:               90 kB\nKernelStack:         8 kB\nPageTables:          7 kB\n");
+				  "Slab:              900 kB\n"
+				  "SUnreclaim:         90 kB\nKernelStack:         8 kB\nPageTables:          7 kB\n");
 	assert_int_equal(host.stat.anon_bytes, 3 << 10);
 	assert_int_equal(host.stat.file_bytes, 1700 << 10);
 	assert_int_equal(host.stat.shmem_bytes, 500 << 10);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "oom_domain.h"
 
 #define DOMAIN_CGROUPS 64 /* whose past is added up */
 
@@ -136,8 +137,9 @@ void oom_ask(const struct oom_ask *ask, struct capture *capture)
 	}
 	capture->has_nodes = ask_nodes(kill, &capture->nodes);
 	capture->has_host = !memstat_host(&capture->host);
-	if (!kill->domain_id) {
+	if (!kill->domain_id)
 		memstat_pressure(&ask->mounts, NULL, &capture->pressure);
+	if (oom_domain_kind(kill) == OOM_GLOBAL && !(kill->flags & HB_OOM_SYSRQ)) {
 		capture->has_stat = capture->has_host;
 		capture->stat = capture->host.stat;
 	}

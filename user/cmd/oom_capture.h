@@ -48,7 +48,7 @@ struct capture {
 	size_t tasks_count, tasks_total;
 	bool trigger_inside; /* who ran into the limit is one of them */
 	bool has_stat, has_host, has_nodes;
-	struct memstat stat;      /* of the domain's cgroup, right after the kill: the mark may have it, too */
+	struct memstat stat;      /* of the domain, right after the kill: the mark may have it, too */
 	struct memstat_nodes nodes; /* kill.nodes and all others */
 	struct memstat_host host;
 	struct memstat_pressure pressure; /* in the domain's cgroup, or on the host */

@@ -58,11 +58,13 @@ static void go_up(char *path)
 /* From what was asked for: a level's path is those of the levels above it as well. */
 static bool from_asked(const struct capture *capture, size_t index, char *path, size_t size)
 {
-	const size_t length = strlen(capture->asked_path);
+	const char *asked = capture->asked_path;
 
-	if (!length || length >= size)
+	if (!asked[0] || strlen(asked) >= size)
 		return false;
-	memcpy(path, strcmp(capture->asked_path, "/") ? capture->asked_path : "", length + 1);
+	if (!strcmp(asked, "/"))
+		asked++;
+	memcpy(path, asked, strlen(asked) + 1);
 	for (size_t i = capture->asked; i < index; i++)
 		go_up(path);
 	return index >= capture->asked || (first_cut(&capture->kill, index) >= capture->asked &&

@@ -58,8 +58,10 @@ const struct place *places_find(struct places *places, uint64_t id, uint32_t gen
 		return place;
 	if (!path && !cgroup_path(places->mount, id, asked, sizeof(asked)))
 		path = asked;
-	if (!path && gen)
+	if (!path && gen) {
 		path = target_cgroup(places->target, gen);
+		place->id = UINT64_MAX; /* not another's: this one may have been elsewhere when it was looked at */
+	}
 	if (path)
 		set_cgroup(places, place, path);
 	return place;

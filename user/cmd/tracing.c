@@ -17,6 +17,7 @@
 #include "../remote/procfs.h"
 #include "cmd.h"
 
+#define GOVERNED (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT)
 #define LAZY_MS 200 /* between two looks at events that wake nobody */
 #define WALK_BLOCKS_MAX 100000u /* live blocks that are looked at one by one without being asked to: 50 ms */
 
@@ -142,7 +143,7 @@ static int open_tracing(struct tracing *tracing, const struct options *options, 
 		log_error("mappings cannot be watched: %s; run as root, or see 'heldby doctor'", strerror(-err));
 		return EXIT_FAILED;
 	}
-	if (options->governed && (session_sources(tracing->session) >> HB_SRC_MALLOC & 1) &&
+	if (options->governed && (session_sources(tracing->session) & GOVERNED) &&
 	    target_govern(tracing->target, options->budget_percent)) {
 		log_error("not enough memory");
 		return EXIT_FAILED;

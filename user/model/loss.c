@@ -122,7 +122,7 @@ static const struct loss_kind kinds[] = {
 	[LOSS_MAPS_ODD] = { "odd_mapping_changes", LOSS_NOTE,
 		"changes of mappings that cannot be, and were left out" },
 	[LOSS_CHANGES] = { "changes_untold", LOSS_NOTE,
-		"changes of how closely malloc is followed that are not listed: there were more than 256 between two "
+		"changes of how closely calls are followed that are not listed: there were more than 256 between two "
 		"reports" },
 	[LOSS_KILLS] = { "dropped_kills", LOSS_DROPPED,
 		"OOM kills not told of: too many came at once for their ring, or for the room where they wait" },

@@ -146,7 +146,7 @@ static bool page_cache(const struct postmortem *pm, struct sentence *s)
 {
 	uint64_t cache = pm->domain.stat_file, shmem = pm->domain.stat_shmem, all = used_bytes(pm);
 
-	if (!pm->domain.has_stat || !is_known(cache))
+	if (!pm->domain.has_stat || pm->domain.kind != OOM_MEMCG || !is_known(cache))
 		return false;
 	if (is_known(shmem))
 		cache -= shmem < cache ? shmem : cache;

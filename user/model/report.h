@@ -97,9 +97,9 @@ uint64_t report_walks(const struct report_stacks *stacks);
 bool report_sees(const struct process_info *process);
 /* Whether anything was lost, dropped or missed. */
 bool report_lossy(const struct report *report);
-/* Whether what is held may be more than it says. Dropped changes of mappings do not: those are read anew. */
-bool report_approximate(const struct report *report);
 /* Whether what is held may be more than it says. Not for dropped changes of mappings: those are read anew. */
+bool report_approximate(const struct report *report);
+/* Whether any sum of @row may be too low: what came and went among dropped changes of mappings is in none. */
 bool report_row_approximate(const struct report *report, const struct board_row *row);
 
 #endif

@@ -17,7 +17,7 @@
 
 #define LAZY_BYTES (64u << 10) /* that much */
 #define RING_PAGES 64 /* per CPU, a power of two; an exec of a large program takes two */
-#define BELL_PAGES 1
+#define BELL_PAGES 2 /* what does not fit wakes nobody: a path has up to 4096 bytes */
 #define SECOND_NS  1000000000ULL
 #define CROWD      100 /* threads that begin in a second: no more is the bell rung for each */
 #define MUTED_NS   10000000 /* between two readings meanwhile */

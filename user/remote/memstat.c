@@ -40,7 +40,7 @@ static const struct field fields_host[] = {
 	HOST("MemTotal:", total_bytes), HOST("MemFree:", free_bytes), HOST("MemAvailable:", available_bytes),
 	HOST("SwapTotal:", swap_total_bytes), HOST("SwapFree:", swap_free_bytes),
 	HOST("AnonPages:", stat.anon_bytes), HOST("Cached:", stat.file_bytes), HOST("Shmem:", stat.shmem_bytes),
-	HOST("KernelStack:", stat.kernel_stack_bytes), HOST("Slab:", stat.slab_bytes),
+	HOST("KernelStack:", stat.kernel_stack_bytes), HOST("SUnreclaim:", stat.slab_bytes),
 	HOST("PageTables:", stat.pagetables_bytes), { 0 },
 };
 

@@ -30,7 +30,7 @@ struct memstat {
 struct memstat_host {
 	uint64_t total_bytes, free_bytes, available_bytes;
 	uint64_t swap_total_bytes, swap_free_bytes;
-	struct memstat stat; /* of all cgroups and what is in none; usage, kernel and sock are unknown */
+	struct memstat stat; /* slab: what cannot be reclaimed; usage, kernel and sock are unknown */
 };
 
 /*

@@ -223,7 +223,7 @@ static void print_stat(struct human *h, const struct postmortem *pm)
 
 	if (!pm->domain.has_stat)
 		return;
-	fputs("  memory.stat: ", h->out);
+	fputs(pm->domain.kind == OOM_MEMCG ? "  memory.stat: " : "  meminfo: ", h->out);
 	print_amounts(h, names, bytes, 7);
 	if (pm->domain.stat_how)
 		human_print(h, COLOR_DIM, "  (%s)", strcmp(pm->domain.stat_how, "kernel") ? "read a moment later" :
