@@ -330,8 +330,8 @@ def table(runs, given):
     for row in [BOOT, DOCTOR, UNWINDER, *sentences(given.quick), STACKS, *given.extra, LOG]:
         print("  ".join(run.cells.get(row, "-").ljust(len(name)) for run, name in zip(runs, names)), "", row)
     for hook, rung in dict.fromkeys(row for run in runs for row in run.rungs):
-        words = [run.rungs.get((hook, rung), "-") for run in runs]
-        print("  ".join(word.ljust(len(name)) for word, name in zip(words, names)), "", f"{hook}, by {rung}")
+        cells = [run.rungs.get((hook, rung), "-") for run in runs]
+        print("  ".join(cell.ljust(len(name)) for cell, name in zip(cells, names)), "", f"{hook}, by {rung}")
     for run in runs:
         for line in run.notes:
             print(f"{run.kernel.name}: {line}")
