@@ -256,19 +256,27 @@ static void swap_that_counts_is_told(void **state)
 	expect_count(&pm, 2);
 }
 
+/* A kill for its oom_score_adj, of the smaller of two. */
+static struct postmortem chosen_of(const struct postmortem_task tasks[2])
+{
+	struct postmortem pm = limited();
+
+	pm.victim.anon_rss_bytes = MIB(80);
+	pm.victim.oom_score_adj = 900;
+	pm.tasks = tasks;
+	pm.tasks_count = pm.tasks_total = 2;
+	return pm;
+}
+
 static void a_score_that_hit_the_smaller_one_is_told(void **state)
 {
 	static const char wanted[] =
 		"It was chosen by its oom_score_adj of 900; the larger holder is redis (pid 9) with 110.0 MiB.";
 	struct postmortem_task tasks[] = { { 9, "redis", MIB(100), MIB(10), 0, 0, 0, 100, .victim = false },
 					   { 5, "app", MIB(80), 0, 0, 0, 0, 900, .victim = true } };
-	struct postmortem pm = limited();
+	struct postmortem pm = chosen_of(tasks);
 
 	(void)state;
-	pm.victim.anon_rss_bytes = MIB(80);
-	pm.victim.oom_score_adj = 900;
-	pm.tasks = tasks;
-	pm.tasks_count = pm.tasks_total = 2;
 	expect(&pm, wanted);
 	tasks[0].oom_score_adj = 900;
 	assert_false(has(&pm, wanted));
@@ -296,13 +304,9 @@ static void the_larger_holder_is_named_with_its_container_if_that_is_another(voi
 		{ .pid = 9, .comm = "redis", .anon_rss_bytes = MIB(110), .oom_score_adj = 100, .container = &web },
 		{ .pid = 5, .comm = "app", .anon_rss_bytes = MIB(80), .oom_score_adj = 900, .victim = true },
 	};
-	struct postmortem pm = limited();
+	struct postmortem pm = chosen_of(tasks);
 
 	(void)state;
-	pm.victim.anon_rss_bytes = MIB(80);
-	pm.victim.oom_score_adj = 900;
-	pm.tasks = tasks;
-	pm.tasks_count = pm.tasks_total = 2;
 	expect(&pm, "It was chosen by its oom_score_adj of 900; the larger holder is redis (pid 9, container web/app) "
 		    "with 110.0 MiB.");
 	pm.victim.container = &web;
