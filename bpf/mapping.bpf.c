@@ -78,7 +78,7 @@ static __always_inline int look(struct hb_walk *walk, u64 address)
 	u64 vma = mapping_tree_at(walk, address);
 
 	if (!vma)
-		return written ? -EBUSY : -ENOENT;
+		return written || mapping_tree_written() ? -EBUSY : -ENOENT;
 	if (vma == MAPPING_UNREAD)
 		return -EBUSY;
 	if (hb_views)
@@ -99,7 +99,11 @@ __noinline int mapping_find(struct hb_walk *walk, u64 address)
 		return err;
 	if (!walk->unlocked)
 		err = ask(&walk->mapping, address);
-	return err == -EBUSY ? look(walk, address) : err;
+	if (err != -EBUSY)
+		return err;
+	err = look(walk, address);
+	/* Before 6.4 a change is made in the nodes that we read: what is not there for a moment is there the next. */
+	return err ? look(walk, address) : err;
 }
 
 __hidden long mapping_at(struct hb_mapping *found, u64 address)

@@ -65,11 +65,38 @@ def sums_by_function(document, row):
     return by_function
 
 
+def callers_unknown(document, row):
+    """The sums of calls whose walk ended in the library that made the system call, but for the loader's own."""
+    sums = zero()
+    for site in sites_of(document, row):
+        if maker(site) is None and not any("/ld-" in frame.get("module", "") for frame in site["frames"]):
+            add(sums, site)
+    return sums
+
+
+def told_as_cut_off(document, row, truth, got):
+    """
+    Whether what the functions of @truth lack is, to the byte, what was mapped by walks that are told to have ended
+    because the mappings were being changed: before 6.4 the kernel's list cannot be read at such a moment.
+    """
+    unknown, lacking = callers_unknown(document, row), zero()
+    for known in truth["sites"]:
+        sums = got.get(known["function"], zero())
+        if any(sums[name] > known[name] for name in SUMS):
+            return False
+        add(lacking, {name: known[name] - sums[name] for name in SUMS})
+    return lacking == unknown and unknown["allocated_count"] <= document["unwinding"]["ended"].get("busy", 0)
+
+
 def same_calls(document, row, truth):
     """Every function's sums, and no other function of the program has any."""
     got, wrong = sums_by_function(document, row), []
     for known in truth["sites"]:
         wrong += differences(f"{known['function']} of {truth['mode']}", got.get(known["function"], zero()), known)
+    if wrong and told_as_cut_off(document, row, truth, got):
+        wrong = []
+    if wrong:
+        wrong.append(f"walks that ended early: {document['unwinding']['ended']}")
     known = {site["function"] for site in truth["sites"]} | {None, "main", "begin", "do_thread", "do_crowd"}
     return wrong + [f"{function} of {truth['mode']} has {got[function]['allocated_bytes']} bytes, its truth none"
                     for function in got if function not in known]

@@ -300,7 +300,7 @@ static void what_may_change_is_not_kept(void **state)
 	walk(address, STACK, 0);
 	assert_walked(FULL, code_word(&lib, address));
 	fake_find_vma_busy(0, 1);
-	fake_tree_busy(1);
+	fake_tree_busy(2);
 	walk(address, STACK, 0);
 	assert_walked(BUSY, address);
 	walk(0x10000, STACK, 0);

@@ -134,7 +134,7 @@ static void ends_at_a_busy_moment(void)
 	u64 pc = function(RULE_SP(8));
 
 	fake_find_vma_busy(0, 1);
-	fake_tree_busy(1);
+	fake_tree_busy(2);
 	walk(pc, STACK, 0);
 	assert_walked(BUSY, pc);
 }

@@ -121,7 +121,7 @@ static void what_is_not_at_hand_is_not_guessed_by_frame_pointers(void **state)
 		assert_int_equal(walked()->end, states[i].end);
 	}
 	fake_find_vma_busy(0, 1);
-	fake_tree_busy(1);
+	fake_tree_busy(2);
 	walk(address, STACK, STACK + 0x20);
 	assert_walked(BUSY, address);
 }

@@ -109,9 +109,14 @@ static void where_it_cannot_be_read_either_the_walk_ends_for_now(void **state)
 	address = with_library();
 	put(STACK + 8, outermost);
 	fake_find_vma_busy(0, 1);
-	fake_tree_busy(1);
+	fake_tree_busy(2); /* it is tried twice */
 	walk(address, STACK, 0);
 	assert_walked(BUSY, address);
+	fake_find_vma_busy(0, 1000);
+	fake_tree_busy(1);
+	walk(address, STACK, 0);
+	assert_walked(COMPLETE, code_word(&library, address), word(outermost));
+	fake_find_vma_busy(0, 0);
 	walk(address, STACK, 0);
 	assert_walked(COMPLETE, code_word(&library, address), word(outermost));
 }
