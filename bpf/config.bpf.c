@@ -7,6 +7,7 @@ const volatile __u32 hb_by_thread = 0;
 const volatile __u32 hb_session = 0;
 const volatile __u32 hb_can_fault = 0;
 const volatile __u32 hb_unwind = 0;
+const volatile __u32 hb_short_frames = HB_SHORT_FRAMES;
 const volatile __u32 hb_frames_max = HB_FRAMES_MAX;
 const volatile __u32 hb_no_storage = 0;
 const volatile __u32 hb_views = 0;

@@ -28,6 +28,7 @@ extern const volatile __u32 hb_by_thread; /* sites are split by thread */
 extern const volatile __u32 hb_session;   /* one program per call: nested calls' returns are not trapped */
 extern const volatile __u32 hb_can_fault; /* programs are sleepable: pages may be faulted in */
 extern const volatile __u32 hb_unwind;    /* stacks by unwind rows; else by frame pointers alone */
+extern const volatile __u32 hb_short_frames; /* stacks of no more are in hb_short_stacks; 0: none */
 extern const volatile __u32 hb_frames_max; /* frames kept of a stack, at most HB_FRAMES_LIMIT */
 
 extern const volatile __u32 hb_no_storage; /* no task storage (before 5.11): no uprobes; no program is preempted */
@@ -379,7 +380,10 @@ static __always_inline u64 stack_end(struct hb_walk *walk, struct hb_stack *stac
 	stack->end = walk->end;
 	stack->pad = 0;
 	walk->hash = stack_mix(walk->hash, walk->end);
-	return walk->hash == HB_STACK_NONE ? 1 : walk->hash;
+	if (walk->count <= hb_short_frames)
+		return walk->hash | HB_STACK_SHORT;
+	walk->hash &= ~HB_STACK_SHORT;
+	return walk->hash == HB_STACK_NONE ? 2 : walk->hash;
 }
 
 /* The same as stack_read_u64(), faulting the page in if it must and hb_can_fault. For uprobes alone. */

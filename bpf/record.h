@@ -113,6 +113,7 @@ struct hb_site {
 _Static_assert(sizeof(struct hb_site) == 80, "layout is shared with user space");
 
 #define HB_STACK_NONE 0ULL
+#define HB_STACK_SHORT 1ULL /* a bit of each key: its row is in hb_short_stacks, not in hb_stacks */
 
 /*
  * A frame is one word. Bits 63 to 60 say what it is, bit 59 (EXACT) that the address itself is
@@ -152,8 +153,7 @@ enum hb_end {
 	HB_END_LAST
 };
 
-/* frames[0] is the caller of the entry point; innermost first. The rows of hb_stacks end after
- * as many frames as are kept. */
+/* frames[0] is the caller of the entry point. The rows of hb_stacks end after as many frames as are kept. */
 struct hb_stack {
 	__u16 count;
 	__u8 end; /* enum hb_end */
@@ -162,6 +162,10 @@ struct hb_stack {
 	__u64 frames[HB_FRAMES_LIMIT];
 };
 _Static_assert(sizeof(struct hb_stack) == 8 + 8 * HB_FRAMES_LIMIT, "layout is shared with user space");
+#define HB_SHORT_FRAMES 23 /* as many as make a row of 256 bytes, with what the kernel adds */
+struct hb_short_stack {
+	__u64 words[1 + HB_SHORT_FRAMES]; /* a struct hb_stack up to its last frame that is kept */
+};
 
 /*
  * Unwind rows, made by user space from .eh_frame. Their coordinate is the offset in the file: the
@@ -567,7 +571,7 @@ enum hb_count {
 	HB_CNT_BLOCK_FULL_BYTES = 1,
 	HB_CNT_SITE_FULL = 2,     /* lost: hb_sites took no more; allocations */
 	HB_CNT_SITE_FULL_BYTES = 3,
-	HB_CNT_STACK_FULL = 4,    /* hb_stacks took no more: counted, without a stack */
+	HB_CNT_STACK_FULL = 4,    /* hb_stacks or hb_short_stacks took no more: counted, without a stack */
 	HB_CNT_PROC_FULL = 5,     /* lost: hb_procs took no more; processes */
 	HB_CNT_TASK_STORAGE = 6,  /* lost: no storage for a thread; calls */
 	HB_CNT_PENDING_DEEP = 7,  /* lost: more than HB_PENDING_MAX open calls; calls */
@@ -588,7 +592,8 @@ enum hb_count {
 	HB_CNT_FAULTS_IN = 22,   /* rows put into hb_faults */
 	HB_CNT_OOM_DROPPED = 23, /* dropped: records of OOM kills, and of what followed them */
 	HB_CNT_MOVES_FULL = 24,  /* lost: moves of pages that are not followed, for want of rows */
-	HB_CNT_STACKS_ENDED = 25, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_SHORT_STACKS_IN = 25, /* rows put into hb_short_stacks */
+	HB_CNT_STACKS_ENDED = 26, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
 	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 

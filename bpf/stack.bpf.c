@@ -16,6 +16,15 @@ struct {
 	__type(value, struct hb_stack);
 } hb_stacks SEC(".maps");
 
+/* The same of few frames: nearly all are, and most of a deep one's row would be empty. 256 bytes each. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1 << 15); /* --max-stacks */
+	__type(key, __u64);
+	__type(value, struct hb_short_stack);
+} hb_short_stacks SEC(".maps");
+
 /* Scratch for stacks deeper than usual: 4 KB for each thread that allocates, with --max-frames. */
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -216,21 +225,39 @@ HB_ONCE __noinline u64 stack_walk(struct hb_task *task, u32 gen, const struct hb
 
 __hidden bool stack_kept(u64 key)
 {
+	if (key & HB_STACK_SHORT)
+		return bpf_map_lookup_elem(&hb_short_stacks, &key);
 	return bpf_map_lookup_elem(&hb_stacks, &key);
+}
+
+/* 0 or negative errno. */
+static __always_inline long put(u64 key, const struct hb_stack *stack)
+{
+	const struct hb_short_stack *begin = (const struct hb_short_stack *)stack;
+	u32 counter = HB_CNT_STACKS_IN;
+	long err;
+
+	if (key & HB_STACK_SHORT) {
+		counter = HB_CNT_SHORT_STACKS_IN;
+		err = bpf_map_update_elem(&hb_short_stacks, &key, begin, BPF_NOEXIST);
+	} else {
+		err = bpf_map_update_elem(&hb_stacks, &key, stack, BPF_NOEXIST);
+	}
+	if (!err)
+		count(counter);
+	return err;
 }
 
 __hidden u64 stack_store(struct hb_task *task, u64 key)
 {
 	struct hb_stack *stack;
 
-	if (key == HB_STACK_NONE || bpf_map_lookup_elem(&hb_stacks, &key))
+	if (key == HB_STACK_NONE || stack_kept(key))
 		return key;
 	stack = scratch_of(task);
-	if (stack && !bpf_map_update_elem(&hb_stacks, &key, stack, BPF_NOEXIST)) {
-		count(HB_CNT_STACKS_IN);
+	if (stack && !put(key, stack))
 		return key;
-	}
-	if (bpf_map_lookup_elem(&hb_stacks, &key)) /* another CPU was first */
+	if (stack_kept(key)) /* another CPU was first */
 		return key;
 	count(HB_CNT_STACK_FULL);
 	return HB_STACK_NONE;

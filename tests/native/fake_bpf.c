@@ -21,6 +21,7 @@ __u32 hb_can_fault;
 __u32 hb_no_storage;
 __u32 hb_unwind;
 __u32 hb_views;
+__u32 hb_short_frames;
 __u32 hb_frames_max;
 __u32 hb_sampling;
 __u32 hb_budget;
@@ -411,6 +412,11 @@ void fake_unwinding(u32 unwind, u32 frames_max)
 	hb_frames_max = frames_max;
 }
 
+void fake_short_stacks(u32 frames)
+{
+	hb_short_frames = frames;
+}
+
 void fake_sampling(u32 period, u32 budget)
 {
 	hb_sampling = period || budget;
@@ -456,6 +462,7 @@ void fake_reset(void)
 	memset(hb_flushes, 0, sizeof(hb_flushes));
 	fake_knobs(0, 0, 0, 0);
 	fake_unwinding(0, HB_FRAMES_MAX);
+	fake_short_stacks(0);
 	fake_sampling(0, 0);
 	random_state = 88172645463325252ULL;
 	fake_user_reset();

@@ -254,6 +254,8 @@ void fake_reset(void);
 void fake_knobs(u64 min_size, u32 by_thread, u32 session, u32 can_fault);
 /* hb_unwind, and hb_frames_max with the size of hb_stacks' rows that goes with it. */
 void fake_unwinding(u32 unwind, u32 frames_max);
+/* hb_short_frames */
+void fake_short_stacks(u32 frames);
 /* Every plan has @period (0: exact); with @budget hits are counted. */
 void fake_sampling(u32 period, u32 budget);
 /* Map @name takes at most @rows rows; 0: as many as it is declared with. */

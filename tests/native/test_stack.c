@@ -295,10 +295,42 @@ static void without_room_there_is_no_stack(void **state)
 {
 	begin();
 	fake_limit("hb_stacks", 1);
-	assert_int_equal(stack_store(task, 5), 5);
+	assert_int_equal(stack_store(task, 4), 4);
 	assert_int_equal(stack_store(task, 6), HB_STACK_NONE);
 	assert_int_equal(counter(HB_CNT_STACK_FULL), 1);
-	assert_int_equal(stack_store(task, 5), 5);
+	assert_int_equal(stack_store(task, 4), 4);
+}
+
+static void stacks_of_few_frames_have_shorter_rows(void **state)
+{
+	const struct hb_stack *row;
+	u64 of_two, of_three;
+
+	begin();
+	fake_short_stacks(2);
+	put_frame(STACK + 0x20, 0, CODE + 0x100);
+	of_two = stack_store(task, walk(STACK + 0x20));
+	assert_int_equal(of_two & HB_STACK_SHORT, HB_STACK_SHORT);
+	row = fake_find("hb_short_stacks", &of_two);
+	assert_int_equal(row->count, 2);
+	assert_int_equal(row->gen, GEN);
+	assert_int_equal(row->frames[1], CODE + 0x100);
+	put_frame(STACK + 0x20, STACK + 0x80, CODE + 0x100);
+	put_frame(STACK + 0x80, 0, CODE + 0x200);
+	of_three = stack_store(task, walk(STACK + 0x20));
+	assert_int_equal(of_three & HB_STACK_SHORT, 0);
+	assert_int_equal(((const struct hb_stack *)fake_find("hb_stacks", &of_three))->count, 3);
+	assert_int_equal(fake_rows("hb_short_stacks"), 1);
+	assert_int_equal(fake_rows("hb_stacks"), 1);
+	assert_int_equal(counter(HB_CNT_SHORT_STACKS_IN), 1);
+	assert_int_equal(counter(HB_CNT_STACKS_IN), 1);
+	assert_true(stack_kept(of_two) && stack_kept(of_three));
+	/* Each once, and each table is full by itself. */
+	fake_limit("hb_short_stacks", 1);
+	assert_int_equal(stack_store(task, of_two), of_two);
+	assert_int_equal(stack_store(task, of_two ^ 2), HB_STACK_NONE);
+	assert_int_equal(stack_store(task, of_three ^ 2), of_three ^ 2);
+	assert_int_equal(counter(HB_CNT_STACK_FULL), 1);
 }
 
 static void memory_is_faulted_in_only_where_that_is_allowed(void **state)
@@ -355,6 +387,7 @@ int main(void)
 		ONCE(a_stack_is_stored_once),
 		ONCE(two_cpus_that_store_one_stack_share_it),
 		ONCE(without_room_there_is_no_stack),
+		ONCE(stacks_of_few_frames_have_shorter_rows),
 		ONCE(memory_is_faulted_in_only_where_that_is_allowed),
 		BOTH(a_malloc_is_counted_at_its_whole_stack),
 	};

@@ -47,7 +47,8 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_BLOCKS_IN] = { "blocks_in", LOSS_FILL, "blocks put into the table of live blocks" },
 	[HB_CNT_BLOCKS_OUT] = { "blocks_out", LOSS_FILL, "blocks taken off that table" },
 	[HB_CNT_SITES_IN] = { "sites_in", LOSS_FILL, "sites put into the table of sites" },
-	[HB_CNT_STACKS_IN] = { "stacks_in", LOSS_FILL, "stacks put into the table of stacks" },
+	[HB_CNT_STACKS_IN] = { "stacks_in", LOSS_FILL, "deep stacks put into their table" },
+	[HB_CNT_SHORT_STACKS_IN] = { "short_stacks_in", LOSS_FILL, "short stacks put into their table" },
 	[HB_CNT_ALTSTACK] = { "calls_on_signal_stacks", LOSS_LOST,
 		"calls not counted: made by a signal handler on a stack above that of the call it "
 		"interrupts, where trapping their return would harm the process" },

@@ -206,7 +206,10 @@ int session_blocks(struct session *session,
 
 int session_stack(struct session *session, uint64_t key, struct hb_stack *stack)
 {
-	if (key == HB_STACK_NONE || bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_stacks), &key, stack))
+	const struct bpf_map *map = key & HB_STACK_SHORT ? session->bpf->maps.hb_short_stacks :
+							   session->bpf->maps.hb_stacks;
+
+	if (key == HB_STACK_NONE || bpf_map_lookup_elem(bpf_map__fd(map), &key, stack))
 		return -ENOENT;
 	if (stack->count > session->options.max_frames)
 		stack->count = session->options.max_frames;
@@ -272,6 +275,7 @@ static uint32_t gen_of_block(const void *key, const void *value)
 	return ((const struct hb_block_key *)key)->gen;
 }
 
+/* Of both tables: their rows are the beginning of one. */
 static uint32_t gen_of_stack(const void *key, const void *value)
 {
 	(void)key;
@@ -314,10 +318,13 @@ int session_purge(struct session *session, const uint32_t *gens, size_t count)
 	long blocks = purge_map(session->bpf->maps.hb_live, &block_row, 0, gens, count);
 	long sites = purge_map(session->bpf->maps.hb_sites, &site_row, 0, gens, count);
 	long stacks = purge_map(session->bpf->maps.hb_stacks, &stack_row, 0, gens, count);
+	long short_stacks = purge_map(session->bpf->maps.hb_short_stacks, &stack_row, 0, gens, count);
 
 	session->purged.blocks += blocks > 0 ? blocks : 0;
 	session->purged.sites += sites > 0 ? sites : 0;
 	session->purged.stacks += stacks > 0 ? stacks : 0;
+	session->purged.short_stacks += short_stacks > 0 ? short_stacks : 0;
+	stacks = stacks < 0 ? stacks : short_stacks;
 	return blocks < 0 ? blocks : sites < 0 ? sites : stacks < 0 ? stacks : 0;
 }
 
@@ -415,12 +422,15 @@ void session_losses(struct session *session, struct losses *losses)
 
 void session_fill(struct session *session, struct session_fill *fill)
 {
-	uint64_t counts[HB_CNT_END];
+	uint64_t counts[HB_CNT_END], short_stacks;
 
 	read_counts(session, counts);
+	short_stacks = counts[HB_CNT_SHORT_STACKS_IN] - session->purged.short_stacks;
 	fill->blocks = counts[HB_CNT_BLOCKS_IN] - counts[HB_CNT_BLOCKS_OUT] - session->purged.blocks;
 	fill->sites = counts[HB_CNT_SITES_IN] - session->purged.sites;
 	fill->stacks = counts[HB_CNT_STACKS_IN] - session->purged.stacks;
+	if (fill->stacks < short_stacks) /* of the two tables the fuller one */
+		fill->stacks = short_stacks;
 	fill->faults = counts[HB_CNT_FAULTS_IN] - session->purged.faults;
 	fill->max_faults = session->page_rung == PAGES_RUNG_END ? 0 : session->options.max_faults;
 	fill->max_blocks = session->options.max_blocks;

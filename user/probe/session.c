@@ -110,7 +110,7 @@ static void allocate_ahead(struct heldby_bpf *bpf)
 	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks, bpf->maps.hb_faults,
 					 bpf->maps.hb_rates, bpf->maps.hb_moves, bpf->maps.hb_moved };
 	struct bpf_map *const unused[] = { bpf->maps.hb_live, bpf->maps.hb_sites, bpf->maps.hb_objects,
-					   bpf->maps.hb_inodes };
+					   bpf->maps.hb_inodes, bpf->maps.hb_short_stacks };
 
 	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
 		bpf_map__set_map_flags(used[i], 0);
@@ -148,6 +148,19 @@ static void set_pages_knobs(struct session *session, const struct session_option
 		bpf_map__set_max_entries(bpf->maps.hb_moves, 1);
 }
 
+static void set_stacks_knobs(struct session *session, const struct session_options *options)
+{
+	struct heldby_bpf *bpf = session->bpf;
+	const bool all_are_short = options->max_frames <= HB_SHORT_FRAMES;
+
+	/* Where all rows are there from the start two tables would have twice as many. */
+	bpf->rodata->hb_short_frames = session->storage ? HB_SHORT_FRAMES : 0;
+	bpf->rodata->hb_frames_max = options->max_frames;
+	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
+	bpf_map__set_max_entries(bpf->maps.hb_stacks, session->storage && all_are_short ? 1 : options->max_stacks);
+	bpf_map__set_max_entries(bpf->maps.hb_short_stacks, options->max_stacks);
+}
+
 static void set_knobs(struct session *session, const struct session_options *options)
 {
 	struct heldby_bpf *bpf = session->bpf;
@@ -165,20 +178,18 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf->rodata->hb_no_storage = !session->storage;
 	bpf->rodata->hb_views = session->views;
 	bpf->rodata->hb_unwind = !session->pointers_why;
-	bpf->rodata->hb_frames_max = options->max_frames;
 	bpf->rodata->hb_cpus = (uint32_t)libbpf_num_possible_cpus();
 	if (session->rung == RUNG_END && session->vm_rung == VM_RUNG_END)
 		bpf_map__set_max_entries(bpf->maps.hb_pcs, PCS_FEW);
 	bpf_map__set_max_entries(bpf->maps.hb_live, session->rung == RUNG_END ? 1 : options->max_blocks);
 	bpf_map__set_max_entries(bpf->maps.hb_sites, session->rung == RUNG_END ? 1 : options->max_sites);
-	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
 	bpf_map__set_max_entries(bpf->maps.hb_procs, options->max_processes);
 	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
 	bpf_map__set_max_entries(bpf->maps.hb_map_ring,
 				 session->vm_rung == VM_RUNG_END ? ring_bytes(1) : ring_bytes(options->max_events) * 8);
 	set_seed(session);
 	set_pages_knobs(session, options);
-	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
+	set_stacks_knobs(session, options);
 	bpf_map__set_max_entries(bpf->maps.hb_chunks, chunks);
 	/* Text has about one row in 60 bytes: a chunk's rows are those of some twenty pages. */
 	if (chunks * 256 > bpf_map__max_entries(bpf->maps.hb_pages))

@@ -41,7 +41,7 @@ struct session {
 	const char *pointers_why; /* no unwind rows are followed */
 	bool pointers_object;     /* nor would this kernel take the programs that could */
 	struct {
-		uint64_t blocks, sites, stacks, faults;
+		uint64_t blocks, sites, stacks, short_stacks, faults;
 	} purged; /* rows removed by session_purge() */
 	void (*each)(void *ctx, const void *event, size_t bytes);
 	void *each_ctx;
