@@ -70,7 +70,7 @@ fuzz: $(FUZZ)
 
 # Every kept input once, and a short search: part of `make test`.
 fuzz-check: $(FUZZ)
-	$(Q)$(PYTHON) tests/fuzz/run.py $(T) 2
+	$(Q)$(PYTHON) tests/fuzz/run.py $(T) 1
 
 check-bpf: all
 	$(Q)$(MAKE) --no-print-directory -C tests/load OUT=$(abspath $(BUILD))/load
