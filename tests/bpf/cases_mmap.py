@@ -292,7 +292,8 @@ def too_short(case):
         exact += not row.get("approximate")
         hold(wrong, outcome)
     print(f"   {exact} of 10 were exact")
-    hold([] if exact else ["none of ten was exact"])
+    # In an emulated machine there may be none that heldby has looked at in time.
+    hold([] if exact or case.place.brief else ["none of ten was exact"])
 
 
 @test("the innermost frame is the function that makes the system call")
@@ -480,9 +481,11 @@ def owners(case):
         document = last_report(tracer)
         target.do("t")
         truth = case.truths()[-1]
+        if EXCUSED and detail(document, "skipped_probes"):
+            break  # whose calls were skipped, and told, no sum has
         wrong += [f"round {number}: {line}" for line in same_calls(document, document["processes"][0], truth)]
     document = case.stop_top(tracer)[-1]
-    print(f"   mappings read anew {detail(document, 'mappings_read_anew')} times")
+    print(f"   {number + 1} rounds, mappings read anew {detail(document, 'mappings_read_anew')} times")
     hold(wrong + verdict(document, case.truths()[-1:], allow=("missed_count",)), Outcome(0, document, [], ""))
 
 
