@@ -89,7 +89,8 @@ WITHOUT_FUNCTIONS = ("every report during a storm adds up", "a storm ends as the
                      "more calls at once than a kretprobe has instances", "the pages of ",
                      "the rest by its parent's stacks", "that is killed", "a kill ", "what the victim held")
 # What is looked at in the milliseconds after a kill; twice of six runs a victim of arm64 was gone by then.
-AT_ONCE = ("a group that is killed together", "the kernel's own sums of a cgroup")
+AT_ONCE = ("a group that is killed together", "the kernel's own sums of a cgroup",
+           "a child that is killed is told, and its parent lives on")
 TOO_SLOW = "the emulated machine is too slow for what must be looked at in the first milliseconds"
 NO_FUNCTIONS = "before 5.15 no function can be probed, and frame pointers miss who called one that keeps none"
 
