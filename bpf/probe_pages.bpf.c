@@ -63,6 +63,12 @@ int hb_pages_fault(struct pt_regs *ctx)
 
 #define HUGE_MASK ((1ULL << HB_HUGE_ORDER << hb_page_bits) - 1)
 
+static __always_inline void huge_page(u64 address)
+{
+	count(HB_CNT_HUGE_SEEN);
+	faults_add(address & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
+}
+
 /* do_huge_pmd_anonymous_page(vm_fault) */
 SEC("kprobe/do_huge_pmd_anonymous_page")
 int hb_pages_huge(struct pt_regs *ctx)
@@ -70,7 +76,7 @@ int hb_pages_huge(struct pt_regs *ctx)
 	struct vm_fault *fault = (struct vm_fault *)PT_REGS_PARM1(ctx);
 
 	if (compat_own_vma(BPF_CORE_READ(fault, vma)))
-		faults_add(BPF_CORE_READ(fault, address) & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
+		huge_page(BPF_CORE_READ(fault, address));
 	return 0;
 }
 
@@ -94,6 +100,19 @@ static __always_inline u64 stack_pointer(u64 *ctx)
 	return *place;
 }
 
+/*
+ * Whether the entry of the page table above @fault's page is what it was when it began: until the huge page is in
+ * place. Of a fault that has ended, and was described here, it is not.
+ */
+static __always_inline bool under_way(struct vm_fault *fault)
+{
+	u64 before = 0, now = 1; /* none is there yet; 5.10 looks at that alone before */
+
+	if (bpf_core_field_exists(fault->orig_pmd))
+		before = BPF_CORE_READ(fault, orig_pmd.pmd);
+	return !bpf_probe_read_kernel(&now, sizeof(now), BPF_CORE_READ(fault, pmd)) && now == before;
+}
+
 /* The address that the page fault at @place serves; 0: none is described there. */
 __noinline u64 pages_fault_at(u64 place)
 {
@@ -104,13 +123,16 @@ __noinline u64 pages_fault_at(u64 place)
 	if ((s64)vma >= 0 || (vma & 7) || !compat_own_vma(area))
 		return 0;
 	address = BPF_CORE_READ(fault, address);
-	return address >= BPF_CORE_READ(area, vm_start) && address < BPF_CORE_READ(area, vm_end) ? address : 0;
+	if (address < BPF_CORE_READ(area, vm_start) || address >= BPF_CORE_READ(area, vm_end) || !under_way(fault))
+		return 0;
+	return address;
 }
 
 /*
  * A huge page is allocated, in the fault that wants it, whose description lies up this very stack: (page, order,
  * gfp flags, migrate type). The highest that is found: in frames that do not use all of their room one of an
- * earlier fault may still lie. Where pages that are there become a huge one when asked, there is no fault at all.
+ * earlier fault may still lie, that of one that ended without a page. Where pages that are there become a huge one
+ * when asked, there is no fault at all.
  */
 SEC("raw_tp/mm_page_alloc")
 int hb_pages_alloc(u64 *ctx)
@@ -135,6 +157,6 @@ int hb_pages_alloc(u64 *ctx)
 		sp += 8;
 	}
 	if (*found)
-		faults_add(*found & ~HUGE_MASK, HB_HUGE_ORDER, HB_FAULT_WRITE, HB_ROOM_HUGE);
+		huge_page(*found);
 	return 0;
 }

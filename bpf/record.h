@@ -78,8 +78,7 @@ _Static_assert(sizeof(struct hb_block) == 32, "layout is shared with user space"
 #define HB_PLAN(gen) (((gen) & (HB_PLANS / 2 - 1)) | ((gen) >> 31) * (HB_PLANS / 2))
 
 struct hb_plan {
-	__u32 period;   /* written by user space; 0: every call counts */
-	__u32 pad;
+	__u32 period, pad; /* written by user space; 0: every call counts */
 	/* Probes hit, in steps of HB_PLAN_STEP for each thread, and at its end the rest; left: on ret instructions. */
 	__u64 entered, returned, left, freed;
 	__u64 counted; /* calls whose return was waited for: every one, or the samples */
@@ -593,7 +592,8 @@ enum hb_count {
 	HB_CNT_OOM_DROPPED = 23, /* dropped: records of OOM kills, and of what followed them */
 	HB_CNT_MOVES_FULL = 24,  /* lost: moves of pages that are not followed, for want of rows */
 	HB_CNT_SHORT_STACKS_IN = 25, /* rows put into hb_short_stacks */
-	HB_CNT_STACKS_ENDED = 26, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
+	HB_CNT_HUGE_SEEN = 26,   /* faults of huge pages by their own process, followed or not */
+	HB_CNT_STACKS_ENDED = 27, /* walks by why they ended: HB_CNT_STACKS_ENDED + enum hb_end */
 	HB_CNT_END = HB_CNT_STACKS_ENDED + HB_END_LAST
 };
 

@@ -143,9 +143,15 @@ struct vm_area_struct {
 };
 
 /* include/linux/mm.h: a page fault being served */
+typedef struct {
+	unsigned long pmd;
+} pmd_t;
+
 struct vm_fault {
 	struct vm_area_struct *vma;
 	unsigned long address;
+	pmd_t *pmd;
+	pmd_t orig_pmd; /* 5.14 */
 };
 
 /* include/linux/types.h */

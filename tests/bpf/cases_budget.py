@@ -116,6 +116,8 @@ def judge_estimates(document, truths):
 @test("sums stay right, one by one and on average, while the budget changes how malloc is followed", seconds=120,
       alone="what a probe costs must not depend on others")
 def across_changes(case):
+    if case.place.brief:
+        raise Skip(f"{MANY} loads at once are too many for an emulated CPU: nothing is told of them in time")
     documents, truths, changes = through_changes(case, 100000)
     # In the first moment they are not yet looked at, and then they stop one by one.
     exact = statistics.median(cost for pid in truths for since, cost in cost_in(documents, pid) if cost and since < 2)

@@ -595,6 +595,12 @@ def kills_of_rounds(case, group, count):
     return kills
 
 
+def no_more_often(bare, watched):
+    """Whether second kills are no more often in @watched rounds than in @bare ones, within three standard errors."""
+    often, more = sum(bare) / len(bare) - 1, sum(watched) / len(watched) - sum(bare) / len(bare)
+    return more <= 3 * math.sqrt(max(often * (1 - often), 0) * (1 / len(bare) + 1 / len(watched)))
+
+
 @test(f"nobody else is killed with {ROUNDS} victims that heldby oom tells of", seconds=3 * ROUNDS)
 def nobody_else(case):
     bare, watched, wrong = [], [], []
@@ -611,7 +617,7 @@ def nobody_else(case):
             wrong.append(f"{len(watch.of(group))} postmortems of {BLOCK} kills")
     print(f"     kills of {len(bare)} victims without heldby oom: {sum(bare)}; of {len(watched)} with it: "
           f"{sum(watched)}", flush=True)
-    if sum(bare) != len(bare) and sum(watched) * len(bare) <= sum(bare) * len(watched):
+    if sum(bare) != len(bare) and no_more_often(bare, watched):
         raise Skip(f"without heldby the kills in each round are {bare}, with it {watched}")
     hold(wrong + ([] if sum(watched) == len(watched) else [f"kills in each round: {watched}, expected 1"]))
 

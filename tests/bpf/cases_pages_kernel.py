@@ -10,9 +10,9 @@ import re
 import struct
 import subprocess
 
-from cases_mmap import Obedient
+from cases_mmap import Obedient, more_reports
 from cases_pages import BOUND, HOST, MIB, PAGES, by_function, judge, owner, start_all
-from check import hold
+from check import detail, hold
 from harness import Failure, Outcome, Skip, read_text
 from registry import each, test
 
@@ -130,6 +130,39 @@ def lazy(case):
         truth["facts"].update(touch_a=48 * MIB, touch_b=16 * MIB)
         wrong = judge(document, truth)
     hold(wrong + adds_up(document, truth["pid"], counted), Outcome(0, document, [], ""))
+
+
+HUGE_BYTES = 2 * MIB
+# A program that maps more than eight of them, touches none, and says where the first can be.
+HUGE_ROOM = f"""
+import ctypes, mmap, sys
+room = mmap.mmap(-1, {10 * HUGE_BYTES}, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+room.madvise(mmap.MADV_HUGEPAGE)
+print((ctypes.addressof(ctypes.c_char.from_buffer(room)) + {HUGE_BYTES - 1}) // {HUGE_BYTES} * {HUGE_BYTES}, flush=True)
+sys.stdin.read()
+"""
+
+
+@test("huge pages that another process makes a program have are counted as unseen", alone=HOST)
+def huge_unseen(case):
+    if not os.path.exists(ENABLED) or "[never]" in read_text(ENABLED):
+        raise Skip("no huge pages are given out here")
+    target = case.start(["/usr/bin/python3", "-S", "-c", HUGE_ROOM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    first = int(target.stdout.readline())
+    tracer = case.top(target.pid, "--sources", "pages", interval="0.3")
+    with open(f"/proc/{target.pid}/mem", "r+b", buffering=0) as memory:
+        for number in range(8):
+            memory.seek(first + number * HUGE_BYTES)
+            memory.write(b"x")
+    case.until("two more reports", more_reports(tracer, 2))
+    document = case.stop_top(tracer)[-1]
+    held = sum(site["outstanding_bytes"] for site in document["sites"] if site["pid"] == target.pid)
+    left, unseen = row_of(document, target.pid)["pages_unattributed_bytes"], detail(document, "huge_pages_unseen")
+    # A kprobe sees as well what gets none in the end: those of others hide as many as are not seen.
+    wrong = [] if 0 < unseen <= 8 else [f"{unseen} huge pages were not seen, expected 8, or some of them"]
+    if held >= HUGE_BYTES or left < 8 * HUGE_BYTES:
+        wrong.append(f"{held} bytes have stacks and {left} have none, 8 huge pages are nobody's")
+    hold(wrong, Outcome(0, document, [], ""))
 
 
 @test("pages that become huge ones later stay with who touched them")

@@ -41,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((pressure.some_10s != MEMSTAT_UNKNOWN && pressure.some_10s > 10000) ||
 	    (pressure.full_60s != MEMSTAT_UNKNOWN && pressure.full_60s > 10000))
 		abort();
+	memstat_parse_huge(text);
 	unused = memstat_parse_node(text);
 	if (unused != MEMSTAT_UNKNOWN && unused % 1024)
 		abort();

@@ -181,6 +181,15 @@ static void the_nodes_of_this_host_have_free_memory(void **state)
 	assert_int_equal(none.inside_bytes, 0);
 }
 
+static void the_host_counts_its_huge_pages(void **state)
+{
+	(void)state;
+	assert_int_equal(memstat_parse_huge("thp_migration_fail 1\nthp_fault_alloc 493\nthp_fault_fallback 7\n"), 493);
+	assert_int_equal(memstat_parse_huge("thp_fault_alloc 49385"), UNKNOWN); /* the line is cut */
+	assert_int_equal(memstat_parse_huge("thp_fault_allocated 1\nthp_fault_alloc x\n"), UNKNOWN);
+	assert_int_equal(memstat_parse_huge(""), UNKNOWN);
+}
+
 static void this_host_has_memory(void **state)
 {
 	struct memstat_host host;
@@ -417,6 +426,7 @@ int main(void)
 		cmocka_unit_test(nodes_stand_in_lists_and_ranges),
 		cmocka_unit_test(a_node_says_what_is_free_behind_its_name),
 		cmocka_unit_test(the_nodes_of_this_host_have_free_memory),
+		cmocka_unit_test(the_host_counts_its_huge_pages),
 		cmocka_unit_test(this_host_has_memory),
 		cmocka_unit_test(a_cgroup_of_each_version_is_read_beneath_its_mount),
 		cmocka_unit_test(without_memory_stat_the_usage_may_be_known),

@@ -48,6 +48,7 @@ static const struct loss_kind kinds[] = {
 	[HB_CNT_BLOCKS_OUT] = { "blocks_out", LOSS_FILL, "blocks taken off that table" },
 	[HB_CNT_SITES_IN] = { "sites_in", LOSS_FILL, "sites put into the table of sites" },
 	[HB_CNT_STACKS_IN] = { "stacks_in", LOSS_FILL, "deep stacks put into their table" },
+	[HB_CNT_HUGE_SEEN] = { "huge_pages_seen", LOSS_FILL, "faults of huge pages" },
 	[HB_CNT_SHORT_STACKS_IN] = { "short_stacks_in", LOSS_FILL, "short stacks put into their table" },
 	[HB_CNT_ALTSTACK] = { "calls_on_signal_stacks", LOSS_LOST,
 		"calls not counted: made by a signal handler on a stack above that of the call it "
@@ -117,6 +118,8 @@ static const struct loss_kind kinds[] = {
 	[LOSS_SKIPPED_PAGES] = { "skipped_page_probes", LOSS_NOTE,
 		"faults in the kernel, or allocations of pages, that their probe was skipped for, nearly all of them "
 		"of the probes' own reads; pages not seen for that are unattributed" },
+	[LOSS_HUGE_UNSEEN] = { "huge_pages_unseen", LOSS_NOTE,
+		"huge pages given out in faults that were not seen, to whatever process: they are unattributed" },
 	[LOSS_MAPS_READ] = { "mappings_read_anew", LOSS_NOTE,
 		"times that a process's mappings were read anew, for what was seen of them was not all: its "
 		"sums are those of the kernel's own list" },

@@ -29,6 +29,7 @@ enum loss_user {
 	LOSS_ROWS_DROPPED,            /* note: files whose unwind rows went to make room */
 	LOSS_PUT_OFF,                 /* note: readings of processes that were put off */
 	LOSS_SKIPPED_PAGES,           /* note: the same as LOSS_RECURSION, of programs of which it loses nothing */
+	LOSS_HUGE_UNSEEN,             /* note: huge pages of whom nothing is known, by the kernel's own counter */
 	LOSS_MAPS_READ,               /* note: mappings that were read anew */
 	LOSS_MAPS_ODD,                /* note: changes of mappings that cannot be */
 	LOSS_CHANGES,                 /* note: changes of how malloc is followed that no report told */

@@ -8,6 +8,7 @@
 #include "../base/clock.h"
 #include "../base/log.h"
 #include "../model/pages.h"
+#include "../remote/memstat.h"
 #include "../remote/procfs.h"
 #include "events.h"
 #include "target_private.h"
@@ -381,12 +382,24 @@ uint64_t target_live_blocks(struct target *target)
 	return fill.blocks;
 }
 
+/* Of the huge pages given out by now, @huge, those not among the faults @seen. So many at least: some get none. */
+static uint64_t huge_unseen(const struct target *target, uint64_t huge, uint64_t seen)
+{
+	if (huge == MEMSTAT_UNKNOWN || target->huge_before == MEMSTAT_UNKNOWN || huge < target->huge_before + seen)
+		return 0;
+	return huge - target->huge_before - seen;
+}
+
 void target_losses(struct target *target, struct losses *losses)
 {
+	const bool pages = session_page_rung(target->session) != PAGES_RUNG_END;
+	/* Before what was seen is read: else what is on its way would be missing. */
+	const uint64_t huge = pages ? memstat_huge() : MEMSTAT_UNKNOWN;
 	struct unwind_fill unwind;
 
 	memset(losses, 0, sizeof(*losses));
 	session_losses(target->session, losses);
+	losses->counts[LOSS_HUGE_UNSEEN] = huge_unseen(target, huge, losses->counts[HB_CNT_HUGE_SEEN]);
 	losses->counts[LOSS_MAP_EVENTS] = mapwatch_lost(target->watch) + queue_lost(target->queue);
 	losses->counts[LOSS_LATE_ATTACH] = target->late;
 	/* Pages are seen whatever allocates; a stack that ends for want of a file is told as such. */
@@ -413,6 +426,7 @@ int target_new(struct target **out, struct session *session, unsigned int source
 	target->session = session;
 	target->follow = follow;
 	target->sources = sources;
+	target->huge_before = memstat_huge();
 	target->symbols = symcache_new();
 	target->board = board_new();
 	target->queue = queue_new();

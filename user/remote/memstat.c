@@ -44,6 +44,9 @@ static const struct field fields_host[] = {
 	HOST("PageTables:", stat.pagetables_bytes), { 0 },
 };
 
+/* "name number": mm/vmstat.c, vmstat_text */
+static const struct field fields_huge[] = { { "thp_fault_alloc", 0 }, { 0 } };
+
 /* --- text -------------------------------------------------------------------------------------- */
 
 /* What stands between @text and the newline at @end: digits and then @unit. Without them, or too large: UNKNOWN. */
@@ -104,6 +107,14 @@ void memstat_parse_host(struct memstat_host *host, const char *text)
 {
 	memset(host, 0xff, sizeof(*host)); /* UNKNOWN */
 	parse(host, fields_host, text, " kB", 1024);
+}
+
+uint64_t memstat_parse_huge(const char *text)
+{
+	uint64_t count = MEMSTAT_UNKNOWN;
+
+	parse(&count, fields_huge, text, "", 1);
+	return count;
 }
 
 /* "12.34" behind @name in the line from @line to @end, as 1234. */
@@ -308,4 +319,11 @@ int memstat_host(struct memstat_host *out)
 
 	memstat_parse_host(out, err ? "" : text);
 	return err;
+}
+
+uint64_t memstat_huge(void)
+{
+	char text[STAT_BYTES];
+
+	return read_text(AT_FDCWD, "/proc/vmstat", text, sizeof(text)) ? MEMSTAT_UNKNOWN : memstat_parse_huge(text);
 }

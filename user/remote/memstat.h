@@ -71,6 +71,10 @@ int memstat_nodes(const uint64_t nodes[MEMSTAT_NODE_WORDS], struct memstat_nodes
 /* From /proc/meminfo. 0 or negative errno; then nothing is known. */
 int memstat_host(struct memstat_host *out);
 
+/* Huge pages given out in faults since the host began, to all programs, from /proc/vmstat; or MEMSTAT_UNKNOWN. */
+uint64_t memstat_huge(void);
+uint64_t memstat_parse_huge(const char *text); /* the text of vmstat */
+
 /*
  * The text of memory.stat, of meminfo, or of memory.pressure. Only whole lines count, for the text may have been
  * cut; of two of the same name the first. memstat_parse() fills what is UNKNOWN in @stat and leaves the rest alone.
