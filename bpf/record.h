@@ -167,13 +167,13 @@ struct hb_short_stack {
 };
 
 /*
- * Unwind rows, made by user space from .eh_frame. Their coordinate is the offset in the file: the
- * kernel has it for any address without knowing where a file was linked to, and it holds in every
- * process. A file is cut into pages of 64 KiB, and a row says: from this offset in its page on, this
- * rule. Each page that any row reaches begins with a row at 0.
+ * Unwind rows, made by user space from .eh_frame. Their coordinate is the offset in the file: the kernel has it for
+ * any address without knowing where a file was linked to, and it holds in every process. A file is cut into pages of
+ * 64 KiB, and a row says: from this offset in its page on, this rule. Each page that any row reaches begins with one.
  */
 #define HB_PAGE_SHIFT 16
 #define HB_CHUNK_ROWS 16384 /* the rows of a page lie in one chunk */
+#define HB_CHUNKS_TOGETHER 8 /* that are made at once, in one of hb_chunks' maps */
 
 struct hb_row {
 	__u16 offset; /* in its page */

@@ -15,13 +15,24 @@ struct {
 	__type(value, struct hb_rule);
 } hb_rules SEC(".maps");
 
-/* The rows, 64 KiB in each. Written by user space through a mapping. Full: HB_OBJECT_FULL. */
-struct {
+/* The rows, 512 KiB in each, made by user space when needed and written through a mapping. Full: HB_OBJECT_FULL. */
+struct chunk_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 256); /* --unwind-memory */
+	__uint(max_entries, HB_CHUNKS_TOGETHER);
 	__type(key, __u32);
+	__uint(value_size, sizeof(struct hb_chunk)); /* its type is not in the object for old kernels */
+};
+struct {
+	__uint(max_entries, 32); /* --unwind-memory */
+	__type(key, __u32);
+#ifndef HB_NATIVE
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__array(values, struct chunk_map);
+#else /* as if they were one */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(value, struct hb_chunk);
+#endif
 } hb_chunks SEC(".maps");
 
 /* Where the rows of each page are. 8 bytes for 64 KiB of a file; full: HB_OBJECT_FULL. */
@@ -95,6 +106,19 @@ __u32 hb_flushes[HB_FLUSHES];
 
 #ifndef HB_POINTERS_ONLY
 #define NO_RULE         0xffffffffu
+/* NULL: nothing was put there. */
+static __always_inline struct hb_chunk *chunk_at(u32 index)
+{
+#ifndef HB_NATIVE
+	u32 together = index / HB_CHUNKS_TOGETHER, inside = index % HB_CHUNKS_TOGETHER;
+	void *map = bpf_map_lookup_elem(&hb_chunks, &together);
+
+	return map ? bpf_map_lookup_elem(map, &inside) : NULL;
+#else
+	return bpf_map_lookup_elem(&hb_chunks, &index);
+#endif
+}
+
 /*
  * The last of @count rows from @first on whose offset is not above @low, in chunk @index. Free of
  * branches, or the verifier would follow each of 2^14 ways (from 6.18 on also after an arithmetic
@@ -103,7 +127,7 @@ __u32 hb_flushes[HB_FLUSHES];
  */
 static __always_inline u32 search(u32 index, u32 first, u32 row_count, u32 low)
 {
-	struct hb_chunk *chunk = bpf_map_lookup_elem(&hb_chunks, &index);
+	struct hb_chunk *chunk = chunk_at(index);
 	u64 at = first, end = (u64)first + row_count;
 
 	if (!chunk)

@@ -19,6 +19,19 @@ static struct hb_chunk *chunks;
 static struct unwind_pool pool;
 static uint16_t rules[RULES]; /* index in hb_rules by number in the table: never the same */
 
+static uint32_t made_count, refused_from = UINT32_MAX;
+
+/* Each once, the first of those that are not there. */
+static int make(void *ctx, uint32_t chunk)
+{
+	assert_ptr_equal(ctx, &made_count);
+	assert_int_equal(chunk, made_count);
+	if (chunk >= refused_from)
+		return -ENOMEM;
+	made_count++;
+	return 0;
+}
+
 static void start(uint32_t chunks_count, uint32_t pages_count)
 {
 	free(chunks);
@@ -26,7 +39,8 @@ static void start(uint32_t chunks_count, uint32_t pages_count)
 	assert_non_null(chunks);
 	memset(chunks, 0xee, chunks_count * sizeof(*chunks));
 	unwind_pool_release(&pool);
-	assert_int_equal(unwind_pool_init(&pool, chunks, chunks_count, pages_count), 0);
+	made_count = 0;
+	assert_int_equal(unwind_pool_init(&pool, chunks, chunks_count, pages_count, make, &made_count), 0);
 	for (uint32_t i = 2; i < RULES; i++)
 		rules[i] = 16000 - i;
 	rules[HB_RULE_NONE] = HB_RULE_NONE;
@@ -445,6 +459,34 @@ static void the_rest_of_any_chunk_is_used(void **state)
 	free(most.rows);
 }
 
+static void chunks_are_made_when_rows_need_them(void **state)
+{
+	struct cfi_table table = dense_table(2 * HB_CHUNK_ROWS), one = TABLE({ 0, 5 });
+	struct unwind_rows rows, more;
+
+	(void)state;
+	start(4, 8);
+	assert_int_equal(made_count, 0);
+	assert_int_equal(unwind_pool_put(&pool, &one, rules, &more), 0);
+	assert_int_equal(made_count, 1);
+	/* Where none is to be had there is no room, and what is there stays. */
+	refused_from = 2;
+	assert_int_equal(unwind_pool_put(&pool, &table, rules, &rows), -ENOSPC);
+	assert_int_equal(made_count, 2);
+	assert_int_equal(pool.rows_used, 1);
+	check_table(&more, &one);
+	refused_from = UINT32_MAX;
+	assert_int_equal(unwind_pool_put(&pool, &table, rules, &rows), 0);
+	check_table(&rows, &table);
+	assert_int_equal(made_count, 3);
+	unwind_pool_drop(&pool, &rows);
+	assert_int_equal(unwind_pool_put(&pool, &table, rules, &rows), 0);
+	assert_int_equal(made_count, 3); /* they stay */
+	unwind_pool_drop(&pool, &rows);
+	unwind_pool_drop(&pool, &more);
+	free(table.rows);
+}
+
 /* --- what is published ------------------------------------------------------------------------------- */
 
 static void a_page_that_is_used_anew_never_looks_as_before(void **state)
@@ -541,6 +583,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_page_with_more_rows_than_a_chunk_gets_none, stop),
 		cmocka_unit_test_teardown(what_did_not_fit_or_was_there_already_costs_nothing, stop),
 		cmocka_unit_test_teardown(the_rest_of_any_chunk_is_used, stop),
+		cmocka_unit_test_teardown(chunks_are_made_when_rows_need_them, stop),
 		cmocka_unit_test_teardown(a_page_that_is_used_anew_never_looks_as_before, stop),
 		cmocka_unit_test_teardown(rows_are_equal_when_they_say_the_same, stop),
 		cmocka_unit_test_teardown(of_random_tables_only_the_same_are_equal, stop),

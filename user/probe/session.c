@@ -190,7 +190,8 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	set_seed(session);
 	set_pages_knobs(session, options);
 	set_stacks_knobs(session, options);
-	bpf_map__set_max_entries(bpf->maps.hb_chunks, chunks);
+	bpf_map__set_max_entries(bpf->maps.hb_chunks, (chunks + HB_CHUNKS_TOGETHER - 1) / HB_CHUNKS_TOGETHER);
+	session->chunks = chunks;
 	/* Text has about one row in 60 bytes: a chunk's rows are those of some twenty pages. */
 	if (chunks * 256 > bpf_map__max_entries(bpf->maps.hb_pages))
 		bpf_map__set_max_entries(bpf->maps.hb_pages, chunks * 256);

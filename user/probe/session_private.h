@@ -31,6 +31,7 @@ struct session {
 	struct ring_buffer *oom_ring;
 	uint64_t seed;
 	uint8_t granule; /* as an order of pages */
+	uint32_t chunks; /* of unwind rows, at most */
 	struct ring_buffer *ring;
 	struct session_options options;
 	enum rung rung;

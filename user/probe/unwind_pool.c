@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int unwind_pool_init(struct unwind_pool *pool, struct hb_chunk *chunks, uint32_t chunks_count, uint32_t pages_count)
+int unwind_pool_init(struct unwind_pool *pool, struct hb_chunk *chunks, uint32_t chunks_count, uint32_t pages_count,
+		     int (*make)(void *ctx, uint32_t chunk), void *ctx)
 {
-	*pool = (struct unwind_pool){ .chunks = chunks, .chunks_count = chunks_count, .pages_count = pages_count };
+	*pool = (struct unwind_pool){
+		.chunks = chunks, .chunks_count = chunks_count, .pages_count = pages_count, .make = make, .ctx = ctx,
+	};
 	pool->chunk_info = calloc(chunks_count, sizeof(*pool->chunk_info));
 	pool->page_taken = calloc(pages_count, sizeof(*pool->page_taken));
 	return pool->chunk_info && pool->page_taken ? 0 : -ENOMEM;
@@ -53,8 +56,11 @@ static int rows_take(struct unwind_pool *pool, uint32_t count, struct hb_page *p
 			return -ENOSPC;
 		at = i;
 	}
-	pool->filling = at;
 	info = &pool->chunk_info[at];
+	if (!info->made && pool->make(pool->ctx, at))
+		return -ENOSPC;
+	info->made = true;
+	pool->filling = at;
 	*page = (struct hb_page){
 		.chunk = pool->filling, .first = info->used, .count = count, .version = ++pool->version,
 	};

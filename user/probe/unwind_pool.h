@@ -17,7 +17,10 @@ struct unwind_pool {
 	struct unwind_chunk {
 		uint32_t used;  /* rows, from the first on */
 		uint32_t pages; /* that have rows in it */
+		bool made;
 	} *chunk_info;
+	int (*make)(void *ctx, uint32_t chunk);
+	void *ctx;
 	uint32_t chunks_count;
 	uint32_t filling;        /* the chunk that is filled first */
 	bool *page_taken;
@@ -36,8 +39,12 @@ struct unwind_rows {
 	uint64_t hash;         /* of rows and pages, to find its like */
 };
 
-/* 0 or -ENOMEM. unwind_pool_release() in any case. */
-int unwind_pool_init(struct unwind_pool *pool, struct hb_chunk *chunks, uint32_t chunks_count, uint32_t pages_count);
+/*
+ * Before the first row is written to a chunk, @make is called once to have it there; it returns 0 or negative errno
+ * (the chunk is not used, and asked for again). 0 or -ENOMEM. unwind_pool_release() in any case.
+ */
+int unwind_pool_init(struct unwind_pool *pool, struct hb_chunk *chunks, uint32_t chunks_count, uint32_t pages_count,
+		     int (*make)(void *ctx, uint32_t chunk), void *ctx);
 void unwind_pool_release(struct unwind_pool *pool);
 
 /*

@@ -45,8 +45,10 @@ struct object {
 struct unwind_tables {
 	struct session *session;
 	struct unwind_pool pool;
-	struct hb_chunk *chunks; /* the kernel's, mapped here */
+	struct hb_chunk *chunks; /* the kernel's, each mapped here once it is made */
 	size_t chunks_bytes;
+	int *chunk_fds; /* of their maps, as many as are made: the first chunks' is the first */
+	uint32_t chunk_maps;
 	struct known_rule *rules;
 	uint32_t rules_count;
 	struct object *objects;
@@ -418,19 +420,57 @@ void unwind_tables_flush(struct unwind_tables *tables, uint32_t gen)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static int map_chunks(struct unwind_tables *tables)
+/* One more map for chunks, into hb_chunks and into our reserved range. The kernel takes some 16 ms to put it there. */
+static int add_chunks(struct unwind_tables *tables)
 {
-	const struct bpf_map *map = tables->session->bpf->maps.hb_chunks;
-	uint32_t count = bpf_map__max_entries(map);
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	struct hb_chunk *chunks = &tables->chunks[tables->chunk_maps * HB_CHUNKS_TOGETHER];
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hb_chunk", sizeof(uint32_t), sizeof(*chunks), HB_CHUNKS_TOGETHER,
+				&options);
+	int err = fd < 0 ? -errno : 0;
 
-	tables->chunks_bytes = (size_t)count * sizeof(struct hb_chunk);
-	tables->chunks = mmap(NULL, tables->chunks_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	if (!err && mmap(chunks, HB_CHUNKS_TOGETHER * sizeof(*chunks), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 fd, 0) == MAP_FAILED)
+		err = -errno;
+	if (!err)
+		err = map_set(tables->session->bpf->maps.hb_chunks, &tables->chunk_maps, &fd);
+	if (!err) {
+		tables->chunk_fds[tables->chunk_maps++] = fd;
+		return 0;
+	}
+	log_debug("no room for more unwind rows: %s", strerror(-err));
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* For unwind_pool_init(). */
+static int make_chunk(void *ctx, uint32_t chunk)
+{
+	struct unwind_tables *tables = ctx;
+	int err = 0;
+
+	while (!err && chunk / HB_CHUNKS_TOGETHER >= tables->chunk_maps)
+		err = add_chunks(tables);
+	return err;
+}
+
+/* Addresses for all chunks, and none of them made. */
+static int reserve_chunks(struct unwind_tables *tables)
+{
+	const uint32_t maps = bpf_map__max_entries(tables->session->bpf->maps.hb_chunks);
+
+	tables->chunk_fds = calloc(maps, sizeof(*tables->chunk_fds));
+	if (!tables->chunk_fds)
+		return -ENOMEM;
+	tables->chunks_bytes = (size_t)maps * HB_CHUNKS_TOGETHER * sizeof(struct hb_chunk);
+	tables->chunks = mmap(NULL, tables->chunks_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (tables->chunks == MAP_FAILED) {
 		tables->chunks = NULL;
 		return -errno;
 	}
-	return unwind_pool_init(&tables->pool, tables->chunks, count,
-				bpf_map__max_entries(tables->session->bpf->maps.hb_pages));
+	return unwind_pool_init(&tables->pool, tables->chunks, tables->session->chunks,
+				bpf_map__max_entries(tables->session->bpf->maps.hb_pages), make_chunk, tables);
 }
 
 int unwind_tables_new(struct unwind_tables **out, struct session *session)
@@ -442,7 +482,7 @@ int unwind_tables_new(struct unwind_tables **out, struct session *session)
 	if (!tables)
 		return -ENOMEM;
 	tables->session = session;
-	err = map_chunks(tables);
+	err = reserve_chunks(tables);
 	if (!err && (rule_index(tables, &none) != HB_RULE_NONE ||
 		     rule_index(tables, &unsupported) != HB_RULE_UNSUPPORTED))
 		err = -ENOMEM;
@@ -476,6 +516,9 @@ void unwind_tables_free(struct unwind_tables *tables)
 	unwind_pool_release(&tables->pool);
 	if (tables->chunks)
 		munmap(tables->chunks, tables->chunks_bytes);
+	while (tables->chunk_maps)
+		close(tables->chunk_fds[--tables->chunk_maps]);
+	free(tables->chunk_fds);
 	free(tables);
 }
 
