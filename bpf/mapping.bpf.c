@@ -102,7 +102,7 @@ __noinline int mapping_find(struct hb_walk *walk, u64 address)
 	if (err != -EBUSY)
 		return err;
 	err = look(walk, address);
-	/* Before 6.4 a change is made in the nodes that we read: what is not there for a moment is there the next. */
+	/* Before 6.4 a change is made in the nodes that we read: what is not there may be the next moment. */
 	return err ? look(walk, address) : err;
 }
 

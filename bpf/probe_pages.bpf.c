@@ -141,8 +141,8 @@ int hb_pages_alloc(u64 *ctx)
 	volatile u64 *found = &hb_pages_found[cpu];
 	u64 bottom, sp;
 
-	if ((u32)ctx[1] != HB_HUGE_ORDER || compat_collapses())
-		return 0;
+	if (!ctx[0] || (u32)ctx[1] != HB_HUGE_ORDER || compat_collapses())
+		return 0; /* no page: there was none to be had */
 	*found = 0;
 	bottom = (u64)compat_stack_top() - THREAD_BYTES;
 	sp = stack_pointer(ctx) & ~7ULL;

@@ -3,6 +3,7 @@
 
 import json
 import os
+import platform
 import random
 import re
 import signal
@@ -79,6 +80,8 @@ def told_as_cut_off(document, row, truth, got):
     Whether what the functions of @truth lack is, to the byte, what was mapped by walks that are told to have ended
     because the mappings were being changed: before 6.4 the kernel's list cannot be read at such a moment.
     """
+    if tuple(map(int, platform.release().split(".")[:2])) >= (6, 4):
+        return False
     unknown, lacking = callers_unknown(document, row), zero()
     for known in truth["sites"]:
         sums = got.get(known["function"], zero())
@@ -94,6 +97,7 @@ def same_calls(document, row, truth):
     for known in truth["sites"]:
         wrong += differences(f"{known['function']} of {truth['mode']}", got.get(known["function"], zero()), known)
     if wrong and told_as_cut_off(document, row, truth, got):
+        print("   a walk ended because the mappings were being changed, and is told to have: its caller lacks it")
         wrong = []
     if wrong:
         wrong.append(f"walks that ended early: {document['unwinding']['ended']}")
@@ -475,6 +479,7 @@ def owners(case):
     """What storms leave behind is compared, not what came and went: a list that mixes up owners shows there."""
     target = storm(case, calls="1000")
     tracer, rounds, wrong = case.top(target.pid, *ONLY, interval="0.02"), 10 if case.place.brief else 60, []
+    judged = 0
     for number in range(rounds):
         target.do("bj")
         case.until("two more reports", more_reports(tracer, 2))
@@ -484,8 +489,11 @@ def owners(case):
         if EXCUSED and detail(document, "skipped_probes"):
             break  # whose calls were skipped, and told, no sum has
         wrong += [f"round {number}: {line}" for line in same_calls(document, document["processes"][0], truth)]
+        judged += 1
     document = case.stop_top(tracer)[-1]
-    print(f"   {number + 1} rounds, mappings read anew {detail(document, 'mappings_read_anew')} times")
+    print(f"   {judged} rounds, mappings read anew {detail(document, 'mappings_read_anew')} times")
+    if not judged:
+        raise Skip("the kernel skipped programs in the first round")
     hold(wrong + verdict(document, case.truths()[-1:], allow=("missed_count",)), Outcome(0, document, [], ""))
 
 

@@ -471,7 +471,7 @@ static void chunks_are_made_when_rows_need_them(void **state)
 	assert_int_equal(made_count, 1);
 	/* Where none is to be had there is no room, and what is there stays. */
 	refused_from = 2;
-	assert_int_equal(unwind_pool_put(&pool, &table, rules, &rows), -ENOSPC);
+	assert_int_equal(unwind_pool_put(&pool, &table, rules, &rows), -ENOMEM);
 	assert_int_equal(made_count, 2);
 	assert_int_equal(pool.rows_used, 1);
 	check_table(&more, &one);

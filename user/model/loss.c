@@ -119,7 +119,8 @@ static const struct loss_kind kinds[] = {
 		"faults in the kernel, or allocations of pages, that their probe was skipped for, nearly all of them "
 		"of the probes' own reads; pages not seen for that are unattributed" },
 	[LOSS_HUGE_UNSEEN] = { "huge_pages_unseen", LOSS_NOTE,
-		"huge pages given out in faults that were not seen, to whatever process: they are unattributed" },
+		"huge pages at least, given out in faults that were not seen, to whatever process: they are "
+		"unattributed" },
 	[LOSS_MAPS_READ] = { "mappings_read_anew", LOSS_NOTE,
 		"times that a process's mappings were read anew, for what was seen of them was not all: its "
 		"sums are those of the kernel's own list" },

@@ -382,12 +382,17 @@ uint64_t target_live_blocks(struct target *target)
 	return fill.blocks;
 }
 
-/* Of the huge pages given out by now, @huge, those not among the faults @seen. So many at least: some get none. */
-static uint64_t huge_unseen(const struct target *target, uint64_t huge, uint64_t seen)
+/*
+ * Of the huge pages given out by now, @huge, those not among the faults @seen. So many at least: among these are some
+ * of files, and some that got none. It never gets less.
+ */
+static uint64_t huge_unseen(struct target *target, uint64_t huge, uint64_t seen)
 {
 	if (huge == MEMSTAT_UNKNOWN || target->huge_before == MEMSTAT_UNKNOWN || huge < target->huge_before + seen)
-		return 0;
-	return huge - target->huge_before - seen;
+		return target->huge_unseen;
+	if (huge - target->huge_before - seen > target->huge_unseen)
+		target->huge_unseen = huge - target->huge_before - seen;
+	return target->huge_unseen;
 }
 
 void target_losses(struct target *target, struct losses *losses)

@@ -167,6 +167,7 @@ struct target {
 	uint64_t forgotten;    /* LOSS_FORGOTTEN */
 	uint64_t put_off;      /* LOSS_PUT_OFF */
 	uint64_t huge_before;  /* memstat_huge() when the hooks were in place */
+	uint64_t huge_unseen;  /* LOSS_HUGE_UNSEEN */
 	uint64_t maps_read_anew; /* LOSS_MAPS_READ */
 	uint64_t maps_odd;     /* LOSS_MAPS_ODD */
 	uint64_t maps_seen;    /* changes of mappings, of all processes */

@@ -45,7 +45,10 @@ static void pages_mark(struct unwind_pool *pool, const struct unwind_rows *rows,
 		pool->pages_used -= rows->pages_count;
 }
 
-/* Room for @count rows of one page in one chunk: that of the last page, or the first that has it. 0 or -ENOSPC. */
+/*
+ * Room for @count rows of one page in one chunk: that of the last page, or the first that has it. Errors as
+ * unwind_pool_put().
+ */
 static int rows_take(struct unwind_pool *pool, uint32_t count, struct hb_page *page)
 {
 	struct unwind_chunk *info;
@@ -57,9 +60,13 @@ static int rows_take(struct unwind_pool *pool, uint32_t count, struct hb_page *p
 		at = i;
 	}
 	info = &pool->chunk_info[at];
-	if (!info->made && pool->make(pool->ctx, at))
-		return -ENOSPC;
-	info->made = true;
+	if (!info->made) {
+		const int err = pool->make(pool->ctx, at);
+
+		if (err)
+			return err;
+		info->made = true;
+	}
 	pool->filling = at;
 	*page = (struct hb_page){
 		.chunk = pool->filling, .first = info->used, .count = count, .version = ++pool->version,
@@ -108,12 +115,14 @@ static int put_page(struct unwind_pool *pool, const struct cfi_table *table, con
 	bool own_start = from < to && !(table->rows[from].offset & ((1 << HB_PAGE_SHIFT) - 1));
 	size_t count = to - from + !own_start;
 	struct hb_row *out;
+	int err;
 
 	*page = (struct hb_page){ 0 };
 	if ((from == to && inherited == HB_RULE_NONE) || count > HB_CHUNK_ROWS)
 		return 0;
-	if (rows_take(pool, count, page))
-		return -ENOSPC;
+	err = rows_take(pool, count, page);
+	if (err)
+		return err;
 	out = &pool->chunks[page->chunk].rows[page->first];
 	if (!own_start)
 		*out++ = (struct hb_row){ .offset = 0, .rule = inherited };
@@ -136,6 +145,7 @@ int unwind_pool_put(struct unwind_pool *pool, const struct cfi_table *table, con
 	uint64_t last = table->rows_count ? table->rows[table->rows_count - 1].offset >> HB_PAGE_SHIFT : 0;
 	uint16_t inherited = HB_RULE_NONE;
 	size_t from = 0;
+	int err;
 
 	*rows = (struct unwind_rows){ 0 };
 	if (last >= pool->pages_count)
@@ -153,9 +163,10 @@ int unwind_pool_put(struct unwind_pool *pool, const struct cfi_table *table, con
 
 		while (to < table->rows_count && table->rows[to].offset >> HB_PAGE_SHIFT == p)
 			to++;
-		if (put_page(pool, table, rules, from, to, inherited, &rows->pages[p], &rows->hash)) {
+		err = put_page(pool, table, rules, from, to, inherited, &rows->pages[p], &rows->hash);
+		if (err) {
 			unwind_pool_drop(pool, rows);
-			return -ENOSPC;
+			return err;
 		}
 		rows->rows_count += rows->pages[p].count;
 		if (to > from)

@@ -41,16 +41,16 @@ struct unwind_rows {
 
 /*
  * Before the first row is written to a chunk, @make is called once to have it there; it returns 0 or negative errno
- * (the chunk is not used, and asked for again). 0 or -ENOMEM. unwind_pool_release() in any case.
+ * but -ENOSPC (the chunk is not used, and asked for again). 0 or -ENOMEM. unwind_pool_release() in any case.
  */
 int unwind_pool_init(struct unwind_pool *pool, struct hb_chunk *chunks, uint32_t chunks_count, uint32_t pages_count,
 		     int (*make)(void *ctx, uint32_t chunk), void *ctx);
 void unwind_pool_release(struct unwind_pool *pool);
 
 /*
- * Write @table's rows into the pool; @rules[i] is the index in hb_rules of the table's rule i. Nobody
- * reads them before the pages are published. 0, -ENOSPC (no room: nothing is taken), -ENOMEM. A page
- * with more rows than a chunk holds (no compiler makes one) gets none.
+ * Write @table's rows into the pool; @rules[i] is the index in hb_rules of the table's rule i. Nobody reads them before
+ * the pages are published. 0; -ENOSPC: no room, -ENOMEM or what make() returned: nothing is taken. A page with more
+ * rows than a chunk holds (no compiler makes one) gets none.
  */
 int unwind_pool_put(struct unwind_pool *pool, const struct cfi_table *table, const uint16_t *rules,
 		    struct unwind_rows *rows);

@@ -303,12 +303,15 @@ static bool wants_rows(const struct object *object)
 			  object->state == HB_OBJECT_FULL);
 }
 
-static void refuse(struct unwind_tables *tables, struct object *object, const char *name)
+/* There is no room for its rows (-ENOSPC), or there could be none made. */
+static void refuse(struct unwind_tables *tables, struct object *object, const char *name, int err)
 {
+	const char *why = err == -ENOSPC ? "they do not fit; raise --unwind-memory" : strerror(-err);
+
 	tables->refused += object->state != HB_OBJECT_FULL;
 	publish_object(tables, object, HB_OBJECT_FULL);
 	log_print(tables->warned ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-		  "%s: its unwind rows do not fit: stacks end there; raise --unwind-memory", name);
+		  "%s: no room for its unwind rows, stacks end there: %s", name, why);
 	tables->warned = true;
 }
 
@@ -339,7 +342,7 @@ static void publish(struct unwind_tables *tables, struct object *object, const s
 	}
 	if (err) {
 		free(set);
-		refuse(tables, object, name);
+		refuse(tables, object, name, err);
 		return;
 	}
 	like = set_like(tables, &set->rows);
@@ -438,10 +441,11 @@ static int add_chunks(struct unwind_tables *tables)
 		tables->chunk_fds[tables->chunk_maps++] = fd;
 		return 0;
 	}
-	log_debug("no room for more unwind rows: %s", strerror(-err));
+	/* A mapping that failed may have taken away what was reserved there, and one that did not must not stay. */
+	mmap(chunks, HB_CHUNKS_TOGETHER * sizeof(*chunks), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	if (fd >= 0)
 		close(fd);
-	return err;
+	return err == -ENOSPC ? -ENOMEM : err;
 }
 
 /* For unwind_pool_init(). */
