@@ -92,6 +92,7 @@ WITHOUT_FUNCTIONS = ("every report during a storm adds up", "a storm ends as the
 AT_ONCE = ("a group that is killed together", "the kernel's own sums of a cgroup",
            "a child that is killed is told, and its parent lives on")
 TOO_SLOW = "the emulated machine is too slow for what must be looked at in the first milliseconds"
+NOT_THERE = "they are named after what this machine has and the other has not (a JVM, a library)"
 NO_FUNCTIONS = "before 5.15 no function can be probed, and frame pointers miss who called one that keeps none"
 
 # The ways to the hooks that doctor tells of.
@@ -108,6 +109,7 @@ REFUSED = re.compile(r"^  NO +stacks ")
 SAMPLED = re.compile(r"^\S+ +\d+ samples: ")
 LADDER = re.compile(r"^Hook (.*): .*, best rung first$")
 RUNG = re.compile(r"^  (ok|NO) +(\S+) .*?(<- taken)?$")
+LISTED = re.compile(r"^\d+ (.*)$")
 RESULT = re.compile(r"^(ok|FAIL|skip) \d+ (.*)$")
 
 
@@ -142,9 +144,11 @@ def lacking(kernel, sentence):
 
 
 def put_suite(run, part, wanted):
-    """tests/bpf's own lines: a word and a sentence, with lines below that explain."""
-    found = {}
+    """tests/bpf's own lines: all sentences it knows, then a word and a sentence, with lines below that explain."""
+    found, known = {}, set()
     for line in part.lines:
+        if listed := LISTED.match(line):
+            known.add(listed[1])
         match = RESULT.match(line)
         # A sentence may have a colon of its own, as what follows it has.
         sentence = match and max((one for one in wanted if match[2].startswith(one)), key=len, default=None)
@@ -155,7 +159,7 @@ def put_suite(run, part, wanted):
             last[1].append(line[5:])
     cut, reasons = 0, collections.Counter()
     for sentence in wanted:
-        why = lacking(run.kernel, sentence)
+        why = lacking(run.kernel, sentence) or (NOT_THERE if known and sentence not in known else None)
         if why:
             run.cells[sentence] = "skip"
             reasons[why] += 1
@@ -250,7 +254,7 @@ def commands_of(run, wanted, given):
     words = [sentence for sentence in wanted if not lacking(run.kernel, sentence)]
     suite = " ".join(shlex.quote(word) for word in ["--brief", *run.kernel.options, *words])
     return ["uname -r", "build/heldby doctor -p 1",
-            "HELDBY_TEST_GLOBAL_OOM=1 "  # a machine of its own
+            "python3 tests/bpf/run.py --list; HELDBY_TEST_GLOBAL_OOM=1 "  # a machine of its own
             f"python3 tests/bpf/run.py --built --jobs 1 --patience {PATIENCE} {suite}",
             f"build/{DIFFER} --samples {QUICK_SAMPLES if given.quick else SAMPLES}",
             *(command_of(extra) for extra in given.extra), "dmesg"]
