@@ -131,7 +131,7 @@ def allowed_pages(threads, kernel=version(), cpus=CPUS):
         return max(32, 2 * cpus) * cpus  # the parts of its CPUs are left out
     if threads:
         return 64 * threads  # they go on until they take the signal
-    return 64 if kernel < (6, 2) else 0  # what the thread has not added yet; we add it
+    return 65 if kernel < (6, 2) else 0  # faults that the thread has not added yet (mm/memory.c); we add them
 
 
 def same_numbers(document, kill, threads=0, **machine):
