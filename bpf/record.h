@@ -78,7 +78,7 @@ _Static_assert(sizeof(struct hb_block) == 32, "layout is shared with user space"
 #define HB_PLAN(gen) (((gen) & (HB_PLANS / 2 - 1)) | ((gen) >> 31) * (HB_PLANS / 2))
 
 struct hb_plan {
-	__u32 period, pad; /* written by user space; 0: every call counts */
+	__u32 period, pad; /* period: written by user space; 0: every call counts */
 	/* Probes hit, in steps of HB_PLAN_STEP for each thread, and at its end the rest; left: on ret instructions. */
 	__u64 entered, returned, left, freed;
 	__u64 counted; /* calls whose return was waited for: every one, or the samples */
@@ -152,7 +152,7 @@ enum hb_end {
 	HB_END_LAST
 };
 
-/* frames[0] is the caller of the entry point. The rows of hb_stacks end after as many frames as are kept. */
+/* frames[0] is the caller of the entry point; innermost first. Rows end after as many frames as are kept. */
 struct hb_stack {
 	__u16 count;
 	__u8 end; /* enum hb_end */
@@ -169,7 +169,7 @@ struct hb_short_stack {
 /*
  * Unwind rows, made by user space from .eh_frame. Their coordinate is the offset in the file: the kernel has it for
  * any address without knowing where a file was linked to, and it holds in every process. A file is cut into pages of
- * 64 KiB, and a row says: from this offset in its page on, this rule. Each page that any row reaches begins with one.
+ * 64 KiB, and a row says: from this offset in its page on, this rule. Each page that a row reaches has one at 0.
  */
 #define HB_PAGE_SHIFT 16
 #define HB_CHUNK_ROWS 16384 /* the rows of a page lie in one chunk */

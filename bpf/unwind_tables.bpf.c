@@ -106,6 +106,7 @@ __u32 hb_flushes[HB_FLUSHES];
 
 #ifndef HB_POINTERS_ONLY
 #define NO_RULE         0xffffffffu
+
 /* NULL: nothing was put there. */
 static __always_inline struct hb_chunk *chunk_at(u32 index)
 {

@@ -99,7 +99,7 @@ def same_calls(document, row, truth):
     if wrong and told_as_cut_off(document, row, truth, got):
         print("   a walk ended because the mappings were being changed, and is told to have: its caller lacks it")
         wrong = []
-    if wrong:
+    elif wrong:
         wrong.append(f"walks that ended early: {document['unwinding']['ended']}")
     known = {site["function"] for site in truth["sites"]} | {None, "main", "begin", "do_thread", "do_crowd"}
     return wrong + [f"{function} of {truth['mode']} has {got[function]['allocated_bytes']} bytes, its truth none"

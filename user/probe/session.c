@@ -151,13 +151,12 @@ static void set_pages_knobs(struct session *session, const struct session_option
 static void set_stacks_knobs(struct session *session, const struct session_options *options)
 {
 	struct heldby_bpf *bpf = session->bpf;
-	const bool all_are_short = options->max_frames <= HB_SHORT_FRAMES;
 
 	/* Where all rows are there from the start two tables would have twice as many. */
 	bpf->rodata->hb_short_frames = session->storage ? HB_SHORT_FRAMES : 0;
 	bpf->rodata->hb_frames_max = options->max_frames;
 	bpf_map__set_value_size(bpf->maps.hb_stacks, offsetof(struct hb_stack, frames[options->max_frames]));
-	bpf_map__set_max_entries(bpf->maps.hb_stacks, session->storage && all_are_short ? 1 : options->max_stacks);
+	bpf_map__set_max_entries(bpf->maps.hb_stacks, options->max_stacks);
 	bpf_map__set_max_entries(bpf->maps.hb_short_stacks, options->max_stacks);
 }
 

@@ -13,7 +13,7 @@
 #include "procfs.h"
 
 #define NUMBER_BYTES  32
-#define STAT_BYTES    (16u << 10) /* of memory.stat: some seventy lines */
+#define STAT_BYTES    (16u << 10) /* of memory.stat and of vmstat: some seventy and two hundred lines */
 #define MEMINFO_BYTES 4096
 #define NODES_FOLDER  "/sys/devices/system/node"
 #define PRESSURE_BYTES 512 /* of memory.pressure and of memory.oom_control: two and three lines */
