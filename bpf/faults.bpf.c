@@ -3,7 +3,7 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
-/* 88 bytes and 16 for its bucket per row, as they come: 128 GiB at one page in 128. Full: count HB_CNT_FAULTS_FULL. */
+/* 88 bytes and 16 for its bucket per row, as they come: 256 GiB at one page in 256. Full: count HB_CNT_FAULTS_FULL. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -362,7 +362,7 @@ struct hb_ev_map {
 _Static_assert(sizeof(struct hb_ev_map) == 80, "layout is shared with user space");
 
 /*
- * Who made a page resident. Pages are sampled by their address: of every aligned block of 64 or 128 pages one, at a
+ * Who made a page resident. Pages are sampled by their address: of every aligned block of 64 or 256 pages one, at a
  * place drawn from the block's number, so that each fault on it is seen, whoever makes it. Where one fault may bring
  * several pages, so many are a granule, and granules are sampled in place of pages: it brings them all or none. Huge
  * pages are few and have rows of their own, all of them.

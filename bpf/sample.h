@@ -11,6 +11,7 @@
 #endif
 
 #define HB_SAMPLE_SHIFT     6
+#define HB_SAMPLE_SHIFT_ALL 8 /* of processes that nobody chose: they pay less */
 #define HB_SAMPLE_SHIFT_MAX 20
 #define HB_RATE_RECORDS     16384 /* with so many a process image goes over to the next coarser sample */
 
