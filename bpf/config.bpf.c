@@ -16,6 +16,7 @@ const volatile __u64 hb_sample_seed = 0;
 const volatile __u32 hb_sampling = 0;
 const volatile __u32 hb_budget = 0;
 const volatile __u32 hb_sample_shift = HB_SAMPLE_SHIFT;
+const volatile __u32 hb_young_faults = 0;
 const volatile __u32 hb_page_bits = 12;
 const volatile __u32 hb_granule_order = 0;
 const volatile __u32 hb_everything = 0;

@@ -38,6 +38,7 @@ extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
 extern const volatile __u32 hb_sampling; /* calls may be sampled: hb_plans says which; else every one counts */
 extern const volatile __u32 hb_budget;   /* hits are counted in hb_plans */
 extern const volatile __u32 hb_sample_shift; /* pages are sampled one in 1 << this, or coarser */
+extern const volatile __u32 hb_young_faults; /* so many faults of sampled pages are of an image's first; 0: none */
 extern const volatile __u32 hb_page_bits; /* log2 of the page size */
 extern const volatile __u32 hb_granule_order; /* what is sampled are granules of 1 << so many pages */
 extern const volatile __u32 hb_everything; /* page faults of every process are looked at */

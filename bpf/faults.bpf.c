@@ -3,7 +3,7 @@
 #include "core.bpf.h"
 #include "compat.bpf.h"
 
-/* 88 bytes and 16 for its bucket per row, as they come: 256 GiB at one page in 256. Full: count HB_CNT_FAULTS_FULL. */
+/* 88 bytes and 16 for its bucket per row, as they come: 128 GiB at one page in 128. Full: count HB_CNT_FAULTS_FULL. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -118,6 +118,36 @@ static __always_inline void put_aside(const struct hb_fault_key *key, const stru
 		rate_add(rate);
 }
 
+/*
+ * Where that is wanted a process's first pages are sampled less densely: most processes never touch more. Of the pages
+ * that would be sampled those in the coarser sample stand for more, and the others for nothing: they have a row, for
+ * what comes to a page that is there changes neither, nor do its parent's rows tell of it any more; but no stack.
+ */
+static __always_inline void sample_young(const struct hb_fault_key *key, struct hb_rate *rate,
+					 const struct hb_fault *known, struct hb_fault *fresh)
+{
+	const bool young = rate->young < hb_young_faults;
+
+	if (young)
+		__sync_fetch_and_add(&rate->young, 1);
+	if (known && (fresh->flags & HB_FAULT_PRESENT)) {
+		fresh->shift = known->shift;
+		fresh->flags |= known->flags & HB_FAULT_NOTHING;
+	} else if (young) {
+		fresh->shift = HB_SAMPLE_SHIFT_YOUNG;
+		if (!hb_page_kept(key->page >> hb_granule_order, hb_sample_seed, HB_SAMPLE_SHIFT_YOUNG))
+			fresh->flags |= HB_FAULT_NOTHING;
+	}
+}
+
+static __always_inline u64 stack_of(struct room *room, u32 gen)
+{
+	compat_user_registers(&room->registers);
+	compat_resume(&room->registers, &room->resume);
+	room->resume.unlocked = 1;
+	return stack_capture_kept(&room->task, gen, &room->resume);
+}
+
 __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 {
 	struct hb_fault_key key = { .page = address >> hb_page_bits, .order = order };
@@ -151,10 +181,9 @@ __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 		return;
 	if (known && !(flags & HB_FAULT_PRESENT))
 		put_aside(&key, known, rate);
-	compat_user_registers(&room->registers);
-	compat_resume(&room->registers, &room->resume);
-	room->resume.unlocked = 1;
-	fresh.stack = stack_capture_kept(&room->task, key.gen, &room->resume);
+	if (hb_young_faults && !order)
+		sample_young(&key, rate, known, &fresh);
+	fresh.stack = fresh.flags & HB_FAULT_NOTHING ? HB_STACK_NONE : stack_of(room, key.gen);
 	fresh.time_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&hb_faults, &key, &fresh, BPF_ANY)) {
 		count(HB_CNT_FAULTS_FULL);

@@ -18,6 +18,7 @@ TURNS = 20
 BOUND = 5   # standard errors that a single estimate may be off: once in a million
 USUAL = 3   # that it is off once in 400; more than
 RARE = 2    # of TURNS is once in 50,000
+PROCESSES = 32 # that are too small for an estimate of one alone
 HOST = "it looks at every process"
 
 
@@ -175,6 +176,48 @@ def everything(case):
     if not any(row["pid"] == os.getpid() for row in document["processes"]):
         wrong.append("we are not among the processes")
     hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("the first pages of processes that nobody chose are sampled less densely, and right on average, after forks too",
+      seconds=120, alone=HOST)
+def first_pages(case):
+    tracer = start_all(case)
+    targets = [Obedient(case, [case.load("pages"), "young"]) for _ in range(PROCESSES)]
+    for target in targets:
+        target.answer()
+    time.sleep(0.5)
+    for target in targets:
+        target.do("x")
+    document = case.stop_top(tracer)[-1]
+    for target in targets:
+        target.tell("x")
+        case.wait(target.process)
+    if document["hooks"]["pages"] == "kprobe":
+        raise Skip("handle_mm_fault does not tell a copy on write from a page that was not there")
+    wrong, truths = [], [truth for truth in case.truths() if truth["facts"]]
+    for mode in ("young", "child"):
+        wrong += on_average(document, [truth for truth in truths if truth["mode"] == mode], mode)
+    sampled = sum(site["sampled_count"] for site in document["sites"]
+                  if site["source"] == "pages" and site["pid"] in [target.pid for target in targets])
+    if sampled * 512 * 4096 > PROCESSES * 12 * MIB:
+        wrong.append(f"{sampled} pages of {PROCESSES} processes were sampled: more than one in 512")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+def on_average(document, truths, mode):
+    """What the functions of all of the processes hold together."""
+    if len(truths) != PROCESSES:
+        return [f"{len(truths)} of {PROCESSES} wrote a truth"]
+    wrong = []
+    for function in truths[0]["facts"]:
+        sums = [by_function(document, truth["pid"]).get(function, (0, 0)) for truth in truths]
+        held, error = sum(one for one, _ in sums) / MIB, math.sqrt(sum(square for _, square in sums)) / MIB
+        expected = sum(truth["facts"][function] for truth in truths) / MIB
+        print(f"   {mode}: {function} {held:.0f} MiB +- {error:.0f}, in truth {expected:.0f}")
+        if abs(held - expected) > BOUND * error:
+            wrong.append(f"{mode}: {function} {held:.1f} MiB, in truth {expected:.1f}, which is not within {BOUND} x "
+                         f"{error:.1f}")
+    return wrong
 
 
 @test("blocks and mappings of every process are refused in one sentence")

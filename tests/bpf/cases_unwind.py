@@ -243,6 +243,8 @@ def at_start(case):
 
 @test("a resolver under lazy binding is shown above the loader's trampoline, whose frame is found by rbx")
 def resolver(case):
+    if os.uname().machine != "x86_64":
+        raise Skip("the loader's own unwind information leaves out what the PLT has pushed before it")
     outcome, oracle = traced(case, [case.load("unwind_lazy")])
     names = [("resolve_value", "ifunc_value"), loader("_dl_fixup"),
              loader("_dl_runtime_resolve_xsavec", "_dl_runtime_resolve_xsave", "_dl_runtime_resolve_fxsave"),

@@ -45,6 +45,9 @@ def dropped(case):
     libraries = [system_library("libstdc++.so.6"), system_library("libdw.so.1")]
     outcome, oracle = traced(case, [case.load("unwind_room"), *libraries], ["--unwind-memory", "256K"])
     wrong = sound(outcome, late=True) + same_stack(outcome.document, oracle, 7601, ["plain_take", "main", *START])
+    if os.uname().machine != "x86_64" and not notes(outcome).get("unwind_rows_dropped"):
+        hold(wrong, outcome)
+        raise Skip("the rows of these libraries all fit")
     # 7602 and 7603 came while the rows were gone: one site, cut at the same place.
     gone = FULL.format(r"libstdc\+\+\.so\S*")
     cut = [(site["outstanding_bytes"], site["outstanding_count"]) for site in outcome.document["sites"]

@@ -8,7 +8,7 @@ import tempfile
 from rules import rule
 
 GCC = os.environ.get("CC", "gcc")
-CONTRACT = ("bpf/record.h", "bpf/sample.h")
+CONTRACT = ("bpf/record.h", "bpf/record_pages.h", "bpf/sample.h")
 CLANG = os.environ.get("CLANG", "clang-14")
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wmissing-prototypes", "-Wshadow"]
 ARCH = os.uname().machine

@@ -16,7 +16,8 @@ MACRO = re.compile(r"BPF_[A-Z_]+|[A-Z_]+PROBE[A-Z_]*")
 
 # What each header of the kernel side may include.
 HEADER_MAY = {
-    "record.h": {"linux/types.h", "sample.h"},
+    "record.h": {"linux/types.h", "record_pages.h", "sample.h"},
+    "record_pages.h": {"linux/types.h"},
     "sample.h": {"linux/types.h"},
     "compat.bpf.h": {"core.bpf.h"},
     "core.bpf.h": {"record.h", "fake_bpf.h", "../vmlinux/vmlinux.h", "bpf/bpf_helpers.h",

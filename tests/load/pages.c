@@ -442,6 +442,38 @@ static void swapped(void)
 	load_fact("touch_b swapped", swapped_bytes(b, 32 * MIB));
 }
 
+/* As little as a program needs to begin, of two sites in turns; a child copies half of it, its parent the rest. */
+static void young(void)
+{
+	char *at = small_pages(12 * MIB);
+	struct pair pair;
+	pid_t child;
+
+	for (size_t i = 0; i < 192; i++) {
+		if (i % 3 == 2)
+			touch_b(at + i * (MIB / 16), MIB / 16);
+		else
+			touch_a(at + i * (MIB / 16), MIB / 16);
+	}
+	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
+	child = fork();
+	load_check(child >= 0, "fork");
+	if (!child) {
+		touch_c(at, 6 * MIB);
+		load_reset();
+		load_fact("touch_a", 4 * MIB);
+		load_fact("touch_b", 2 * MIB);
+		load_fact("touch_c", 6 * MIB);
+		load_write("child");
+		stay(&pair);
+	}
+	wait_for(&pair);
+	touch_c(at + 6 * MIB, 6 * MIB);
+	load_fact("touch_a", 8 * MIB);
+	load_fact("touch_b", 4 * MIB);
+	load_fact("touch_c", 0);
+}
+
 /* Memory that no huge page fits into, but pages of the sizes between do; and some of small pages alone. */
 static void medium(void)
 {
@@ -536,7 +568,7 @@ static const struct {
 } modes[] = {
 	{ "contiguous", contiguous }, { "random", at_random }, { "runs", runs }, { "huge", huge }, { "zeros", zeros },
 	{ "copied", copied }, { "wide", wide },
-	{ "linger", linger }, { "shared", shared }, { "forked", forked },
+	{ "linger", linger }, { "shared", shared }, { "forked", forked }, { "young", young },
 	{ "between", between }, { "files", of_files }, { "moved", moved }, { "grown", grown },
 	{ "lazy", lazy }, { "populated", populated }, { "collapsed", collapsed }, { "swapped", swapped },
 	{ "medium", medium }, { "steps", steps }, { "burst", burst }, { "growing", growing },

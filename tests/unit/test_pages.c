@@ -124,6 +124,46 @@ static void a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident(v
 	free(sites);
 }
 
+static void a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_true(void **state)
+{
+	struct page_record records[4] = {
+		{ .page = 5, .stack = A, .shift = 7, .depth = 1, .resident = 1 },
+		{ .page = 5, .shift = 10, .nothing = true, .present = true, .resident = 1 },
+		{ .page = 205, .stack = A, .shift = 7, .depth = 1, .resident = 1 },
+		{ .page = 205, .stack = B, .shift = 10, .present = true, .resident = 1 },
+	};
+	struct page_site *sites;
+	size_t count = pages_settle(records, 4);
+
+	(void)state;
+	assert_int_equal(count, 2);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 1);
+	assert_int_equal(sites[0].stack, B);
+	assert_int_equal(sites[0].bytes, 1024 * PAGE);
+	assert_int_equal(sites[0].sampled_count, 1);
+	free(sites);
+}
+
+static void what_stands_for_nothing_takes_nothing_from_a_huge_page(void **state)
+{
+	struct page_record records[3] = {
+		{ .page = 512, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
+		{ .page = 600, .shift = 10, .nothing = true, .time_ns = 2, .resident = 1 },
+		{ .page = 700, .stack = B, .shift = 7, .time_ns = 2, .resident = 1 },
+	};
+	struct page_site *sites, *a;
+	size_t count = pages_settle(records, 3);
+
+	(void)state;
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
+	assert_int_equal(count, 2);
+	a = find(sites, count, A);
+	assert_non_null(a);
+	assert_int_equal(a->bytes, (512 - 128) * PAGE);
+	free(sites);
+}
+
 static void two_sites_in_turns_have_an_error_of_a_block_for_each_turn(void **state)
 {
 	struct page_record records[32] = { 0 };
@@ -372,6 +412,8 @@ int main(void)
 		cmocka_unit_test(another_seed_draws_other_pages),
 		cmocka_unit_test(a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error),
 		cmocka_unit_test(a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident),
+		cmocka_unit_test(a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_true),
+		cmocka_unit_test(what_stands_for_nothing_takes_nothing_from_a_huge_page),
 		cmocka_unit_test(two_sites_in_turns_have_an_error_of_a_block_for_each_turn),
 		cmocka_unit_test(pages_that_are_gone_are_nobodys_and_swapped_ones_are_told_apart),
 		cmocka_unit_test(a_child_owns_what_it_touched_and_inherits_the_rest),

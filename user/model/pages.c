@@ -162,7 +162,7 @@ static uint64_t later_pages(const struct page_record *huge, const struct page_re
 	uint64_t pages = 0;
 
 	for (record = huge + 1; record < end && inside(huge, record); record++) {
-		if (record->time_ns > huge->time_ns)
+		if (record->time_ns > huge->time_ns && !record->nothing)
 			pages += (uint64_t)record->resident << record->shift;
 	}
 	return pages;
@@ -202,6 +202,8 @@ static size_t shares_of(const struct page_record *records, size_t count, uint64_
 			huge = &records[i];
 		else if (inside(huge, &records[i]) && records[i].time_ns <= huge->time_ns)
 			continue; /* the huge page stands for it */
+		if (records[i].nothing)
+			continue;
 		share = share_of(&records[i], records + count, page_bytes);
 		if (share.bytes || share.swapped_bytes)
 			shares[n++] = share;

@@ -27,6 +27,7 @@ struct page_record {
 	uint32_t aside;   /* 0; else its row was put aside, under that number */
 	bool outlived;    /* by pages_settle() alone */
 	bool present;     /* some page was there when it was touched: a copy on write */
+	bool nothing;     /* it stands for no page, and only says that what else is known of its own is no more true */
 	/* By pages_follow(): */
 	uint64_t moved_ns; /* when it was first moved; 0: it never was, and the next three say nothing */
 	uint64_t from;    /* where it was touched */

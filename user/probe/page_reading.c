@@ -139,6 +139,12 @@ static int followed_add(struct followed *followed, const struct page_reading *re
 	return 0;
 }
 
+/* How many pages a sampled one of @process stands for, as a power of two. */
+static uint8_t shift_of(const struct session_fault *fault, const struct process *process)
+{
+	return fault->fault.shift > process->page_shift ? (uint8_t)fault->fault.shift : process->page_shift;
+}
+
 int page_reading_collect(const struct page_reading *reading, const struct process *process,
 			 struct page_record **out, size_t *out_n)
 {
@@ -171,8 +177,9 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
 				.gen = fault->key.gen, .depth = depth, .order = order,
 				.granule = order ? 0 : reading->granule,
-				.shift = order ? 0 : of->page_shift, .aside = fault->key.order >> HB_FAULT_ASIDE,
+				.shift = order ? 0 : shift_of(fault, of), .aside = fault->key.order >> HB_FAULT_ASIDE,
 				.present = fault->fault.flags & HB_FAULT_PRESENT,
+				.nothing = fault->fault.flags & HB_FAULT_NOTHING,
 			};
 		}
 		before_ns = of->forked_ns;

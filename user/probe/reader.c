@@ -175,7 +175,11 @@ uint32_t session_shift(struct session *session, uint32_t gen)
 
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate)
 {
-	bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, rate, BPF_EXIST);
+	struct hb_rate fresh = *rate, now;
+
+	if (!bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &now))
+		fresh.young = now.young;
+	bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &fresh, BPF_EXIST);
 }
 
 void session_forget_rate(struct session *session, uint32_t gen)
