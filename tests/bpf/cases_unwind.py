@@ -58,6 +58,8 @@ PLAIN = [
 
 @each("frames without frame pointers are shown {0}", PLAIN)
 def plain_stack(case, _, program, mode, expected):
+    if os.uname().machine != "x86_64":
+        told_bare(case, [case.load(program), mode])  # libgcc's unwinder gives up there in some static programs
     outcome, oracle = traced(case, [case.load(program), mode])
     wrong = sound(outcome)
     for size, names in expected.items():
