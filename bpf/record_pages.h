@@ -24,7 +24,7 @@ struct hb_fault {
 	__u64 stack;   /* key into hb_stacks */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 flags;   /* HB_FAULT_* */
-	__u32 shift;   /* it stands for 1 << shift pages, or for as many as its image's rate says: for what is more */
+	__u32 shift;   /* it stands for 1 << shift pages; for more where its image's rate says so */
 };
 _Static_assert(sizeof(struct hb_fault) == 24, "layout is shared with user space");
 

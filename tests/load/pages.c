@@ -442,36 +442,38 @@ static void swapped(void)
 	load_fact("touch_b swapped", swapped_bytes(b, 32 * MIB));
 }
 
-/* As little as a program needs to begin, of two sites in turns; a child copies half of it, its parent the rest. */
+/*
+ * What a program touches first, and a little more: memory that is only read at first, then two sites. Then what was
+ * read is written, and a child copies a half of the later site's, its parent one of the earlier's.
+ */
 static void young(void)
 {
-	char *at = small_pages(12 * MIB);
+	char *read_first = small_pages(8 * MIB), *a = small_pages(24 * MIB), *b = small_pages(24 * MIB);
 	struct pair pair;
 	pid_t child;
 
-	for (size_t i = 0; i < 192; i++) {
-		if (i % 3 == 2)
-			touch_b(at + i * (MIB / 16), MIB / 16);
-		else
-			touch_a(at + i * (MIB / 16), MIB / 16);
-	}
+	look_at(read_first, 8 * MIB);
+	touch_a(a, 24 * MIB);
+	touch_b(b, 24 * MIB);
+	touch_c(read_first, 8 * MIB);
 	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
 	child = fork();
 	load_check(child >= 0, "fork");
 	if (!child) {
-		touch_c(at, 6 * MIB);
+		touch_c(b, 12 * MIB);
 		load_reset();
-		load_fact("touch_a", 4 * MIB);
-		load_fact("touch_b", 2 * MIB);
-		load_fact("touch_c", 6 * MIB);
+		load_fact("touch_a", 24 * MIB);
+		load_fact("touch_b", 12 * MIB);
+		load_fact("touch_c", 20 * MIB);
 		load_write("child");
 		stay(&pair);
 	}
 	wait_for(&pair);
-	touch_c(at + 6 * MIB, 6 * MIB);
-	load_fact("touch_a", 8 * MIB);
-	load_fact("touch_b", 4 * MIB);
-	load_fact("touch_c", 0);
+	touch_c(a, 12 * MIB); /* copies on write: still touch_a's */
+	load_fact("look_at", 0);
+	load_fact("touch_a", 24 * MIB);
+	load_fact("touch_b", 24 * MIB);
+	load_fact("touch_c", 8 * MIB);
 }
 
 /* Memory that no huge page fits into, but pages of the sizes between do; and some of small pages alone. */

@@ -145,12 +145,12 @@ static void a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_tr
 	free(sites);
 }
 
-static void what_stands_for_nothing_takes_nothing_from_a_huge_page(void **state)
+static void each_record_takes_its_part_from_a_huge_page_whatever_it_stands_for(void **state)
 {
 	struct page_record records[3] = {
 		{ .page = 512, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
-		{ .page = 600, .shift = 10, .nothing = true, .time_ns = 2, .resident = 1 },
-		{ .page = 700, .stack = B, .shift = 7, .time_ns = 2, .resident = 1 },
+		{ .page = 600, .shift = 10, .finer = 3, .nothing = true, .time_ns = 2, .resident = 1 },
+		{ .page = 700, .stack = B, .shift = 10, .finer = 3, .time_ns = 2, .resident = 1 },
 	};
 	struct page_site *sites, *a;
 	size_t count = pages_settle(records, 3);
@@ -160,7 +160,8 @@ static void what_stands_for_nothing_takes_nothing_from_a_huge_page(void **state)
 	assert_int_equal(count, 2);
 	a = find(sites, count, A);
 	assert_non_null(a);
-	assert_int_equal(a->bytes, (512 - 128) * PAGE);
+	assert_int_equal(a->bytes, (512 - 2 * 128) * PAGE);
+	assert_int_equal(find(sites, count, B)->bytes, 1024 * PAGE);
 	free(sites);
 }
 
@@ -362,6 +363,24 @@ static void a_moved_block_that_is_touched_anew_is_of_who_touched_it_last(void **
 	assert_int_equal(blocks_of_a(records, 2, &move, 1), 0);
 }
 
+static void a_moved_record_that_stands_for_more_ends_with_its_own_part_alone(void **state)
+{
+	/* Of a block of 1,024 pages, whose parts of 128 have a record each; two parts are touched anew. */
+	struct page_record records[3] = {
+		{ .page = 1024 + 130, .stack = A, .shift = 10, .finer = 3, .time_ns = 1, .resident = 1, .from = 130,
+		  .moved_ns = 10, .moved_to = 1024, .moved_pages = 1024 },
+		{ .page = 1024 + 300, .stack = B, .shift = 7, .time_ns = 20, .resident = 1 },
+		{ .page = 1024 + 600, .stack = B, .shift = 10, .finer = 3, .nothing = true, .time_ns = 20, .resident = 1 },
+	};
+	size_t count;
+
+	(void)state;
+	count = pages_settle(records, 3);
+	assert_int_equal(count, 3);
+	records[1].page = 1024 + 200;
+	assert_int_equal(pages_settle(records, 3), 2);
+}
+
 static void a_moved_block_that_is_copied_on_write_keeps_its_owner(void **state)
 {
 	struct page_move move = { .from = 0, .to = 6400, .pages = 64, .time_ns = 10 };
@@ -413,7 +432,7 @@ int main(void)
 		cmocka_unit_test(a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error),
 		cmocka_unit_test(a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident),
 		cmocka_unit_test(a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_true),
-		cmocka_unit_test(what_stands_for_nothing_takes_nothing_from_a_huge_page),
+		cmocka_unit_test(each_record_takes_its_part_from_a_huge_page_whatever_it_stands_for),
 		cmocka_unit_test(two_sites_in_turns_have_an_error_of_a_block_for_each_turn),
 		cmocka_unit_test(pages_that_are_gone_are_nobodys_and_swapped_ones_are_told_apart),
 		cmocka_unit_test(a_child_owns_what_it_touched_and_inherits_the_rest),
@@ -424,6 +443,7 @@ int main(void)
 		cmocka_unit_test(a_page_that_was_moved_stands_for_its_block_beside_what_took_its_place),
 		cmocka_unit_test(runs_that_move_together_have_the_error_of_one_run),
 		cmocka_unit_test(a_moved_block_that_is_touched_anew_is_of_who_touched_it_last),
+		cmocka_unit_test(a_moved_record_that_stands_for_more_ends_with_its_own_part_alone),
 		cmocka_unit_test(a_moved_block_that_is_copied_on_write_keeps_its_owner),
 		cmocka_unit_test(what_grows_behind_a_moved_range_does_not_stand_for_it),
 		cmocka_unit_test(roots_are_rounded),

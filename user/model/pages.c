@@ -24,6 +24,18 @@ static uint64_t block_of(const struct page_record *record, uint64_t page)
 	return page >> (record->shift + record->granule);
 }
 
+/* How many pages of a block there are for each record, of those that stand for nothing as well, as a power of two. */
+static uint8_t fine_shift(const struct page_record *record)
+{
+	return record->shift - record->finer;
+}
+
+/* The block around @page that has one record. */
+static uint64_t fine_block_of(const struct page_record *record, uint64_t page)
+{
+	return page >> (fine_shift(record) + record->granule);
+}
+
 static int compare_u64(uint64_t a, uint64_t b)
 {
 	return (a > b) - (a < b);
@@ -87,7 +99,7 @@ static int by_place(const void *left, const void *right)
 static bool of_moved_block(const struct page_record *moved, const struct page_record *other)
 {
 	return moved->moved_ns && !moved->order && !other->order && other->time_ns > moved->moved_ns &&
-	       block_of(moved, other->page) == block_of(moved, moved->page) &&
+	       fine_block_of(moved, other->page) == fine_block_of(moved, moved->page) &&
 	       other->page - moved->moved_to < moved->moved_pages;
 }
 
@@ -101,15 +113,15 @@ static bool is_outlived(const struct page_record *record, const struct page_reco
 static bool has_successor(const struct page_record *records, size_t count, size_t i)
 {
 	const struct page_record *record = &records[i];
-	const uint64_t block = block_of(record, record->page);
+	const uint64_t block = fine_block_of(record, record->page);
 
 	if (record->order)
 		return false;
-	for (size_t j = i; j-- > 0 && block_of(record, records[j].page) == block;) {
+	for (size_t j = i; j-- > 0 && fine_block_of(record, records[j].page) == block;) {
 		if (is_outlived(record, &records[j]))
 			return true;
 	}
-	for (size_t j = i + 1; j < count && block_of(record, records[j].page) == block; j++) {
+	for (size_t j = i + 1; j < count && fine_block_of(record, records[j].page) == block; j++) {
 		if (is_outlived(record, &records[j]))
 			return true;
 	}
@@ -162,8 +174,8 @@ static uint64_t later_pages(const struct page_record *huge, const struct page_re
 	uint64_t pages = 0;
 
 	for (record = huge + 1; record < end && inside(huge, record); record++) {
-		if (record->time_ns > huge->time_ns && !record->nothing)
-			pages += (uint64_t)record->resident << record->shift;
+		if (record->time_ns > huge->time_ns)
+			pages += (uint64_t)record->resident << fine_shift(record);
 	}
 	return pages;
 }

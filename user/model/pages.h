@@ -21,13 +21,14 @@ struct page_record {
 	uint16_t depth; /* 0: its own; else how many forks ago */
 	uint8_t order; /* 0; else it stands for 1 << order pages, and is no sample */
 	uint8_t granule; /* order 0: it is 1 << granule pages */
-	uint8_t shift; /* order 0: one granule in 1 << shift is sampled */
+	uint8_t shift; /* order 0: it stands for 1 << shift granules */
+	uint8_t finer; /* order 0: of one granule in 1 << (shift - finer) there is a record, be it for nothing */
 	uint16_t resident, swapped; /* pages of it: of a single one 0 or 1, else up to all of them */
 	bool shared;      /* it is shared memory */
 	uint32_t aside;   /* 0; else its row was put aside, under that number */
 	bool outlived;    /* by pages_settle() alone */
 	bool present;     /* some page was there when it was touched: a copy on write */
-	bool nothing;     /* it stands for no page, and only says that what else is known of its own is no more true */
+	bool nothing;     /* it stands for no page, but says that its own was touched then */
 	/* By pages_follow(): */
 	uint64_t moved_ns; /* when it was first moved; 0: it never was, and the next three say nothing */
 	uint64_t from;    /* where it was touched */

@@ -177,7 +177,9 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
 				.gen = fault->key.gen, .depth = depth, .order = order,
 				.granule = order ? 0 : reading->granule,
-				.shift = order ? 0 : shift_of(fault, of), .aside = fault->key.order >> HB_FAULT_ASIDE,
+				.shift = order ? 0 : shift_of(fault, of),
+				.finer = order ? 0 : (uint8_t)(shift_of(fault, of) - of->page_shift),
+				.aside = fault->key.order >> HB_FAULT_ASIDE,
 				.present = fault->fault.flags & HB_FAULT_PRESENT,
 				.nothing = fault->fault.flags & HB_FAULT_NOTHING,
 			};
