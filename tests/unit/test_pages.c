@@ -367,10 +367,10 @@ static void a_moved_record_that_stands_for_more_ends_with_its_own_part_alone(voi
 {
 	/* Of a block of 1,024 pages, whose parts of 128 have a record each; two parts are touched anew. */
 	struct page_record records[3] = {
-		{ .page = 1024 + 130, .stack = A, .shift = 10, .finer = 3, .time_ns = 1, .resident = 1, .from = 130,
-		  .moved_ns = 10, .moved_to = 1024, .moved_pages = 1024 },
+		{ .page = 1024 + 130, .stack = A, .shift = 10, .finer = 3, .time_ns = 1, .resident = 1,
+		  .from = 130, .moved_ns = 10, .moved_to = 1024, .moved_pages = 1024 },
 		{ .page = 1024 + 300, .stack = B, .shift = 7, .time_ns = 20, .resident = 1 },
-		{ .page = 1024 + 600, .stack = B, .shift = 10, .finer = 3, .nothing = true, .time_ns = 20, .resident = 1 },
+		{ .page = 1024 + 600, .shift = 10, .finer = 3, .nothing = true, .time_ns = 20, .resident = 1 },
 	};
 	size_t count;
 
