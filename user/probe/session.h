@@ -157,7 +157,7 @@ uint64_t session_seed(const struct session *session);
 uint8_t session_granule(const struct session *session);
 /* How densely @gen is sampled; the rate that it would begin with if nothing is known. */
 uint32_t session_shift(struct session *session, uint32_t gen);
-/* Set that, and how many records there are. Only of generations that have a rate. */
+/* Set that, and how many records there are, but not how young it is. Only of generations that have a rate. */
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate);
 /* Of all that is known of @gen's sample. */
 void session_forget_rate(struct session *session, uint32_t gen);
