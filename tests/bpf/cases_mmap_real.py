@@ -10,7 +10,7 @@ import sys
 
 from cases_mmap import listed, same_bytes, whole
 from cases_real import Postgres, Redis, jdks, program
-from check import EXCUSED, detail, hold
+from check import detail, excused, hold
 from harness import Failure, Outcome, children_of, read_text
 from registry import each, test
 
@@ -45,11 +45,6 @@ def seen(row):
 def told(tracer, first):
     """Its reports from number @first on."""
     return [json.loads(line) for line in read_text(tracer.out).split("\n")[first:-1]]
-
-
-def excused(document):
-    """Whether the kernel skipped programs of ours, on a kernel where that is no failure: all is approximate then."""
-    return EXCUSED and detail(document, "skipped_probes")
 
 
 def settled(tracer, first, mapped):

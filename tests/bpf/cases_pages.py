@@ -7,7 +7,7 @@ import signal
 import time
 
 from cases_mmap import Obedient
-from check import EXCUSED, consistent, detail, hold
+from check import consistent, detail, excused, hold
 from harness import Failure, Outcome, Skip, read_lines, read_text
 from registry import each, test
 
@@ -195,7 +195,7 @@ def first_pages(case):
         case.wait(target.process)
     if document["hooks"]["pages"] == "kprobe":
         raise Skip("handle_mm_fault does not tell a copy on write from a page that was not there")
-    if EXCUSED and detail(document, "skipped_probes"):
+    if excused(document):
         raise Skip("the kernel skipped programs of ours: a process whose beginning was not seen may be missing")
     wrong, truths = [], [truth for truth in case.truths() if truth["facts"]]
     for mode in ("young", "child"):

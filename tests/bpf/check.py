@@ -147,3 +147,8 @@ def facts(outcome, name):
 def detail(document, name):
     """One counter of the losses; what is 0 may be left out."""
     return document["losses"].get("detail", {}).get(name, 0)
+
+
+def excused(document):
+    """Whether the kernel skipped programs of ours, on a kernel where that is no failure: all is approximate then."""
+    return EXCUSED and detail(document, "skipped_probes")

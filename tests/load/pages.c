@@ -257,6 +257,16 @@ struct pair {
 	int link[2], back[2];
 };
 
+static pid_t fork_in(struct pair *pair)
+{
+	pid_t child;
+
+	load_check(!pipe(pair->link) && !pipe(pair->back), "pipe");
+	child = fork();
+	load_check(child >= 0, "fork");
+	return child;
+}
+
 static void stay(const struct pair *pair)
 {
 	char byte;
@@ -279,13 +289,9 @@ static void between(void)
 {
 	char *at = map(64 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
 	struct pair pair;
-	pid_t child;
 
 	touch_a(at, 32 * MIB);
-	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
-	child = fork();
-	load_check(child >= 0, "fork");
-	if (!child) {
+	if (!fork_in(&pair)) {
 		touch_b(at + 32 * MIB, 32 * MIB);
 		look_at(at, 32 * MIB);
 		load_reset();
@@ -324,13 +330,9 @@ static void forked(void)
 {
 	char *at = small_pages(128 * MIB);
 	struct pair pair;
-	pid_t child;
 
 	touch_a(at, 128 * MIB);
-	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
-	child = fork();
-	load_check(child >= 0, "fork");
-	if (!child) {
+	if (!fork_in(&pair)) {
 		touch_b(at, 64 * MIB);
 		load_reset();
 		load_fact("touch_a", 64 * MIB);
@@ -450,16 +452,12 @@ static void young(void)
 {
 	char *read_first = small_pages(8 * MIB), *a = small_pages(24 * MIB), *b = small_pages(24 * MIB);
 	struct pair pair;
-	pid_t child;
 
 	look_at(read_first, 8 * MIB);
 	touch_a(a, 24 * MIB);
 	touch_b(b, 24 * MIB);
 	touch_c(read_first, 8 * MIB);
-	load_check(!pipe(pair.link) && !pipe(pair.back), "pipe");
-	child = fork();
-	load_check(child >= 0, "fork");
-	if (!child) {
+	if (!fork_in(&pair)) {
 		touch_c(b, 12 * MIB);
 		load_reset();
 		load_fact("touch_a", 24 * MIB);

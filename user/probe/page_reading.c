@@ -168,7 +168,7 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 		}
 		for (size_t i = 0; i < count; i++) {
 			const struct session_fault *fault = &first[i];
-			const uint8_t order = page_reading_order(fault);
+			const uint8_t order = page_reading_order(fault), shift = shift_of(fault, of);
 
 			if (fault->fault.time_ns >= before_ns ||
 			    (!order && !page_reading_kept(reading, fault->key.page, of->page_shift)))
@@ -177,8 +177,7 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
 				.gen = fault->key.gen, .depth = depth, .order = order,
 				.granule = order ? 0 : reading->granule,
-				.shift = order ? 0 : shift_of(fault, of),
-				.finer = order ? 0 : (uint8_t)(shift_of(fault, of) - of->page_shift),
+				.shift = order ? 0 : shift, .finer = order ? 0 : (uint8_t)(shift - of->page_shift),
 				.aside = fault->key.order >> HB_FAULT_ASIDE,
 				.present = fault->fault.flags & HB_FAULT_PRESENT,
 				.nothing = fault->fault.flags & HB_FAULT_NOTHING,
