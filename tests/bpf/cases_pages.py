@@ -293,12 +293,13 @@ def between(case):
     document = case.stop_top(tracer)[-1]
     child, parent = case.truths()
     wrong = judge(document, parent) + judge(document, child)
-    for name, truth, expected in (("parent", parent, 0), ("child", child, 32 * MIB)):
+    # What the child looks at comes 16 pages at a time: a fault on a sampled page among them is the child's own.
+    for name, truth, expected in (("parent", parent, 0), ("child", child, 30 * MIB)):
         row = next(row for row in document["processes"] if row["pid"] == truth["pid"])
-        got = row.get("shared_with_bytes", 0)
-        # What the child looks at comes 16 pages at a time: a fault on a sampled page among them is the child's own.
-        if not expected - 8 * MIB <= got <= expected + 2 * MIB:
-            wrong.append(f"the {name} shares {got} bytes with others, about {expected} were expected")
+        got, error = row.get("shared_with_bytes", 0), row["pages_standard_error_bytes"]
+        if abs(got - expected) > BOUND * error + MIB:
+            wrong.append(f"the {name} shares {got} bytes with others, about {expected} were expected, +- {error}")
+        print(f"   the {name} shares {got / MIB:.1f} MiB with others, +- {error / MIB:.1f}")
     hold(wrong, Outcome(0, document, [], ""))
 
 

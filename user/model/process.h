@@ -56,6 +56,7 @@ struct process_info {
 	/* How old that is, and what is told of files: before this report, or its end. 0: looked at for this report. */
 	uint64_t pages_age_ns, files_age_ns;
 	uint64_t pages_bytes; /* estimate, all sites */
+	uint64_t pages_error_bytes; /* its standard error, which the next two have as well */
 	uint64_t pages_unattributed_bytes; /* and what no site is known of */
 	uint64_t shared_with_bytes; /* of them shared memory that is known from other processes, or from none */
 	uint64_t swapped_bytes;  /* by site, swapped out: estimate */

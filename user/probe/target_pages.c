@@ -502,12 +502,17 @@ void target_pages_info(const struct target *target, const struct process *proces
 {
 	const uint64_t resident_bytes = process->resident.anonymous_bytes + process->resident.shared_bytes;
 	uint64_t shared_bytes = 0;
+	double square = 0;
 
 	for (size_t i = 0; i < process->pages_count; i++) {
+		const double error = (double)process->pages[i].error_bytes;
+
+		square += error * error;
 		info->pages_bytes += process->pages[i].bytes;
 		info->swapped_bytes += process->pages[i].swapped_bytes;
 		shared_bytes += process->pages[i].shared_bytes;
 	}
+	info->pages_error_bytes = pages_root(square);
 	info->pages_known = process->pages_count || resident_bytes;
 	info->pages_age_ns = age_of(target, process, process->pages_ns);
 	info->files_age_ns = age_of(target, process, process->files_ns);

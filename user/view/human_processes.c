@@ -263,7 +263,10 @@ static void print_pages(struct human *h, unsigned int indent, const struct proce
 	char text[16];
 
 	fprintf(h->out, "%*s", (int)indent, "");
-	human_print(h, COLOR_DIM, "pages: %s by site", text_bytes(process->pages_bytes, text));
+	human_print(h, COLOR_DIM, "pages: %s", text_bytes(process->pages_bytes, text));
+	if (process->pages_error_bytes)
+		human_print(h, COLOR_DIM, " +- %s", text_bytes(process->pages_error_bytes, text));
+	human_print(h, COLOR_DIM, " by site");
 	print_age(h, process, process->pages_age_ns);
 	human_print(h, COLOR_DIM, ", %s unattributed%s", text_bytes(process->pages_unattributed_bytes, text),
 		    moved ? ", what mremap moved among them" : "");

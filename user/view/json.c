@@ -210,6 +210,7 @@ static void put_pages(struct writer *w, struct json_object *object, const struct
 	if (process->pages_age_ns)
 		json_put_decimal(&w->pen, object, "pages_age_s", (double)process->pages_age_ns / 1e9);
 	json_put_number(&w->pen, object, "pages_unattributed_bytes", process->pages_unattributed_bytes);
+	json_put_number(&w->pen, object, "pages_standard_error_bytes", process->pages_error_bytes);
 	if (process->shared_with_bytes)
 		json_put_number(&w->pen, object, "shared_with_bytes", process->shared_with_bytes);
 	if (process->swapped_bytes)
