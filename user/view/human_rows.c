@@ -50,13 +50,15 @@ static void error_cell(const struct human *h, const void *item, char out[HUMAN_C
 		snprintf(out, HUMAN_CELL, "%s", text_bytes(pages_root(row->error_square), bytes));
 }
 
-/* What the error rests on. */
+/* What the error rests on: of pages, which have no blocks, those are what outstanding_count counts. */
 static void samples_cell(const struct human *h, const void *item, char out[HUMAN_CELL])
 {
 	const struct board_row *row = item;
 
 	(void)h;
-	if (row->sampled || row->source == HB_SRC_PAGES)
+	if (row->source == HB_SRC_PAGES)
+		words_number(row->outstanding_count, out);
+	else if (row->sampled)
 		words_number(row->sampled_count, out);
 }
 
