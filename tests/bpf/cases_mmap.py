@@ -16,7 +16,7 @@ from registry import each, test
 ONLY = ("--sources", "mmap")
 BOTH = ("--sources", "malloc,mmap")
 READ = "who reads the ring late drops events"
-OWN = ("mappings", "storm")  # modules whose truth is known
+OWN = ("mappings", "storm", "splits")  # modules whose truth is known
 ADVISED, SLACK = 32 << 20, 2 << 20  # bytes that the load gives back; what counters of pages may be off
 LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) .*?(\[\w+\])?$")
 
@@ -495,6 +495,32 @@ def owners(case):
     if not judged:
         raise Skip("the kernel skipped programs in the first round")
     hold(wrong + verdict(document, case.truths()[-1:], allow=("missed_count",)), Outcome(0, document, [], ""))
+
+
+@test("a list that is read while mappings are split and joined has all of them", seconds=120)
+def splits(case):
+    """Dropped events have the list read. What it left out would be taken for unmapped, and for nobody's later on."""
+    target, readings = Obedient(case, [case.load("splits")]), 3 if case.place.brief else 8
+    tracer = case.top(target.pid, *ONLY, "--max-events", "1", interval="0.1")
+    target.do("m")
+    case.until("two more reports", more_reports(tracer, 2))
+    target.do("s")
+    while detail(last_report(tracer), "mappings_read_anew") < readings:
+        os.kill(tracer.pid, signal.SIGSTOP)
+        case.sleep(0.1)
+        os.kill(tracer.pid, signal.SIGCONT)
+        case.until("two more reports", more_reports(tracer, 2))
+    target.do("t")
+    documents = [document for document in case.stop_top(tracer)[2:] if document["processes"]]
+    last, known = documents[-1], {site["function"]: site for site in case.truths()[-1]["sites"]}
+    if excused(last):
+        raise Skip("the kernel skipped programs of ours")
+    wrong = consistent(last, ("missed_count", "dropped_count"))
+    for number, document in enumerate(documents):
+        got = sums_by_function(document, document["processes"][0])
+        for name in ("fill", "reserve"):
+            wrong += differences(f"report {number}: {name}", got.get(name, zero()), known[name])
+    hold(wrong, Outcome(0, last, [], ""))
 
 
 @test("every report during a storm adds up", seconds=120, alone=READ)
