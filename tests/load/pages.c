@@ -287,21 +287,21 @@ static void wait_for(const struct pair *pair)
 /* Shared memory of two: each touches its half, the child afterwards looks at all of it. */
 static void between(void)
 {
-	char *at = map(64 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
+	char *at = map(256 * MIB, MAP_SHARED | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
 	struct pair pair;
 
-	touch_a(at, 32 * MIB);
+	touch_a(at, 128 * MIB);
 	if (!fork_in(&pair)) {
-		touch_b(at + 32 * MIB, 32 * MIB);
-		look_at(at, 32 * MIB);
+		touch_b(at + 128 * MIB, 128 * MIB);
+		look_at(at, 128 * MIB);
 		load_reset();
 		load_fact("touch_a", 0);
-		load_fact("touch_b", 32 * MIB);
+		load_fact("touch_b", 128 * MIB);
 		load_write("child");
 		stay(&pair);
 	}
 	wait_for(&pair);
-	load_fact("touch_a", 32 * MIB);
+	load_fact("touch_a", 128 * MIB);
 	load_fact("touch_b", 0);
 }
 
