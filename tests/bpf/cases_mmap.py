@@ -328,12 +328,13 @@ def inside_malloc(case, _, sources):
 
 
 KIB = 1024
-# By tests/load/narrow.c: what each call's site holds in the end.
-NARROW = [(2048 - 64) * KIB, 1024 * KIB, 192 * KIB, 33 * 4096, 16 << 20]
+# By tests/load/narrow.c: what each function holds in the end.
+NARROW = {"map_through": (2048 - 64) * KIB, "map_direct": 1024 * KIB, "grow": 192 * KIB, "heap": 33 * 4096,
+          "touch": 16 << 20}
 
 
 def narrow_sites(document):
-    """Bytes by site, and what is wrong with their stacks."""
+    """Bytes by function, and what is wrong with their stacks."""
     sites = [site for site in document["sites"] if site["source"] == "mmap"]
     wrong = []
     for site in sites:
@@ -342,14 +343,14 @@ def narrow_sites(document):
             wrong.append(f"the innermost frame is {first}, none of the program's")
         if "32-bit" not in last.get("stopped", ""):
             wrong.append(f"the stack ends at {last}, and does not say that it is a 32-bit program's")
-    return [site["outstanding_bytes"] for site in sites], wrong
+    return {site["frames"][0].get("function"): site["outstanding_bytes"] for site in sites}, wrong
 
 
 # Bytes more after each of its steps but the first: an mmap of old, three times a segment, two of them gone.
 NARROW_STEPS = [128 * KIB, 3 * 256 * KIB, -2 * 256 * KIB]
 
 
-@test("the mappings of a 32-bit program are exact, and their sites are its own")
+@test("the mappings of a 32-bit program are exact, and their sites are its own functions")
 def narrow(case):
     target, wrong, last = Obedient(case, [case.load("narrow")]), [], None
     target.answer()
@@ -367,13 +368,26 @@ def narrow(case):
         row = document["processes"][0]
         got, bad = narrow_sites(document)
         wrong += same_bytes(row, *kernels) + whole(document, row) + bad
-        if sorted(got) != sorted(NARROW):
-            wrong.append(f"the sites hold {sorted(got)} bytes, expected {sorted(NARROW)}")
+        if got != NARROW:
+            wrong.append(f"the sites hold {got} bytes, expected {NARROW}")
     document = case.stop_top(tracer)[-1]
     held = sum(site["outstanding_bytes"] for site in document["sites"] if site["source"] == "pages")
     if abs(held - (16 << 20)) > 1 << 20:
         wrong.append(f"{held} bytes are resident by site, about {16 << 20} were touched")
     hold(wrong, Outcome(0, document, [], ""))
+
+
+@test("of a 32-bit program it is told that malloc is not seen there, and why")
+def narrow_malloc(case):
+    target, why = Obedient(case, [case.load("narrow")]), "it is a 32-bit program, whose functions are not probed"
+    target.answer()
+    document = case.stop_top(case.top(target.pid, "--sources", "malloc,mmap"))[-1]
+    told = document["processes"][0].get("cannot_see")
+    doctor = case.start([case.place.heldby, "doctor", "-p", str(target.pid)])
+    case.wait(doctor)
+    hold(([] if told == why else [f"top says {told!r}"]) +
+         ([] if f"cannot see malloc here: {why}" in read_text(doctor.out) else ["doctor does not say so"]),
+         Outcome(0, document, [], ""))
 
 
 @test("a 32-bit command that another program becomes adds up at its end")

@@ -474,7 +474,7 @@ static void expect_refused(const struct image *image, size_t bytes, int err)
 	assert_null(file);
 }
 
-static void what_is_no_native_64_bit_program_is_refused(void **state)
+static void what_is_no_native_program_is_refused(void **state)
 {
 	struct image good, bad;
 	struct elf_file *file = NULL;
@@ -486,7 +486,7 @@ static void what_is_no_native_64_bit_program_is_refused(void **state)
 	expect_refused(&good, 63, -ENOEXEC);
 	bad = good, bad.header.e_ident[0] = 'x';
 	expect_refused(&bad, sizeof(bad), -ENOEXEC);
-	bad = good, bad.header.e_ident[EI_CLASS] = ELFCLASS32;
+	bad = good, bad.header.e_ident[EI_CLASS] = ELFCLASSNUM;
 	expect_refused(&bad, sizeof(bad), -ENOEXEC);
 	bad = good, bad.header.e_ident[EI_DATA] = ELFDATA2MSB;
 	expect_refused(&bad, sizeof(bad), -ENOEXEC);
@@ -753,7 +753,7 @@ int main(void)
 		cmocka_unit_test(of_several_symbols_of_one_name_the_first_address_is_found),
 		cmocka_unit_test(offsets_and_addresses_differ_by_segment),
 		cmocka_unit_test(libc_without_sections_exports_the_same_functions),
-		cmocka_unit_test(what_is_no_native_64_bit_program_is_refused),
+		cmocka_unit_test(what_is_no_native_program_is_refused),
 		cmocka_unit_test(segments_that_cannot_be_are_refused),
 		cmocka_unit_test(symbol_tables_that_lie_about_their_size_give_no_names_and_no_crash),
 		cmocka_unit_test(a_size_beyond_the_section_is_cut_there),

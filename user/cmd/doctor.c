@@ -313,7 +313,9 @@ static void doctor_process(struct modules *modules, struct container_names *name
 	if (err)
 		printf("    cannot be read: %s\n", err == -EBUSY ? gate_why() : strerror(-err));
 	else if (!process.allocates)
-		printf("    cannot see malloc here: none of its files has malloc among its symbols\n");
+		printf("    cannot see malloc here: %s\n", proc_narrow(&proc) == 1 ?
+		       "it is a 32-bit program, whose functions are not probed" :
+		       "none of its files has malloc among its symbols");
 }
 
 struct doctor_others {

@@ -417,6 +417,8 @@ int allocators_find(struct elf_file *file, struct probe_set *set)
 	int err;
 
 	memset(set, 0, sizeof(*set));
+	if (file->narrow)
+		return 0;
 	err = elffile_index(file);
 	if (err == -ENOMEM)
 		return err;

@@ -42,7 +42,8 @@ struct probe_set {
 };
 
 /*
- * Search @file (indexed here if need be). A file without any entry point gives an empty set and 0.
+ * Search @file (indexed here if need be). A file without any entry point gives an empty set and 0, and so does one
+ * of 32 bits: its calls have their arguments where no program looks.
  * Release with probe_set_release(). 0, -ENOMEM.
  */
 int allocators_find(struct elf_file *file, struct probe_set *set);

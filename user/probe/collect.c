@@ -242,6 +242,17 @@ static void add_allocator(struct process *process, struct process_info *info, co
 	process->allocators[info->allocators_count++] = module->set.allocator;
 }
 
+static bool is_narrow(const struct process *process)
+{
+	const struct addrmap *map = &process->now.map;
+
+	for (size_t i = 0; i < map->count; i++) {
+		if (map->entries[i].file && map->entries[i].file->narrow)
+			return true;
+	}
+	return false;
+}
+
 static const char *why_blind(const struct process *process)
 {
 	if (process->refused)
@@ -252,6 +263,8 @@ static const char *why_blind(const struct process *process)
 		if (process->now.modules[i]->failed)
 			return "the probes were refused";
 	}
+	if (is_narrow(process))
+		return "it is a 32-bit program, whose functions are not probed";
 	return "none of its files has malloc among its symbols";
 }
 

@@ -174,7 +174,8 @@ int modules_opened(struct modules *modules, int fd, const char *path, int root, 
 	keep_sources(&known->module.set, modules->sources);
 	HASH_ADD_PTR(modules->files, file, known);
 	known->module.path = path ? strdup(path) : NULL;
-	number(modules, known, fd);
+	if (!file->narrow) /* frames of 32 bits are found by pointers alone */
+		number(modules, known, fd);
 	if (known->module.set.note[0])
 		log_debug("%s: %s", known->module.set.allocator, known->module.set.note);
 	*module = &known->module;

@@ -43,19 +43,60 @@ int elf_pread(const struct elf_file *file, uint64_t offset, void *buf, size_t by
 	return 0;
 }
 
-static int header_read(const struct elf_file *file, Elf64_Ehdr *header, bool unlinked)
+/* A file of 32 bits has the same fields, narrower ones. */
+static void header_widen(const Elf32_Ehdr *from, Elf64_Ehdr *to)
 {
-	int err = elf_pread(file, 0, header, sizeof(*header));
+	*to = (Elf64_Ehdr){
+		.e_type = from->e_type, .e_machine = from->e_machine, .e_version = from->e_version,
+		.e_entry = from->e_entry, .e_phoff = from->e_phoff, .e_shoff = from->e_shoff,
+		.e_flags = from->e_flags, .e_ehsize = from->e_ehsize, .e_phentsize = from->e_phentsize,
+		.e_phnum = from->e_phnum, .e_shentsize = from->e_shentsize, .e_shnum = from->e_shnum,
+		.e_shstrndx = from->e_shstrndx,
+	};
+	memcpy(to->e_ident, from->e_ident, EI_NIDENT);
+}
+
+static Elf64_Phdr segment_widen(const Elf32_Phdr *from)
+{
+	return (Elf64_Phdr){
+		.p_type = from->p_type, .p_flags = from->p_flags, .p_offset = from->p_offset,
+		.p_vaddr = from->p_vaddr, .p_paddr = from->p_paddr, .p_filesz = from->p_filesz,
+		.p_memsz = from->p_memsz, .p_align = from->p_align,
+	};
+}
+
+int elf_header_read(const struct elf_file *file, Elf64_Ehdr *header)
+{
+	unsigned char ident[EI_NIDENT];
+	Elf32_Ehdr narrow;
+	int err = elf_pread(file, 0, ident, sizeof(ident));
+
+	if (!err && (memcmp(ident, ELFMAG, SELFMAG) || ident[EI_DATA] != NATIVE_DATA ||
+		     ident[EI_VERSION] != EV_CURRENT))
+		return -ENOEXEC;
+	if (!err && ident[EI_CLASS] == ELFCLASS64) {
+		err = elf_pread(file, 0, header, sizeof(*header));
+	} else if (!err && ident[EI_CLASS] == ELFCLASS32) {
+		err = elf_pread(file, 0, &narrow, sizeof(narrow));
+		if (!err)
+			header_widen(&narrow, header);
+	} else if (!err) {
+		err = -ENOEXEC;
+	}
+	return err == -EIO ? -ENOEXEC : err; /* too short to be one */
+}
+
+static int header_read(struct elf_file *file, Elf64_Ehdr *header, bool unlinked)
+{
+	int err = elf_header_read(file, header);
 
 	if (err)
-		return err == -EIO ? -ENOEXEC : err; /* too short to be one */
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    header->e_ident[EI_DATA] != NATIVE_DATA || header->e_ident[EI_VERSION] != EV_CURRENT)
-		return -ENOEXEC;
+		return err;
+	file->narrow = header->e_ident[EI_CLASS] == ELFCLASS32;
 	if (header->e_type != ET_EXEC && header->e_type != ET_DYN && !(unlinked && header->e_type == ET_REL))
 		return -ENOEXEC;
 	if (header->e_phnum > HEADERS_MAX ||
-	    (header->e_phnum && header->e_phentsize != sizeof(Elf64_Phdr)))
+	    (header->e_phnum && header->e_phentsize != (file->narrow ? sizeof(Elf32_Phdr) : sizeof(Elf64_Phdr))))
 		return -ENOEXEC;
 	return 0;
 }
@@ -157,20 +198,39 @@ static void build_id_from_sections(struct elf_file *file)
 	elf_end(elf);
 }
 
+/* The program headers, in a malloc'ed array of e_phnum. 0, -ENOMEM, -ENOEXEC, or what reading gave. */
+static int headers_read(const struct elf_file *file, const Elf64_Ehdr *header, Elf64_Phdr **out)
+{
+	const size_t count = header->e_phnum;
+	Elf64_Phdr *headers = malloc(count * sizeof(*headers));
+	Elf32_Phdr narrow;
+	int err = headers ? 0 : -ENOMEM;
+
+	if (!err && !file->narrow)
+		err = elf_pread(file, header->e_phoff, headers, count * sizeof(*headers));
+	for (size_t i = 0; file->narrow && i < count && !err; i++) {
+		err = elf_pread(file, header->e_phoff + i * sizeof(narrow), &narrow, sizeof(narrow));
+		if (!err)
+			headers[i] = segment_widen(&narrow);
+	}
+	if (err)
+		free(headers);
+	else
+		*out = headers;
+	return err == -EIO ? -ENOEXEC : err;
+}
+
 static int segments_read(struct elf_file *file, const Elf64_Ehdr *header)
 {
 	__cleanup(freep) Elf64_Phdr *headers = NULL;
-	size_t i, bytes = header->e_phnum * sizeof(*headers);
+	size_t i;
 	int err;
 
-	if (!bytes)
+	if (!header->e_phnum)
 		return 0;
-	headers = malloc(bytes);
-	if (!headers)
-		return -ENOMEM;
-	err = elf_pread(file, header->e_phoff, headers, bytes);
+	err = headers_read(file, header, &headers);
 	if (err)
-		return err == -EIO ? -ENOEXEC : err;
+		return err;
 	for (i = 0; i < header->e_phnum && !err; i++) {
 		const Elf64_Phdr *at = &headers[i];
 

@@ -38,6 +38,7 @@ struct elf_file {
 	ino_t ino;
 	uint64_t size;
 	uint16_t machine, type; /* e_machine, e_type (ET_EXEC, ET_DYN) */
+	bool narrow;       /* of 32 bits: it has segments, sections and their symbols, no stubs, and no DWARF is read */
 	bool has_interp;   /* PT_INTERP: a dynamically linked executable */
 	bool has_dynamic;
 	char interp[256];  /* its path, or "" */
@@ -59,8 +60,8 @@ struct elf_file {
 };
 
 /*
- * Open the ELF file behind @fd (its own reference: the caller keeps @fd). Only a regular, 64-bit,
- * native-endian ELF file is taken. 0, -ENOEXEC (not ELF, or not ours), -ENOMEM, or what read gave.
+ * Open the ELF file behind @fd (its own reference: the caller keeps @fd). Only a regular ELF file
+ * of our byte order is taken. 0, -ENOEXEC (not ELF, or not ours), -ENOMEM, or what read gave.
  */
 int elffile_open(struct elf_file **file, int fd);
 /* The same for what several debug files have in common, which dwz puts into a file that was never linked. */

@@ -31,6 +31,7 @@ struct elf_section {
 struct elf_tables {
 	Elf *elf;                     /* owns what came through sections */
 	void *owned[3];               /* what came through PT_DYNAMIC */
+	Elf64_Sym *widened[2];        /* the tables' symbols, of a file of 32 bits */
 	struct elf_section *sections; /* by section number; NULL: none are known */
 	size_t sections_count;
 	struct elf_table tables[2];
@@ -41,6 +42,9 @@ struct elf_tables {
 
 /* Read @bytes at @offset. 0, -EIO if the file ends before, or what read gave. */
 int elf_pread(const struct elf_file *file, uint64_t offset, void *buf, size_t bytes);
+
+/* The file header, of a file of 32 bits widened. 0, -ENOEXEC (not one of ours), or what reading gave. */
+int elf_header_read(const struct elf_file *file, Elf64_Ehdr *header);
 
 /*
  * libelf's view of @file for its sections. -ENOEXEC if the section table is not worth one:

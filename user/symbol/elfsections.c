@@ -16,22 +16,23 @@
 /* Whether the section table lies in the file and has a bearable number of rows. */
 static int sections_check(const struct elf_file *file)
 {
+	const size_t row = file->narrow ? sizeof(Elf32_Shdr) : sizeof(Elf64_Shdr);
+	Elf32_Shdr narrow;
 	Elf64_Ehdr header;
 	Elf64_Shdr first;
 	uint64_t count;
 	int err;
 
-	err = elf_pread(file, 0, &header, sizeof(header));
+	err = elf_header_read(file, &header);
 	if (err)
 		return err;
-	if (!header.e_shoff || header.e_shentsize != sizeof(Elf64_Shdr))
+	if (!header.e_shoff || header.e_shentsize != row)
 		return -ENOEXEC;
-	err = elf_pread(file, header.e_shoff, &first, sizeof(first));
+	err = elf_pread(file, header.e_shoff, file->narrow ? (void *)&narrow : (void *)&first, row);
 	if (err)
 		return err;
-	count = header.e_shnum ? header.e_shnum : first.sh_size;
-	if (count > ELF_SECTIONS_MAX || header.e_shoff > file->size ||
-	    count * sizeof(first) > file->size - header.e_shoff)
+	count = header.e_shnum ? header.e_shnum : file->narrow ? narrow.sh_size : first.sh_size;
+	if (count > ELF_SECTIONS_MAX || header.e_shoff > file->size || count * row > file->size - header.e_shoff)
 		return -ENOEXEC;
 	return 0;
 }
@@ -111,19 +112,34 @@ int elf_sections_named(const struct elf_file *file, struct elf_named *wanted, si
 	return names ? 0 : -ENOEXEC;
 }
 
+/* The compression header, of a file of 32 bits widened. Its bytes, or negative errno. */
+static int packing_read(const struct elf_file *file, const GElf_Shdr *header, Elf64_Chdr *packed)
+{
+	const size_t bytes = file->narrow ? sizeof(Elf32_Chdr) : sizeof(*packed);
+	Elf32_Chdr narrow;
+	int err;
+
+	if (header->sh_size < bytes)
+		return -EBADMSG;
+	err = elf_pread(file, header->sh_offset, file->narrow ? (void *)&narrow : (void *)packed, bytes);
+	if (err)
+		return err;
+	if (file->narrow)
+		*packed = (Elf64_Chdr){ .ch_type = narrow.ch_type, .ch_size = narrow.ch_size };
+	return (int)bytes;
+}
+
 int elf_section_bytes(const struct elf_file *file, const GElf_Shdr *header, uint64_t *bytes)
 {
 	Elf64_Chdr packed;
-	int err;
+	int got;
 
 	*bytes = header->sh_size;
 	if (!(header->sh_flags & SHF_COMPRESSED))
 		return 0;
-	if (header->sh_size < sizeof(packed))
-		return -EBADMSG;
-	err = elf_pread(file, header->sh_offset, &packed, sizeof(packed));
-	if (err)
-		return err;
+	got = packing_read(file, header, &packed);
+	if (got < 0)
+		return got;
 	if (packed.ch_type != ELFCOMPRESS_ZLIB)
 		return -ENOTSUP;
 	if (packed.ch_size / INFLATE_RATIO > header->sh_size)
@@ -135,7 +151,8 @@ int elf_section_bytes(const struct elf_file *file, const GElf_Shdr *header, uint
 /* Unpack what lies behind the compression header into exactly @bytes at @to. */
 static int section_inflate(const struct elf_file *file, const GElf_Shdr *header, void *to, uint64_t bytes)
 {
-	uint64_t at = header->sh_offset + sizeof(Elf64_Chdr), end = header->sh_offset + header->sh_size;
+	const size_t packing = file->narrow ? sizeof(Elf32_Chdr) : sizeof(Elf64_Chdr);
+	uint64_t at = header->sh_offset + packing, end = header->sh_offset + header->sh_size;
 	__cleanup(freep) unsigned char *in = malloc(INFLATE_IN);
 	z_stream stream = { .next_out = to };
 	uint64_t out = 0;

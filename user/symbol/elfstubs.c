@@ -220,7 +220,7 @@ int elf_stubs_read(struct elf_file *file, const struct elf_tables *tables)
 		if (tables->tables[i].dynamic)
 			symbols = &tables->tables[i];
 	}
-	if (!symbols || elf_sections_named(file, sections, sizeof(sections) / sizeof(sections[0])))
+	if (!symbols || file->narrow || elf_sections_named(file, sections, sizeof(sections) / sizeof(sections[0])))
 		return 0;
 	for (i = 0; i < 3 && !err; i++)
 		err = section_stubs(&stubs, file, &sections[i]);

@@ -43,23 +43,46 @@ static void versions_read(const struct elf_file *file, struct elf_tables *tables
 	}
 }
 
+/* The symbols of a file of 32 bits, in @tables' memory. NULL: it is short, or they are too many. */
+static const Elf64_Sym *symbols_widen(struct elf_tables *tables, const Elf32_Sym *from, size_t count)
+{
+	const uint64_t bytes = (uint64_t)count * sizeof(Elf64_Sym);
+	Elf64_Sym *to;
+
+	if (bytes > ELFFILE_SYMBOL_BYTES_MAX - tables->bytes)
+		return NULL;
+	tables->bytes += bytes;
+	to = malloc(bytes + 1);
+	for (size_t i = 0; to && i < count; i++) {
+		to[i] = (Elf64_Sym){
+			.st_name = from[i].st_name, .st_info = from[i].st_info, .st_other = from[i].st_other,
+			.st_shndx = from[i].st_shndx, .st_value = from[i].st_value, .st_size = from[i].st_size,
+		};
+	}
+	tables->widened[tables->tables_count] = to;
+	return to;
+}
+
 static int table_read(const struct elf_file *file, struct elf_tables *tables, Elf_Scn *section,
 		      const GElf_Shdr *header)
 {
+	const size_t row = file->narrow ? sizeof(Elf32_Sym) : sizeof(Elf64_Sym);
 	struct elf_table *table = &tables->tables[tables->tables_count];
 	Elf_Scn *strings = elf_getscn(tables->elf, header->sh_link);
 	GElf_Shdr strings_header;
 	Elf_Data *symbol_data, *string_data;
 
-	if (header->sh_entsize != sizeof(Elf64_Sym) || !strings ||
+	if (header->sh_entsize != row || !strings ||
 	    !gelf_getshdr(strings, &strings_header) || strings_header.sh_type != SHT_STRTAB)
 		return -ENOEXEC;
 	symbol_data = section_data(file, tables, section, header);
 	string_data = section_data(file, tables, strings, &strings_header);
 	if (!symbol_data || !string_data)
 		return -ENOEXEC;
-	table->symbols = symbol_data->d_buf;
-	table->count = symbol_data->d_size / sizeof(Elf64_Sym);
+	table->count = symbol_data->d_size / row;
+	table->symbols = file->narrow ? symbols_widen(tables, symbol_data->d_buf, table->count) : symbol_data->d_buf;
+	if (!table->symbols)
+		return -ENOMEM;
 	table->strings = string_data->d_buf;
 	table->strings_bytes = string_data->d_size;
 	table->dynamic = header->sh_type == SHT_DYNSYM;
@@ -122,7 +145,7 @@ int elf_tables_read(const struct elf_file *file, struct elf_tables *tables, uint
 		err = section_table_read(file, tables);
 	for (i = 0; i < tables->tables_count; i++)
 		dynamic |= tables->tables[i].dynamic;
-	if (!dynamic && file->has_dynamic && !tables->separate && tables->tables_count < 2) {
+	if (!dynamic && file->has_dynamic && !file->narrow && !tables->separate && tables->tables_count < 2) {
 		int now = elf_dynamic_read(file, tables);
 
 		err = now ? (err ? err : now) : 0;
@@ -136,6 +159,8 @@ void elf_tables_release(struct elf_tables *tables)
 
 	for (i = 0; i < sizeof(tables->owned) / sizeof(tables->owned[0]); i++)
 		free(tables->owned[i]);
+	for (i = 0; i < sizeof(tables->widened) / sizeof(tables->widened[0]); i++)
+		free(tables->widened[i]);
 	free(tables->sections);
 	if (tables->elf)
 		elf_end(tables->elf);
