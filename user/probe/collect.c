@@ -242,15 +242,20 @@ static void add_allocator(struct process *process, struct process_info *info, co
 	process->allocators[info->allocators_count++] = module->set.allocator;
 }
 
+/* Whether it is a 32-bit program: all ELF files that it maps are such. */
 static bool is_narrow(const struct process *process)
 {
 	const struct addrmap *map = &process->now.map;
+	bool narrow = false;
 
 	for (size_t i = 0; i < map->count; i++) {
-		if (map->entries[i].file && map->entries[i].file->narrow)
-			return true;
+		const struct elf_file *file = map->entries[i].path[0] == '/' ? map->entries[i].file : NULL;
+
+		if (file && !file->narrow)
+			return false;
+		narrow |= file != NULL;
 	}
-	return false;
+	return narrow;
 }
 
 static const char *why_blind(const struct process *process)
