@@ -517,6 +517,7 @@ def splits(case):
     target, readings = Obedient(case, [case.load("splits")]), 3 if case.place.brief else 8
     tracer = case.top(target.pid, *ONLY, "--max-events", "1", interval="0.1")
     target.do("m")
+    before = len(read_lines(tracer.out)) + 1  # that report may have begun before
     case.until("two more reports", more_reports(tracer, 2))
     target.do("s")
     while detail(last_report(tracer), "mappings_read_anew") < readings:
@@ -525,7 +526,7 @@ def splits(case):
         os.kill(tracer.pid, signal.SIGCONT)
         case.until("two more reports", more_reports(tracer, 2))
     target.do("t")
-    documents = [document for document in case.stop_top(tracer)[2:] if document["processes"]]
+    documents = [document for document in case.stop_top(tracer)[before:] if document["processes"]]
     last, known = documents[-1], {site["function"]: site for site in case.truths()[-1]["sites"]}
     if excused(last):
         raise Skip("the kernel skipped programs of ours")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A thousand mappings whose second halves become mappings of their own, and one with the first again, all the
- * time: nothing comes and nothing goes, wherever a list of them is cut. Does one thing per letter on its input and
- * answers each with a dot.
+ * Hundreds of mappings, each with a gap behind it. Their second halves become mappings of their own, and one with the
+ * first halves again, all the time: nothing comes and nothing goes, wherever a list of them is cut. Does one thing per
+ * letter on its input and answers each with a dot.
  */
 #include "mapped.h"
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "../../user/probe/allocators.h"
 #include "../../user/symbol/elffile.h"
 #include "../../user/symbol/elfparts.h"
 #include "elf_image.h"
@@ -172,6 +173,8 @@ static void headers_of_the_other_width_are_refused(void **state)
 	assert_int_equal(open_bytes(&bad, sizeof(bad), &file), -ENOEXEC);
 	bad = good, bad.header.e_ident[EI_CLASS] = ELFCLASSNONE;
 	assert_int_equal(open_bytes(&bad, sizeof(bad), &file), -ENOEXEC);
+	bad = good, bad.header.e_machine = EM_X86_64; /* x32 */
+	assert_int_equal(open_bytes(&bad, sizeof(bad), &file), -ENOEXEC);
 	bad = good, bad.header.e_shentsize = sizeof(Elf64_Shdr);
 	assert_int_equal(open_bytes(&bad, sizeof(bad), &file), 0);
 	elffile_index(file);
@@ -181,6 +184,54 @@ static void headers_of_the_other_width_are_refused(void **state)
 	assert_int_equal(open_bytes(&bad, sizeof(bad), &file), 0);
 	assert_int_equal(elffile_index(file), -ENOEXEC);
 	assert_int_equal(file->symbols_count, 0);
+	elffile_free(file);
+}
+
+/* Of 300 MiB that the file does not have on disk: widened they would be 450, and its strings are as many. */
+static void too_many_symbols_are_refused(void **state)
+{
+	const uint32_t bytes = 300u << 20;
+	struct narrow_image image;
+	struct elf_file *file;
+	int fd = memfd_create("narrow", MFD_CLOEXEC);
+
+	(void)state;
+	narrow_make(&image, SYMBOLS, COUNT, SHT_SYMTAB);
+	image.sections[IMAGE_SYMBOLS].sh_offset = sizeof(image);
+	image.sections[IMAGE_SYMBOLS].sh_size = bytes;
+	assert_int_equal(write(fd, &image, sizeof(image)), sizeof(image));
+	assert_int_equal(ftruncate(fd, (off_t)(sizeof(image) + bytes)), 0);
+	assert_int_equal(elffile_open(&file, fd), 0);
+	assert_int_equal(elffile_index(file), -EFBIG);
+	assert_int_equal(file->symbols_count, 0);
+	elffile_free(file);
+	close(fd);
+}
+
+/* Its calls have their arguments where no program looks. */
+static void nothing_allocates_in_a_32_bit_file(void **state)
+{
+	static const struct image_symbol libc[] = {
+		{ "malloc", T + 0x10, 0x10, STT_FUNC, STB_GLOBAL, 0 },
+		{ "free", T + 0x20, 0x10, STT_FUNC, STB_GLOBAL, 0 },
+		{ "calloc", T + 0x30, 0x10, STT_FUNC, STB_GLOBAL, 0 },
+		{ "realloc", T + 0x40, 0x10, STT_FUNC, STB_GLOBAL, 0 },
+	};
+	struct narrow_image image;
+	struct elf_file *file;
+	struct probe_set set;
+
+	(void)state;
+	narrow_make(&image, libc, sizeof(libc) / sizeof(libc[0]), SHT_DYNSYM);
+	assert_int_equal(open_bytes(&image, sizeof(image), &file), 0);
+	assert_int_equal(elffile_index(file), 0);
+	assert_true(elffile_exports(file, "malloc"));
+	assert_int_equal(allocators_find(file, &set), 0);
+	assert_int_equal(set.count, 0);
+	assert_int_equal(set.left_out, 0);
+	assert_string_equal(set.allocator, "");
+	assert_string_equal(set.note, "");
+	probe_set_release(&set);
 	elffile_free(file);
 }
 
@@ -216,6 +267,8 @@ int main(void)
 		cmocka_unit_test(functions_of_a_32_bit_file_are_found),
 		cmocka_unit_test(a_32_bit_file_that_ends_early_is_refused_or_has_fewer_names),
 		cmocka_unit_test(headers_of_the_other_width_are_refused),
+		cmocka_unit_test(too_many_symbols_are_refused),
+		cmocka_unit_test(nothing_allocates_in_a_32_bit_file),
 		cmocka_unit_test(packed_sections_of_a_32_bit_file_are_unpacked),
 	};
 

@@ -165,7 +165,7 @@ void target_preload(struct target *target, const char *command)
 			snprintf(path, sizeof(path), "/bin/sh"); /* what execvp() tries with a script that names none */
 			continue;
 		}
-		if (module->file->has_interp) {
+		if (module->file->has_interp && !module->file->narrow) { /* those get no probes */
 			/* $ORIGIN is where the file lies, not where a link to it does. */
 			__cleanup(freep) char *text =
 				list_files(module->file->interp, realpath(path, real) ? real : path);

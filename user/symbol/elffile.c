@@ -80,6 +80,8 @@ int elf_header_read(const struct elf_file *file, Elf64_Ehdr *header)
 		err = elf_pread(file, 0, &narrow, sizeof(narrow));
 		if (!err)
 			header_widen(&narrow, header);
+		if (!err && header->e_machine != EM_386) /* of x32 code and addresses are of two widths */
+			err = -ENOEXEC;
 	} else if (!err) {
 		err = -ENOEXEC;
 	}

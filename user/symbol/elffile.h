@@ -38,7 +38,7 @@ struct elf_file {
 	ino_t ino;
 	uint64_t size;
 	uint16_t machine, type; /* e_machine, e_type (ET_EXEC, ET_DYN) */
-	bool narrow;       /* of 32 bits: it has segments, sections and their symbols, no stubs, and no DWARF is read */
+	bool narrow;       /* of 32 bits (i386): its segments, sections and their symbols are read, nothing else */
 	bool has_interp;   /* PT_INTERP: a dynamically linked executable */
 	bool has_dynamic;
 	char interp[256];  /* its path, or "" */
@@ -61,7 +61,7 @@ struct elf_file {
 
 /*
  * Open the ELF file behind @fd (its own reference: the caller keeps @fd). Only a regular ELF file
- * of our byte order is taken. 0, -ENOEXEC (not ELF, or not ours), -ENOMEM, or what read gave.
+ * of our byte order is taken: 64-bit, or i386's. 0, -ENOEXEC (not ELF, or not ours), -ENOMEM, or what read gave.
  */
 int elffile_open(struct elf_file **file, int fd);
 /* The same for what several debug files have in common, which dwz puts into a file that was never linked. */
@@ -83,7 +83,7 @@ void elffile_set_debug(struct elf_file *file, struct elf_file *debug);
 /*
  * Read .symtab, .dynsym, the debug file's .symtab, or, if there is no .symtab in either, the one
  * inside .gnu_debugdata; merge, sort. FUNC, GNU_IFUNC and NOTYPE symbols in executable segments; a
- * file without sections still has its dynamic symbols. Of several names at one address the best
+ * 64-bit file without sections still has its dynamic symbols. Of several names at one address the best
  * comes first: global, fewer leading underscores, shorter. DWARF is not read, however much there is
  * of it. Idempotent. 0 or negative errno (the index is then empty but usable): -EFBIG beyond the
  * caps, -EBADF if the file was closed before.

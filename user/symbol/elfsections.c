@@ -31,7 +31,9 @@ static int sections_check(const struct elf_file *file)
 	err = elf_pread(file, header.e_shoff, file->narrow ? (void *)&narrow : (void *)&first, row);
 	if (err)
 		return err;
-	count = header.e_shnum ? header.e_shnum : file->narrow ? narrow.sh_size : first.sh_size;
+	count = header.e_shnum;
+	if (!count)
+		count = file->narrow ? narrow.sh_size : first.sh_size;
 	if (count > ELF_SECTIONS_MAX || header.e_shoff > file->size || count * row > file->size - header.e_shoff)
 		return -ENOEXEC;
 	return 0;

@@ -43,24 +43,27 @@ static void versions_read(const struct elf_file *file, struct elf_tables *tables
 	}
 }
 
-/* The symbols of a file of 32 bits, in @tables' memory. NULL: it is short, or they are too many. */
-static const Elf64_Sym *symbols_widen(struct elf_tables *tables, const Elf32_Sym *from, size_t count)
+/* The @count symbols of a file of 32 bits at @from, in @tables' memory. 0, -EFBIG, -ENOMEM. */
+static int symbols_widen(struct elf_tables *tables, const Elf32_Sym *from, size_t count, const Elf64_Sym **out)
 {
 	const uint64_t bytes = (uint64_t)count * sizeof(Elf64_Sym);
 	Elf64_Sym *to;
 
 	if (bytes > ELFFILE_SYMBOL_BYTES_MAX - tables->bytes)
-		return NULL;
+		return -EFBIG;
 	tables->bytes += bytes;
 	to = malloc(bytes + 1);
-	for (size_t i = 0; to && i < count; i++) {
+	if (!to)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
 		to[i] = (Elf64_Sym){
 			.st_name = from[i].st_name, .st_info = from[i].st_info, .st_other = from[i].st_other,
 			.st_shndx = from[i].st_shndx, .st_value = from[i].st_value, .st_size = from[i].st_size,
 		};
 	}
 	tables->widened[tables->tables_count] = to;
-	return to;
+	*out = to;
+	return 0;
 }
 
 static int table_read(const struct elf_file *file, struct elf_tables *tables, Elf_Scn *section,
@@ -71,6 +74,7 @@ static int table_read(const struct elf_file *file, struct elf_tables *tables, El
 	Elf_Scn *strings = elf_getscn(tables->elf, header->sh_link);
 	GElf_Shdr strings_header;
 	Elf_Data *symbol_data, *string_data;
+	int err = 0;
 
 	if (header->sh_entsize != row || !strings ||
 	    !gelf_getshdr(strings, &strings_header) || strings_header.sh_type != SHT_STRTAB)
@@ -80,9 +84,11 @@ static int table_read(const struct elf_file *file, struct elf_tables *tables, El
 	if (!symbol_data || !string_data)
 		return -ENOEXEC;
 	table->count = symbol_data->d_size / row;
-	table->symbols = file->narrow ? symbols_widen(tables, symbol_data->d_buf, table->count) : symbol_data->d_buf;
-	if (!table->symbols)
-		return -ENOMEM;
+	table->symbols = symbol_data->d_buf;
+	if (file->narrow)
+		err = symbols_widen(tables, symbol_data->d_buf, table->count, &table->symbols);
+	if (err)
+		return err;
 	table->strings = string_data->d_buf;
 	table->strings_bytes = string_data->d_size;
 	table->dynamic = header->sh_type == SHT_DYNSYM;

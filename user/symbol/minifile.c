@@ -102,5 +102,10 @@ int debugfile_mini(const struct elf_file *file, struct elf_file **mini)
 	if (fd < 0)
 		return -errno;
 	err = unpack(file, &section.header, fd);
-	return err ? err : elffile_open(mini, fd);
+	if (!err)
+		err = elffile_open(mini, fd);
+	if (err || (*mini)->narrow == file->narrow)
+		return err;
+	elffile_free(*mini);
+	return -ENOEXEC;
 }

@@ -140,7 +140,7 @@ static void late_take(struct symcache *cache, struct cached_file *row, int resul
 	row->fetch = FETCH_DONE;
 	if (fd < 0 || elffile_open(&debug, fd))
 		return;
-	if (strcmp(debug->build_id, row->file->build_id)) {
+	if (debug->narrow != row->file->narrow || strcmp(debug->build_id, row->file->build_id)) {
 		log_debug("a server gave a debug file of another build-id than %s", row->file->build_id);
 		elffile_free(debug);
 		return;
@@ -202,7 +202,7 @@ static void lines_begin(struct symcache *cache, struct cached_file *row)
 	debug_reopen(cache, row);
 	row->lines_tried = true;
 	dwarf = dwarf_file(row);
-	if (!dwarf)
+	if (!dwarf || dwarf->narrow)
 		return;
 	common_find(cache, row, dwarf, -1);
 	row->lines = lines_open(dwarf, row->common);
