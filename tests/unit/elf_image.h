@@ -102,8 +102,8 @@ static inline void image_make(struct image *image, const struct image_symbol *sy
 	}
 }
 
-/* A file that holds the first @bytes of @image, to be closed, or -1. */
-static inline int image_file(const struct image *image, size_t bytes)
+/* A file that holds the first @bytes of @image, of whatever width, to be closed, or -1. */
+static inline int image_file(const void *image, size_t bytes)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
 

@@ -313,9 +313,8 @@ static void doctor_process(struct modules *modules, struct container_names *name
 	if (err)
 		printf("    cannot be read: %s\n", err == -EBUSY ? gate_why() : strerror(-err));
 	else if (!process.allocates)
-		printf("    cannot see malloc here: %s\n", proc_narrow(&proc) == 1 ?
-		       "it is a 32-bit program, whose functions are not probed" :
-		       "none of its files has malloc among its symbols");
+		printf("    cannot see malloc here: %s\n",
+		       proc_narrow(&proc) == 1 ? MODULES_OF_32_BITS : MODULES_WITHOUT_MALLOC);
 }
 
 struct doctor_others {

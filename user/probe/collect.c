@@ -268,9 +268,7 @@ static const char *why_blind(const struct process *process)
 		if (process->now.modules[i]->failed)
 			return "the probes were refused";
 	}
-	if (is_narrow(process))
-		return "it is a 32-bit program, whose functions are not probed";
-	return "none of its files has malloc among its symbols";
+	return is_narrow(process) ? MODULES_OF_32_BITS : MODULES_WITHOUT_MALLOC;
 }
 
 static void fill_mappings(const struct process *process, struct process_info *info)

@@ -15,6 +15,10 @@
 #include "session.h"
 #include "unwind_tables.h"
 
+/* Why malloc cannot be seen in a process, by its files. */
+#define MODULES_WITHOUT_MALLOC "none of its files has malloc among its symbols"
+#define MODULES_OF_32_BITS     "it is a 32-bit program, whose functions are not probed"
+
 struct module {
 	struct elf_file *file;  /* borrowed from the symbol cache */
 	struct probe_set set;   /* where it allocates; count 0: nowhere */
