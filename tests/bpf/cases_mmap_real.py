@@ -133,7 +133,9 @@ def java_maps(case, _, seconds, path):
     case.sleep(1)
     if process.poll() is not None:
         raise Failure(f"java left with {process.returncode}", *read_text(process.err).splitlines()[-5:])
-    agrees(case, process.pid, seconds=seconds)
+    # Once it has all that it needs it maps nothing more by itself: one that asks has it begin a thread.
+    ask = f"while :; do {os.path.dirname(program(path))}/jcmd {process.pid} VM.version > /dev/null; sleep 5; done"
+    agrees(case, process.pid, lambda: case.start(["sh", "-c", ask]), seconds)
 
 
 PYTHON = """

@@ -4,6 +4,7 @@ Kills for want of memory as heldby oom tells them, against what the kernel write
 kill. The victims live in memory cgroups of the test's own, v1 or v2; what others are killed meanwhile is left out.
 """
 
+import collections
 import ctypes
 import errno
 import fcntl
@@ -21,10 +22,10 @@ import subprocess
 import time
 
 from cases_mmap import Obedient
-from cases_oom_reading import mounted, put
+from cases_oom_reading import mounted
 from cases_pages_kernel import swap
 from check import hold
-from harness import Failure, Skip, children_of, read_lines, read_text, session_of
+from harness import Failure, Skip, children_of, put, read_lines, read_text, session_of
 from oomlog import PAGE, Log, allowed_pages, same_context, same_numbers, same_stat, same_tasks, wait_for_contexts
 from registry import all_alone
 
@@ -399,11 +400,13 @@ def brief(case):
         start = time.monotonic()
         process = case.start([case.load("hog"), group.path, "brief"])
         status, lived = case.wait(process), time.monotonic() - start
-    document, wrong = told(case, watch, group, process.pid)
+    (document, wrong), held = told(case, watch, group, process.pid), collections.Counter()
     watch.stop()
-    held = {frame.get("function"): row["outstanding_bytes"] for row in document["holders"] for frame in row["frames"]}
-    if held.get("hold_most", 0) < MIB or "hold_rest" not in held:
-        wrong.append(f"by function it held {held}")
+    for row in document["holders"]:
+        held.update({frame.get("function"): row["outstanding_bytes"] for frame in row["frames"]})
+    # It has some twenty samples. That a third of them misses hold_rest is rare, but no error.
+    if not 4 * MIB <= held["hold_most"] + held["hold_rest"] <= held["grow"] <= held["main"]:
+        wrong.append(f"by function it held {dict(held)}")
     if status != 137 or not 0 < document["victim"]["lifetime_s"] <= lived:
         wrong.append(f"it left with {status} after at most {lived:.3f} s; victim: {document['victim']}")
     hold(wrong)

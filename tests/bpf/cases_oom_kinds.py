@@ -14,9 +14,8 @@ from cases_language import javas
 from cases_mmap import Obedient
 from cases_oom import (FILL, GLOBAL, IDLE, LIMIT, MIB, Group, Watch, first_version, run_hog, scene, start_hog, told,
                        whole)
-from cases_oom_reading import put
 from check import SUMS, hold
-from harness import Failure, Skip, children_of, read_lines, read_text
+from harness import Failure, Skip, children_of, put, read_lines, read_text
 from oomlog import CHARGED_AHEAD, CPUS, INDEXES, PAGE, STAT_NAMES, Log, kernel_tells_stat, same_context, same_numbers
 from registry import all_alone
 

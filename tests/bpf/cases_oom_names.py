@@ -7,9 +7,8 @@ import secrets
 import signal
 
 from cases_oom import LIMIT, Group, Watch, run_hog, scene, start_hog, told, whole
-from cases_oom_reading import put
 from check import hold
-from harness import Skip
+from harness import Skip, put
 from registry import all_alone
 
 test, each = all_alone("every heldby oom tells of every kill")

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 from check import detail, hold
-from harness import Failure, Skip, read_text
+from harness import Failure, Skip, put, read_text
 from registry import all_alone
 
 test, _ = all_alone("it depends on who reads when")
@@ -30,11 +30,6 @@ def mounted(kind):
         if root == "/" and after.split()[0] == kind and (kind == "cgroup2" or "memory" in after.split()[2].split(",")):
             return point
     return None
-
-
-def put(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
 
 
 class Cgroup:

@@ -16,6 +16,7 @@ from registry import each, test
 CHILDREN = 100
 PERIOD = 16384
 VICTIM_MIB = 64
+SAMPLES_MIN = 10 # that a sum is expected to have: it has none once in 22,000
 
 
 def wanted(truth):
@@ -163,13 +164,15 @@ def sampled_victim(case):
       alone="what a probe costs must not depend on others")
 def governed_victim(case):
     target = begin(case, b"m")
-    budget, tries, ways = exact_cost(case, target) * 0.65, 5, []
+    budget, tries, ways = exact_cost(case, target) * 0.65, 6, []
     target.kill()
     for _ in range(tries):
         document, truth = victim_of(case, ("--budget", f"{budget:.4f}"))
         ways.append(document.get("sampling", {}).get("malloc"))
-        if ways[-1] not in ("exact", "off", None):
+        sampled = ways[-1] not in ("exact", "off", None)
+        # On a slow machine the period may be longer than what is held, which then may well have no sample.
+        if sampled and SAMPLES_MIN * int(ways[-1]) <= truth["outstanding_bytes"]:
             hold(judge_victim(document, truth))
             return
         budget *= 0.8 if ways[-1] == "exact" else 1.25
-    raise Failure(f"it was followed in these ways: {ways}")
+    raise Failure(f"it was followed in these ways, never with {SAMPLES_MIN} samples expected: {ways}")

@@ -46,6 +46,12 @@ class Outcome:
         self.talk = talk
 
 
+def put(path, text):
+    """Into a file that is there: a setting of the kernel."""
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
 def read_text(path):
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Allocates as it is told from standard input: 's' 5,000 blocks a second, 'm' 50,000 from deep down, 'x' as fast as it
- * can, 't' as fast as threads can that take 60 each and end, '.' no more, and says what it holds; '?' says so, too,
- * and goes on; 'p' maps a page and unmaps it, as fast as it can, which counts as a block; 'g' grows without end. Two
- * thousand blocks are held at a time, the oldest goes when another comes. It also says how many there were, and what
- * CPU time that took.
+ * Allocates as it is told from standard input: 's' 5,000 blocks a second, 'd' as many from deep down, 'm' 50,000 from
+ * there, 'x' as fast as it can, 't' as fast as threads can that take 60 each and end, '.' no more, and says what it
+ * holds; '?' says so, too, and goes on; 'p' maps a page and unmaps it, as fast as it can, which counts as a block; 'g'
+ * grows without end. Two thousand blocks are held at a time, the oldest goes when another comes. It also says how many
+ * there were, and what CPU time that took.
  * "bursts CHILDREN SECONDS" is told nothing: it allocates as fast as it can beside so many children that do nothing.
  */
 #include "load.h"
@@ -142,8 +142,8 @@ static void do_as_told(char order)
 {
 	if (order == 'g')
 		grow();
-	else if (order == 'm')
-		burst_deep(DEPTH, 500);
+	else if (order == 'm' || order == 'd')
+		burst_deep(DEPTH, order == 'm' ? 500 : 50);
 	else if (order == 'p')
 		map_pairs(FAST);
 	else if (order == 't')
