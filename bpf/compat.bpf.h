@@ -135,6 +135,23 @@ static __always_inline u64 compat_exec_pages(void)
 	return mm ? mm->exec_vm : 0;
 }
 
+#define MMF_VM_HUGEPAGE (1UL << 17) /* include/linux/mm_types.h, linux/sched/coredump.h before 6.15 */
+
+/*
+ * Whether the current process may have been given huge pages: khugepaged is to look at it, which the kernel notes at
+ * the latest in the first fault that is served by one. Needs 5.11 (hb_no_storage).
+ */
+static __always_inline bool compat_may_have_huge(void)
+{
+	struct mm_struct *mm = bpf_get_current_task_btf()->mm;
+
+	if (!mm)
+		return false;
+	if (bpf_core_field_exists(((struct mm_struct___bitmap *)mm)->flags))
+		return ((struct mm_struct___bitmap *)mm)->flags.__mm_flags[0] & MMF_VM_HUGEPAGE;
+	return ((struct mm_struct___word *)mm)->flags & MMF_VM_HUGEPAGE;
+}
+
 /* The memory of the current process: a struct mm_struct. */
 static __always_inline u64 compat_own_memory(void)
 {

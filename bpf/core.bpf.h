@@ -52,6 +52,7 @@ __hidden void count_add(u32 counter, u64 value);
 __hidden void emit_process(const struct hb_ev_process *event);
 __hidden void emit_object(const struct hb_ev_object *event);
 __hidden void emit_map(const struct hb_ev_map *event);
+__hidden bool emit_huge(void); /* false: there is no room, and it counts nothing */
 
 /* process.bpf.c */
 /* The generation of the current process if its calls count, else 0. */

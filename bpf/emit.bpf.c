@@ -2,7 +2,7 @@
 /* Owns the ring and the counters. */
 #include "core.bpf.h"
 
-/* Events about processes and their files, up to 80 bytes each with their header. Full: count HB_CNT_RING_FULL. */
+/* Events about processes and what they map, up to 80 bytes each with their header. Full: count HB_CNT_RING_FULL. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 512 * 1024); /* --max-events */
@@ -59,6 +59,13 @@ __hidden void emit_object(const struct hb_ev_object *event)
 {
 	if (bpf_ringbuf_output(&hb_ring, (void *)event, sizeof(*event), hb_everything ? BPF_RB_FORCE_WAKEUP : 0))
 		count(HB_CNT_RING_FULL);
+}
+
+__hidden bool emit_huge(void)
+{
+	const struct hb_ev_huge event = { .kind = HB_EV_HUGE, .tgid = bpf_get_current_pid_tgid() >> 32 };
+
+	return !bpf_ringbuf_output(&hb_ring, (void *)&event, sizeof(event), BPF_RB_FORCE_WAKEUP);
 }
 
 __hidden void emit_map(const struct hb_ev_map *event)

@@ -19,6 +19,21 @@ static __always_inline bool is_sampled(u64 address)
 	return hb_page_sampled(granule, hb_sample_seed) && hb_page_kept(granule, hb_sample_seed, hb_sample_shift);
 }
 
+/*
+ * Raised by user space while hb_pages_alloc is not in place; we take it down as soon as a process shows that it is
+ * given huge pages, and say so. Those that it had before user space heard of that are counted as unseen.
+ */
+__u32 hb_huge_awaited = 0;
+
+static __always_inline void look_for_huge(void)
+{
+	if (hb_no_storage || !hb_huge_awaited || !compat_may_have_huge())
+		return;
+	hb_huge_awaited = 0;
+	if (!emit_huge())
+		hb_huge_awaited = 1; /* the next fault tells it */
+}
+
 static __always_inline int page(u64 address, u32 flags)
 {
 	if ((s64)address >= 0 && is_sampled(address))
@@ -31,18 +46,25 @@ static __always_inline u32 flags_of(u64 error)
 	return (error & PF_PROT ? HB_FAULT_PRESENT : 0) | (error & PF_WRITE ? HB_FAULT_WRITE : 0);
 }
 
+static __always_inline int fault(u64 address, u64 error)
+{
+	if (!(address >> hb_page_bits & 3)) /* one page in four will do, and where huge ones begin is among them */
+		look_for_huge();
+	return page(address, flags_of(error));
+}
+
 /* In the exception, with interrupts off: (address, registers, error code). */
 SEC("raw_tp/page_fault_user")
 int hb_pages_user(u64 *ctx)
 {
-	return page(ctx[0], flags_of(ctx[2]));
+	return fault(ctx[0], ctx[2]);
 }
 
 /* The same where the kernel touches user memory, in system calls. */
 SEC("raw_tp/page_fault_kernel")
 int hb_pages_kernel(u64 *ctx)
 {
-	return page(ctx[0], flags_of(ctx[2]));
+	return fault(ctx[0], ctx[2]);
 }
 
 /*
@@ -58,6 +80,7 @@ int hb_pages_fault(struct pt_regs *ctx)
 		return 0;
 	if (!compat_own_vma((struct vm_area_struct *)PT_REGS_PARM1(ctx)))
 		return 0; /* of another process: ptrace */
+	look_for_huge();
 	return page(address, PT_REGS_PARM3(ctx) & FAULT_FLAG_WRITE_BIT ? HB_FAULT_WRITE : 0);
 }
 

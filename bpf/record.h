@@ -299,7 +299,14 @@ enum hb_ev_kind {
 	HB_EV_OOM = 7,    /* a victim of the OOM killer was marked; in hb_oom_ring, as the next */
 	HB_EV_OOM_AFTER = 8,
 	HB_EV_OOM_THREAD = 9,
+	HB_EV_HUGE = 10,  /* a process may have huge pages, and nobody looks where they are allocated */
 };
+
+struct hb_ev_huge {
+	__u32 kind; /* HB_EV_HUGE */
+	__u32 tgid;
+};
+_Static_assert(sizeof(struct hb_ev_huge) == 8, "layout is shared with user space");
 
 struct hb_ev_process {
 	__u32 kind; /* enum hb_ev_kind */

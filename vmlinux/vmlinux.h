@@ -353,6 +353,19 @@ struct task_struct___cached {
 	struct task_rss_stat rss_stat;
 };
 
+/* mm_struct's flags, before and since 6.18 */
+struct mm_struct___word {
+	unsigned long flags;
+};
+
+typedef struct {
+	unsigned long __mm_flags[1];
+} mm_flags_t;
+
+struct mm_struct___bitmap {
+	mm_flags_t flags;
+};
+
 /* include/linux/bpf.h: a map of values per CPU */
 struct bpf_array {
 	void *pptrs[1];

@@ -41,9 +41,9 @@ def by_function(document, pid):
     return sums
 
 
-def start_all(case):
+def start_all(case, *options):
     """heldby top on the whole host, once it is ready."""
-    process = case.start([case.place.heldby, "top", "--json", "--top", "0", "60"])
+    process = case.start([case.place.heldby, "top", "--json", "--top", "0", *options, "60"])
     case.until("heldby: ready", lambda: "heldby: ready" in read_text(process.err) or process.poll() is not None)
     if process.poll() is not None:
         raise Failure(f"heldby top left with {process.returncode}", *read_text(process.err).splitlines())

@@ -11,15 +11,20 @@ import struct
 import subprocess
 
 from cases_mmap import Obedient, more_reports
-from cases_pages import BOUND, HOST, MIB, PAGES, by_function, judge, owner, start_all
+from cases_pages import BOUND, FIRST, HOST, MIB, PAGES, by_function, judge, owner, start_all
 from check import detail, hold
-from harness import Failure, Outcome, Skip, read_text
+from harness import Failure, Outcome, Skip, put, read_text
+from oomlog import version
 from registry import each, test
 
 SWAP = "/proc/swaps"
 SWAP_BYTES = 160 * MIB
+HUGE_BYTES = 2 * MIB
 MEDIUM = "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled"
 ENABLED = "/sys/kernel/mm/transparent_hugepage/enabled"
+SHARED = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+HUGE = "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled"
+HUGE_SHARED = "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/shmem_enabled"
 
 
 def resident(pid):
@@ -119,6 +124,91 @@ def swapped(case):
     hold(wrong, Outcome(0, document, [], ""))
 
 
+# --- huge pages that nobody has asked for yet ---
+
+# A program that asks for eight huge pages and touches them, one after the other.
+HUGE_ASKED = f"""
+import ctypes, mmap, sys
+sys.stdin.readline()
+room = mmap.mmap(-1, {9 * HUGE_BYTES}, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+room.madvise(mmap.MADV_HUGEPAGE)
+at = ctypes.addressof(ctypes.c_char.from_buffer(room))
+first = (at + {HUGE_BYTES - 1}) // {HUGE_BYTES} * {HUGE_BYTES}
+for place in range(first, first + {8 * HUGE_BYTES}, {HUGE_BYTES}):
+    ctypes.memset(place, 1, 1)
+print("touched", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def setting(path, value):
+    """@path holds @value, and then what it held before."""
+    before = re.search(r"\[(\w+)\]", read_text(path))[1]
+    put(path, value)
+    try:
+        yield
+    finally:
+        put(path, before)
+
+
+@test("huge pages for those who ask are exact once somebody has asked, and what came before that is counted",
+      alone="to whom huge pages are given is the whole host's")
+def huge_asked(case):
+    if not os.path.exists(ENABLED):
+        raise Skip("this kernel has no huge pages")
+    if os.uname().machine != "x86_64" or version() < (5, 11):
+        raise Skip("huge pages are seen from the start here, or not at all")
+    with contextlib.ExitStack() as settings:
+        for path, value in [(ENABLED, "madvise"), (SHARED, "never"), (HUGE, "inherit"), (HUGE_SHARED, "inherit")]:
+            if os.path.exists(path):
+                settings.enter_context(setting(path, value))
+        tracer = start_all(case, "-v", "--pages-rung", "raw_tracepoint")
+        if "huge pages wait" not in read_text(tracer.err):
+            raise Failure("heldby top does not wait for who asks", *read_text(tracer.err).splitlines())
+        first = case.start(["/usr/bin/python3", "-S", "-c", HUGE_ASKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        first.stdin.write(b"x\n")
+        first.stdin.flush()
+        case.until("huge pages to be looked for", lambda: "huge pages are looked for" in read_text(tracer.err))
+        first.stdout.readline() # it got so far, and goes on
+        for _ in range(2): # the rows for its stacks are read when they are first needed
+            target = Obedient(case, [case.load("pages"), "huge"])
+            target.answer()
+            target.do("x")
+        document, truth = case.stop_top(tracer)[-1], case.truths()[-1]
+        given = 1024 * int(re.search(r"^AnonHugePages: +(\d+)", read_text(f"/proc/{first.pid}/smaps_rollup"), re.M)[1])
+    held = sum(site["outstanding_bytes"] for site in document["sites"]
+               if site["pid"] == first.pid and not site["standard_error_bytes"])
+    unseen = detail(document, "huge_pages_unseen") * HUGE_BYTES
+    wrong = judge(document, truth)
+    # What others of the host are given meanwhile is unseen, too.
+    if held + unseen < given or held > given:
+        wrong.append(f"of {given} bytes of huge pages {held} have stacks, {unseen} are told to be unseen")
+    hold(wrong, Outcome(0, document, [], ""))
+
+
+def doctor_of(case):
+    return subprocess.run([case.place.heldby, "doctor", "-p", str(os.getpid())], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, check=False, timeout=case.left()).stdout
+
+
+@test("whether huge pages are given out doctor tells by their own setting, or by that of all sizes",
+      alone="to whom huge pages are given is the whole host's")
+def huge_settings(case):
+    if not os.path.exists(ENABLED):
+        raise Skip("this kernel has no huge pages")
+    cases, wrong = [("never", "always", True), ("always", "never", False)], []
+    if not os.path.exists(HUGE):
+        cases = [("never", None, False), ("madvise", None, True)]
+    for common, own, given in cases:
+        with setting(ENABLED, common), setting(HUGE, own) if own else contextlib.nullcontext():
+            told = doctor_of(case)
+        ladder = re.search(r"^ +(ok|NO) .* huge pages: (their allocation in a fault|faults that make one)", told, re.M)
+        if given != bool(ladder) or given == ("none are given out here" in told):
+            wrong.append(f"with {common} for all sizes and {own} for theirs doctor says {told}")
+    hold(wrong, Outcome(0, {"sites": []}, [], ""))
+
+
 # --- given back, collapsed, populated ---
 
 @test("what is given back lazily is resident, and its toucher's, until the kernel takes it")
@@ -132,7 +222,6 @@ def lazy(case):
     hold(wrong + adds_up(document, truth["pid"], counted), Outcome(0, document, [], ""))
 
 
-HUGE_BYTES = 2 * MIB
 # A program that maps more than eight of them, touches none, and says where the first can be.
 HUGE_ROOM = f"""
 import ctypes, mmap, sys
@@ -199,14 +288,8 @@ def medium_pages():
     """Pages of 64 KiB for those who ask for huge ones."""
     if not os.path.exists(MEDIUM) or "[never]" in read_text(ENABLED):
         raise Skip("this kernel gives out no pages of 64 KiB")
-    before = re.search(r"\[(\w+)\]", read_text(MEDIUM))[1]
-    with open(MEDIUM, "w", encoding="ascii") as file:
-        file.write("madvise")
-    try:
+    with setting(MEDIUM, "madvise"):
         yield
-    finally:
-        with open(MEDIUM, "w", encoding="ascii") as file:
-            file.write(before)
 
 
 def medium_faults():
@@ -222,15 +305,14 @@ def medium_faults():
 def medium(case):
     with medium_pages():
         before = medium_faults()
-        doctor = subprocess.run([case.place.heldby, "doctor", "-p", str(os.getpid())], stdout=subprocess.PIPE,
-                                stderr=subprocess.DEVNULL, text=True, check=False, timeout=case.left())
+        doctor = doctor_of(case)
         document, counted, truth = whole(case, "medium")
         given = medium_faults() - before
     wrong = judge(document, truth) + adds_up(document, truth["pid"], counted)
     if given < 128 * MIB // (64 << 10):
         raise Skip(f"the kernel gave out {given} pages of 64 KiB, {128 * MIB // (64 << 10)} were wanted")
-    if not re.search(r"^ +ok +pages between +up to 64.0 KiB ", doctor.stdout, re.MULTILINE):
-        wrong += ["doctor does not tell of them:", *[line for line in doctor.stdout.splitlines() if "pages" in line]]
+    if not re.search(r"^ +ok +pages between +up to 64.0 KiB ", doctor, re.MULTILINE):
+        wrong += ["doctor does not tell of them:", *[line for line in doctor.splitlines() if "pages" in line]]
     hold(wrong, Outcome(0, document, [], ""))
 
 

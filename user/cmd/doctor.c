@@ -14,6 +14,7 @@
 #include "../base/text.h"
 #include "../probe/session.h"
 #include "../probe/survey.h"
+#include "../probe/thp.h"
 #include "../remote/gate.h"
 #include "../remote/procfs.h"
 #include "../symbol/kallsyms.h"
@@ -118,7 +119,7 @@ static void doctor_vm_rungs(void)
 /* Several pages by one fault. */
 static void doctor_medium(void)
 {
-	const uint64_t bytes = pagehooks_medium_bytes();
+	const uint64_t bytes = thp_medium_bytes();
 	char size[16], detail[128];
 
 	snprintf(detail, sizeof(detail), "up to %s are given out by one fault: so much is sampled at once",
@@ -150,10 +151,14 @@ static void doctor_pages(void)
 	pagehooks_try_moves(&moves);
 	printf("\nHook pages: page faults, best rung first\n");
 	doctor_ladder(pages, PAGES_RUNG_END, notes, "page faults cannot be looked at");
-	if (pagehooks_huge_wanted())
+	if (thp_policy() != THP_NEVER)
 		doctor_ladder(huge, HUGE_RUNG_END, huge_notes, "who made huge pages resident is not known");
 	else
 		say(true, "huge pages", "none are given out here");
+	if (!huge[HUGE_KPROBE].works && huge[HUGE_RAW_TRACEPOINT].works && thp_asked_only() && features_since(5, 11))
+		say(true, "huge pages",
+		    "for those who ask: top without a target looks for them once somebody was given one; the first "
+		    "few are counted, and nobody's");
 	doctor_medium();
 	doctor_numa();
 	doctor_feature(&moves, "pages that move keep their stack",

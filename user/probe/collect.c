@@ -421,6 +421,8 @@ void target_losses(struct target *target, struct losses *losses)
 	memset(losses, 0, sizeof(*losses));
 	session_losses(target->session, losses);
 	losses->counts[LOSS_HUGE_UNSEEN] = huge_unseen(target, huge, losses->counts[HB_CNT_HUGE_SEEN]);
+	if (losses->counts[LOSS_HUGE_UNSEEN])
+		session_watch_huge(target->session); /* whatever the faults have told */
 	losses->counts[LOSS_MAP_EVENTS] = mapwatch_lost(target->watch) + queue_lost(target->queue);
 	losses->counts[LOSS_LATE_ATTACH] = target->late;
 	/* Pages are seen whatever allocates; a stack that ends for want of a file is told as such. */

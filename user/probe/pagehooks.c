@@ -5,13 +5,8 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "../base/cleanup.h"
 #include "attach.h"
 #include "tries.h"
 
@@ -70,41 +65,6 @@ void pagehooks_try_moves(struct feature *feature)
 	try_kretprobe(feature, SYSCALL_PREFIX "mremap");
 }
 
-#define HUGE_FOLDER "/sys/kernel/mm/transparent_hugepage"
-
-/* The setting in @path, such as "always inherit [madvise] never"; "" if there is none. */
-static void read_setting(const char *path, char text[64])
-{
-	__cleanup(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? 0 : read(fd, text, 63);
-
-	text[got > 0 ? got : 0] = '\0';
-}
-
-bool pagehooks_huge_wanted(void)
-{
-	char text[64];
-
-	read_setting(HUGE_FOLDER "/enabled", text);
-	return *text && !strstr(text, "[never]");
-}
-
-uint64_t pagehooks_medium_bytes(void)
-{
-	const bool huge = pagehooks_huge_wanted();
-	uint64_t largest = 0;
-
-	for (uint64_t kilobytes = 8; kilobytes < 2048; kilobytes *= 2) {
-		char path[128], text[64];
-
-		snprintf(path, sizeof(path), HUGE_FOLDER "/hugepages-%" PRIu64 "kB/enabled", kilobytes);
-		read_setting(path, text);
-		if (*text && !strstr(text, "[never]") && (huge || !strstr(text, "[inherit]")))
-			largest = kilobytes * 1024;
-	}
-	return largest;
-}
-
 void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge, bool moves)
 {
 	bpf_program__set_autoload(bpf_object__find_program_by_name(object, MOVES), moves);
@@ -119,14 +79,17 @@ void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge
 int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_rung huge,
 		     struct bpf_link *links[PAGEHOOKS_MAX], size_t *count)
 {
+	const size_t before = *count;
 	int err;
 
-	*count = 0;
-	for (size_t i = 0; i < PROGRAMS && *count < PAGEHOOKS_MAX; i++) {
+	for (size_t i = 0; i < PROGRAMS; i++) {
 		struct bpf_program *program = bpf_object__find_program_by_name(object, programs[i].program);
 
 		if (!program || !is_chosen(i, pages, huge))
 			continue;
+		errno = ENOSPC;
+		if (*count == PAGEHOOKS_MAX)
+			goto fail;
 		links[*count] = bpf_program__attach(program);
 		if (!links[*count])
 			goto fail;
@@ -135,7 +98,7 @@ int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_
 	return 0;
 fail:
 	err = -errno;
-	while (*count)
+	while (*count > before)
 		bpf_link__destroy(links[--*count]);
 	return err;
 }

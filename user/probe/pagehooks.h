@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "features.h"
 
@@ -38,22 +37,13 @@ void pagehooks_try_moves(struct feature *feature);
 /* "raw_tracepoint", "kprobe"; "none" */
 const char *pagehooks_name(enum page_rung rung);
 
-/* Whether this host gives out huge pages by itself, or to those who ask. */
-bool pagehooks_huge_wanted(void);
-
-/*
- * The largest size below that of a huge page in which this host gives out several pages at once (mTHP), in bytes; 0:
- * none. A fault of such is seen as that of one page.
- */
-uint64_t pagehooks_medium_bytes(void);
-
 /* Before @object is loaded: only the programs of these rungs are; *_RUNG_END: none. @moves: and that of mremap. */
 void pagehooks_choose(struct bpf_object *object, enum page_rung pages, enum huge_rung huge, bool moves);
 
-/* Put them in place. 0 or negative errno (none is); *@count links, to be destroyed. */
+/* Put them in place, *@count links behind those that are there, to be destroyed. 0 or negative errno (none is). */
 int pagehooks_attach(struct bpf_object *object, enum page_rung pages, enum huge_rung huge,
 		     struct bpf_link *links[PAGEHOOKS_MAX], size_t *count);
-/* The same of mremap's, behind them. */
+/* The same of mremap's. */
 int pagehooks_attach_moves(struct bpf_object *object, struct bpf_link *links[PAGEHOOKS_MAX], size_t *count);
 
 #endif

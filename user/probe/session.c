@@ -17,7 +17,9 @@
 #include "attach.h"
 #include "heldby_pointers.skel.h" /* for its bytes only */
 #include "session_private.h"
+#include "thp.h"
 
+#define COMMANDS_FEW 4096 /* command lines, where each row takes its room from the start */
 #define PCS_FEW        256 /* addresses known where no calls are followed: of those who ask for OOM kills */
 #define VERIFIER_LINES 24 /* of a program's log: the last say what was refused */
 
@@ -131,7 +133,7 @@ static void set_seed(struct session *session)
 static void set_pages_knobs(struct session *session, const struct session_options *options)
 {
 	const bool pages = session->page_rung != PAGES_RUNG_END;
-	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), medium_bytes = pagehooks_medium_bytes();
+	const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), medium_bytes = thp_medium_bytes();
 	struct heldby_bpf *bpf = session->bpf;
 
 	while (page_bytes << session->granule < medium_bytes)
@@ -232,11 +234,43 @@ static int load_programs(struct session *session, const struct session_options *
 	return heldby_bpf__load(session->bpf);
 }
 
+void session_watch_huge(struct session *session)
+{
+	int err;
+
+	if (!session->huge_waits)
+		return;
+	session->bpf->bss->hb_huge_awaited = 0;
+	err = pagehooks_attach(session->bpf->obj, PAGES_RUNG_END, session->huge_rung, session->page_hooks,
+			       &session->page_hooks_count);
+	session->huge_waits = err != 0; /* for another try */
+	if (err && !session->huge_warned)
+		log_warning("huge pages are given out, and are not seen: %s", strerror(-err));
+	if (!err)
+		log_debug("huge pages are looked for from now on");
+	session->huge_warned = err != 0;
+}
+
+static bool is_huge(const void *data, size_t bytes)
+{
+	struct hb_ev_huge event;
+
+	if (bytes < sizeof(event))
+		return false;
+	memcpy(&event, data, sizeof(event));
+	if (event.kind == HB_EV_HUGE)
+		log_debug("process %u was given a huge page", event.tgid);
+	return event.kind == HB_EV_HUGE;
+}
+
 static int received(void *ctx, void *data, size_t bytes)
 {
 	struct session *session = ctx;
 
-	session->each(session->each_ctx, data, bytes);
+	if (is_huge(data, bytes))
+		session_watch_huge(session);
+	else
+		session->each(session->each_ctx, data, bytes);
 	return 0;
 }
 
@@ -319,11 +353,16 @@ static int attach_sources(struct session *session, bool *again)
 		*again = true;
 		return err;
 	}
-	err = pagehooks_attach(session->bpf->obj, session->page_rung, session->huge_rung, session->page_hooks,
+	if (session->huge_waits)
+		log_debug("huge pages wait for somebody who asks for them");
+	session->bpf->bss->hb_huge_awaited = session->huge_waits;
+	err = pagehooks_attach(session->bpf->obj, session->page_rung,
+			       session->huge_waits ? HUGE_RUNG_END : session->huge_rung, session->page_hooks,
 			       &session->page_hooks_count);
 	if (err) {
 		log_debug("page faults: %s was refused: %s", pagehooks_name(session->page_rung), strerror(-err));
-		if (session->huge_rung != HUGE_RUNG_END) /* it may have been these: what is left is tried alone */
+		/* It may have been those of huge pages, if they are tried: what is left is tried alone. */
+		if (session->huge_rung != HUGE_RUNG_END && !session->huge_waits)
 			session->huge_refused[session->huge_rung] = err;
 		else
 			session->page_refused[session->page_rung] = err;

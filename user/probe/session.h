@@ -63,6 +63,11 @@ bool session_everything(const struct session *session);
 
 /* Where page faults are seen; PAGES_RUNG_END: they are not. */
 enum page_rung session_page_rung(const struct session *session);
+/*
+ * Look for huge pages from now on, if that waits for somebody to be given one: done when the event comes that says
+ * so, and for whoever learns it otherwise. If it fails it says so, and waits for the next who asks.
+ */
+void session_watch_huge(struct session *session);
 /* How an OOM kill's own description is found; OOM_RUNG_END: it is not. */
 enum oom_rung session_oom_rung(const struct session *session);
 bool session_sleepable(const struct session *session);

@@ -21,6 +21,8 @@ struct session {
 	size_t page_hooks_count;
 	enum page_rung page_rung; /* PAGES_RUNG_END: page faults are not looked at */
 	enum huge_rung huge_rung;
+	bool huge_waits; /* it is not in place yet: session_watch_huge() */
+	bool huge_warned; /* it could not be put there */
 	bool moves; /* mremap has a hook of its own, for mappings are not watched */
 	struct bpf_link *oom_hooks[OOMHOOKS_MAX];
 	size_t oom_hooks_count;

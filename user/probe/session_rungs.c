@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "session_private.h"
+#include "thp.h"
 #include "tries.h"
 
 #define OF_FUNCTIONS (1u << HB_SRC_MALLOC | 1u << HB_SRC_DIRECT) /* sources that probe functions */
@@ -91,7 +92,9 @@ static void choose_huge_rung(struct session *session, const struct session_optio
 	const bool raw = options->page_rung == PAGES_RAW_TRACEPOINT;
 	struct feature rung;
 
-	for (int i = 0; i < HUGE_RUNG_END && pagehooks_huge_wanted(); i++) {
+	if (thp_policy() == THP_NEVER)
+		return;
+	for (int i = 0; i < HUGE_RUNG_END; i++) {
 		const enum huge_rung tried = raw ? HUGE_RUNG_END - 1 - i : i;
 
 		if (session->huge_refused[tried])
@@ -100,8 +103,14 @@ static void choose_huge_rung(struct session *session, const struct session_optio
 		if (!rung.works)
 			continue;
 		session->huge_rung = tried;
-		return;
+		break;
 	}
+	/*
+	 * What each allocation would pay for waits, where no process was chosen, until one has been given a huge page.
+	 * Not where OOM kills are told: what is needed then is there from the start.
+	 */
+	session->huge_waits = session->huge_rung == HUGE_RAW_TRACEPOINT && session->storage && options->everything &&
+			      !options->oom && session->page_rung == PAGES_RAW_TRACEPOINT && thp_asked_only();
 }
 
 /* Where page faults are looked at, if they are to be. */
@@ -111,6 +120,7 @@ static int choose_page_rung(struct session *session, const struct session_option
 
 	session->page_rung = PAGES_RUNG_END;
 	session->huge_rung = HUGE_RUNG_END;
+	session->huge_waits = false;
 	session->moves = false;
 	if (!(session->sources & 1u << HB_SRC_PAGES))
 		return 0;
