@@ -538,6 +538,16 @@ __hidden void oom_take_signal(void);
 __hidden void oom_exit(struct task_struct *task);
 __hidden void oom_free(u64 mm);
 
+/* oom_command.bpf.c */
+/* The current thread begins a program, as @task. */
+__hidden void oom_command_begin(struct task_struct *task);
+/* @child begins with what @parent is. */
+__hidden void oom_command_fork(struct task_struct *parent, struct task_struct *child);
+/* A process has ended. */
+__hidden void oom_command_end(u32 tgid);
+/* The command line of the current process, whose memory is @mm, into @event: as it is, else as it was at first. */
+__hidden void oom_command_tell(struct hb_ev_oom_after *event, struct mm_struct *mm);
+
 /* oom_control.bpf.c */
 /* The current thread enters, and leaves, a search for a victim. */
 __hidden void oom_control_begin(u64 control, u32 how);

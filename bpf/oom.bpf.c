@@ -215,22 +215,6 @@ static __always_inline void begin(struct hb_ev_oom_after *event, u32 tgid, u32 w
 	event->time_ns = bpf_ktime_get_ns();
 }
 
-/* The command line into event->text, as much of it as is in memory: no page is brought in for it. */
-static __always_inline void read_command(struct hb_ev_oom_after *event, struct mm_struct *mm)
-{
-	u64 start = BPF_CORE_READ(mm, arg_start), bytes = BPF_CORE_READ(mm, arg_end) - start;
-	u64 first = (((start >> hb_page_bits) + 1) << hb_page_bits) - start;
-
-	if (bytes > HB_OOM_COMMAND_LEN)
-		bytes = HB_OOM_COMMAND_LEN;
-	if (!bpf_probe_read_user(event->text, bytes, (void *)start)) {
-		event->bytes = bytes;
-		return;
-	}
-	if (first < HB_OOM_COMMAND_LEN && !bpf_probe_read_user(event->text, first, (void *)start))
-		event->bytes = first; /* up to the end of its first page */
-}
-
 static __always_inline void tell_command(u32 tgid, u64 start_ns, struct mm_struct *mm)
 {
 	struct hb_ev_oom_after *event = bpf_ringbuf_reserve(&hb_oom_ring, sizeof(*event), 0);
@@ -241,7 +225,7 @@ static __always_inline void tell_command(u32 tgid, u64 start_ns, struct mm_struc
 	}
 	begin(event, tgid, HB_OOM_COMMAND);
 	event->start_ns = start_ns;
-	read_command(event, mm);
+	oom_command_tell(event, mm);
 	bpf_ringbuf_submit(event, 0);
 }
 
@@ -301,9 +285,13 @@ static __always_inline void send_short(u32 tgid, u32 what, u64 start_ns, u64 mm)
 __hidden void oom_exit(struct task_struct *task)
 {
 	u32 tgid = BPF_CORE_READ(task, tgid);
-	struct named *known = bpf_map_lookup_elem(&hb_oom_marked, &tgid), copy;
+	struct named *known, copy;
 
-	if (!known || BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		return;
+	oom_command_end(tgid);
+	known = bpf_map_lookup_elem(&hb_oom_marked, &tgid);
+	if (!known)
 		return;
 	copy = *known;
 	if (bpf_map_delete_elem(&hb_oom_marked, &tgid))

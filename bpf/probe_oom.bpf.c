@@ -70,6 +70,22 @@ int hb_oom_deliver(u64 *ctx)
 	return 0;
 }
 
+/* (parent, child): in the parent. */
+SEC("raw_tp/sched_process_fork")
+int hb_oom_forking(u64 *ctx)
+{
+	oom_command_fork((struct task_struct *)ctx[0], (struct task_struct *)ctx[1]);
+	return 0;
+}
+
+/* (task, pid before, bprm): before its first instruction. */
+SEC("raw_tp/sched_process_exec")
+int hb_oom_begins(u64 *ctx)
+{
+	oom_command_begin((struct task_struct *)ctx[0]);
+	return 0;
+}
+
 /* (task) */
 SEC("raw_tp/sched_process_exit")
 int hb_oom_exiting(u64 *ctx)

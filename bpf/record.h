@@ -472,7 +472,23 @@ enum hb_oom_after {
 	HB_OOM_FREED = 3,   /* its memory is back; 5.10 does not tell */
 };
 
+/* How much is known of a command line. */
+enum hb_oom_command {
+	HB_OOM_COMMAND_WHOLE = 0,   /* it was in memory */
+	HB_OOM_COMMAND_PART = 1,    /* its first page alone was, or nothing (0 bytes) */
+	HB_OOM_COMMAND_EARLIER = 2, /* what it was when its program began, was forked off, or forked itself */
+};
+
 #define HB_OOM_COMMAND_LEN 1024
+#define HB_OOM_EARLIER_LEN 432
+
+/* A command line that was noted. */
+struct hb_oom_earlier {
+	__u64 start_ns; /* of the process, CLOCK_BOOTTIME */
+	__u32 bytes, pad;
+	char text[HB_OOM_EARLIER_LEN]; /* words, a 0 byte behind each */
+};
+
 struct hb_ev_oom_after {
 	__u32 kind;   /* HB_EV_OOM_AFTER */
 	__u32 tgid;
@@ -481,6 +497,8 @@ struct hb_ev_oom_after {
 	__u64 mm;       /* of FREED */
 	__u32 what;     /* enum hb_oom_after */
 	__u32 bytes;    /* of text */
+	__u32 how;      /* of COMMAND: enum hb_oom_command */
+	__u32 pad;
 	char text[HB_OOM_COMMAND_LEN]; /* COMMAND: words, a 0 byte behind each; not sent of the others */
 };
 

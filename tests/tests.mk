@@ -33,7 +33,7 @@ $(GOLDEN): $(T)/golden/%: tests/golden/%.c $(LIB_OBJS)
 
 # What reads structures that only a kernel has stays there.
 KERNEL_ONLY := config mapping_tree view vm probe_vm faults probe_pages \
-	oom oom_control oom_domain oom_counters oom_stat probe_oom
+	oom oom_command oom_control oom_domain oom_counters oom_stat probe_oom
 NATIVE_SRCS := $(filter-out $(KERNEL_ONLY:%=bpf/%.bpf.c),$(BPF_SRCS)) $(wildcard tests/native/fake_*.c)
 $(NATIVE): $(T)/native/%: tests/native/%.c $(NATIVE_SRCS) $(wildcard bpf/*.h tests/native/*.h)
 	$(call say,TEST,$<)

@@ -316,6 +316,7 @@ static void fill_odd(struct postmortem *pm)
 	pm->group = 1;
 	pm->group_count = 3;
 	pm->victim.thread = 16030;
+	pm->victim.cmdline_how = "earlier";
 	pm->victim.already_dying = true;
 	pm->victim.approximate = true;
 	pm->trigger.kind = OOM_TRIGGER_KERNEL;

@@ -12,6 +12,8 @@
  *   idle       the one to be chosen: take MIB, say ".", and sleep
  *   fill       take MIB, slowly enough for a kill in the middle, and leave with 0
  *   team       a parent of so many children as MIB says, of a MiB each; when told, it grows
+ *   veiled     grow without end, the pages of its command line being unreadable; with MIB 1 as a child, with MIB 2 all
+ *              but the first of those pages
  *   bound      grow on memory of the NUMA node alone that MIB names
  *   doomed     a parent that stays small, whose child takes MIB and is held by its tracer, the parent, as it ends
  *              of a SIGKILL; the parent says "." then, and once told lets it end and leaves with 0
@@ -23,6 +25,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +40,7 @@
 
 #define MIB     (1ul << 20)
 #define PAGE    4096ul
+#define PAGE_MOST 65536ul /* of any kernel */
 #define RUN     (16 * PAGE)
 #define AHEAD   (16384 * MIB) /* of address space: more than a test lets it have */
 #define THREADS 8
@@ -242,6 +246,41 @@ static void team(size_t children)
 	grow();
 }
 
+/* Its own stack is below those pages by now. */
+LOAD_CALL static void veil_and_grow(char **argv, bool all)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t first = (uintptr_t)argv[0] & -page, end;
+
+	while (argv[1])
+		argv++;
+	end = (uintptr_t)argv[0] + strlen(argv[0]) + 1;
+	if (!all)
+		first += page;
+	load_check(first < end && !mprotect((void *)first, end - first, PROT_NONE), "mprotect");
+	grow();
+}
+
+/* As after a hint of NUMA balancing, which nobody would ever follow: the kernel takes such pages for no memory. */
+LOAD_CALL static void veiled(char **argv, size_t how)
+{
+	volatile char apart[4 * PAGE_MOST];
+	int status;
+	pid_t pid = 0;
+
+	apart[0] = 0;
+	say_and_wait();
+	if (how == 1)
+		pid = fork();
+	load_check(pid >= 0, "fork");
+	if (!pid)
+		veil_and_grow(argv, how != 2);
+	load_check(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status), "a child that is killed");
+	printf("child %d\n", pid);
+	fflush(stdout);
+	usleep(LINGER_US + (unsigned int)apart[0]);
+}
+
 static void bound(size_t node)
 {
 	unsigned long nodes = 1ul << node;
@@ -295,6 +334,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(mode, "doomed")) {
 		doomed(bytes);
+		return 0;
+	}
+	if (!strcmp(mode, "veiled")) {
+		veiled(argv, bytes / MIB);
 		return 0;
 	}
 	if (!strcmp(mode, "bound"))

@@ -15,7 +15,7 @@
 #include "places.h"
 
 #define PATH_BYTES   4096
-#define LOSSES_TOLD  3
+#define LOSSES_TOLD  4
 #define FRAMES_MAX   512 /* of the trigger: the kernel's and its own */
 
 struct incident {
@@ -86,6 +86,7 @@ static const struct container_info *container_of(struct incidents *incidents, co
 /* Words instead of 0 bytes. */
 static void tell_command(struct incident *incident)
 {
+	static const char *const how[] = { NULL, "part", "earlier" }; /* by enum hb_oom_command */
 	const char *command = incident->after.command;
 	size_t bytes = incident->after.command_bytes;
 
@@ -98,6 +99,7 @@ static void tell_command(struct incident *incident)
 		incident->cmdline[i] = command[i] ? command[i] : ' ';
 	incident->cmdline[bytes] = '\0';
 	incident->pm.victim.cmdline = incident->cmdline;
+	incident->pm.victim.cmdline_how = how[incident->after.command_how];
 }
 
 static void tell_victim(struct incident *incident, struct incidents *incidents, uint64_t page_bytes)
@@ -491,15 +493,28 @@ static void tell_holders(struct incident *incident, const struct incidents *inci
 							  &held->rows[i].frames);
 }
 
+/* Of those that were exiting already, and so take no signal, and of whom nothing could be read, none is expected. */
+static bool lacks_command(const struct incident *incident)
+{
+	const struct capture_after *after = &incident->after;
+
+	if (after->command_told)
+		return after->command_how == HB_OOM_COMMAND_PART;
+	return !after->command_bytes && (incident->capture->kill.flags & (HB_OOM_TASK_READ | HB_OOM_DYING)) ==
+	       HB_OOM_TASK_READ;
+}
+
 /* Of all kills and all processes so far: what is missing from this document may be among it. */
 static void tell_losses(struct incident *incident, struct incidents *incidents, uint64_t dropped_kills)
 {
-	static const size_t kinds[LOSSES_TOLD] = { LOSS_KILLS, HB_CNT_OOM_DROPPED, HB_CNT_FAULTS_FULL };
+	static const size_t kinds[LOSSES_TOLD] = { LOSS_KILLS, HB_CNT_OOM_DROPPED, HB_CNT_FAULTS_FULL,
+						   LOSS_COMMANDS };
 	struct postmortem *pm = &incident->pm;
 	struct losses all;
 
 	target_losses(incidents->target, &all);
 	all.counts[LOSS_KILLS] = dropped_kills;
+	all.counts[LOSS_COMMANDS] = lacks_command(incident);
 	for (size_t i = 0; i < LOSSES_TOLD; i++)
 		incident->losses[i] = (struct postmortem_loss){ kinds[i], all.counts[kinds[i]] };
 	pm->losses = incident->losses;

@@ -115,14 +115,29 @@ static void ask_past(const struct oom_ask *ask, struct capture *capture, const s
 	}
 }
 
+/* What was noted of the victim's command line: until it takes its signal, which may take long, it tells of none. */
+static void ask_command(const struct oom_ask *ask, struct capture *capture)
+{
+	struct capture_after *after = &capture->after;
+	struct hb_oom_earlier earlier;
+
+	if (session_oom_command(ask->session, capture->kill.tgid, capture->kill.start_ns, &earlier))
+		return;
+	after->command_bytes = earlier.bytes;
+	after->command_how = HB_OOM_COMMAND_EARLIER;
+	memcpy(after->command, earlier.text, earlier.bytes);
+}
+
 void oom_ask(const struct oom_ask *ask, struct capture *capture)
 {
 	const struct hb_ev_oom *kill = &capture->kill;
 	const struct hb_oom_task *tasks;
 	char path[CAPTURE_PATH_BYTES];
 	size_t count;
-	int err = session_oom_tasks(ask->session, kill->domain_id, &tasks, &count);
+	int err;
 
+	ask_command(ask, capture);
+	err = session_oom_tasks(ask->session, kill->domain_id, &tasks, &count);
 	memstat_parse_pressure(&capture->pressure, ""); /* nothing is known */
 	if (!err || err == -E2BIG)
 		keep_tasks(ask, capture, tasks, count);

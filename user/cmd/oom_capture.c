@@ -164,7 +164,13 @@ static struct capture *unused(struct captures *captures)
 
 static void take_command(struct capture *capture, const struct hb_ev_oom_after *after)
 {
+	const bool whole = capture->after.command_told && capture->after.command_how == HB_OOM_COMMAND_WHOLE;
+
+	capture->after.command_told = true;
+	if (whole || (!after->bytes && capture->after.command_bytes))
+		return; /* another thread told more, or what was noted is more */
 	capture->after.command_bytes = after->bytes;
+	capture->after.command_how = after->how;
 	memcpy(capture->after.command, after->text, after->bytes);
 }
 
@@ -250,7 +256,7 @@ static void on_kill(struct captures *captures, const struct hb_ev_oom *kill, siz
 static void on_after(struct captures *captures, const struct hb_ev_oom_after *after, size_t bytes)
 {
 	const bool command = after->what == HB_OOM_COMMAND && bytes >= sizeof(*after) &&
-			     after->bytes <= HB_OOM_COMMAND_LEN;
+			     after->bytes <= HB_OOM_COMMAND_LEN && after->how <= HB_OOM_COMMAND_EARLIER;
 	struct capture *capture;
 
 	pthread_mutex_lock(&captures->lock);

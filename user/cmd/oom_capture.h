@@ -37,7 +37,8 @@ struct capture_after {
 	uint64_t freed_ns; /* CLOCK_MONOTONIC; 0: not heard of */
 	struct hb_ev_oom_thread threads[HB_OOM_THREADS]; /* as they took the signal */
 	size_t threads_count;
-	uint32_t command_bytes;
+	bool command_told; /* by the victim, as it took the signal */
+	uint32_t command_bytes, command_how; /* enum hb_oom_command */
 	char command[HB_OOM_COMMAND_LEN]; /* a 0 byte behind each word */
 };
 

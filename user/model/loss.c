@@ -131,6 +131,9 @@ static const struct loss_kind kinds[] = {
 		"reports" },
 	[LOSS_KILLS] = { "dropped_kills", LOSS_DROPPED,
 		"OOM kills not told of: too many came at once for their ring, or for the room where they wait" },
+	[LOSS_COMMANDS] = { "commands", LOSS_NOTE,
+		"command line not known in whole: it was not in memory any more, or the process took seconds to die; "
+		"and its program ran before heldby did, or there was no room to note it" },
 };
 
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == LOSS_END, "every counter has its row");

@@ -34,6 +34,7 @@ enum loss_user {
 	LOSS_MAPS_ODD,                /* note: changes of mappings that cannot be */
 	LOSS_CHANGES,                 /* note: changes of how malloc is followed that no report told */
 	LOSS_KILLS,                   /* dropped: OOM kills that heldby oom does not tell of */
+	LOSS_COMMANDS,                /* note: command lines of victims that are not known, in whole or in part */
 	LOSS_END
 };
 

@@ -82,6 +82,7 @@ struct postmortem {
 		uint32_t pid, thread;
 		const char *comm;    /* never NULL */
 		const char *cmdline; /* words separated by blanks; NULL: unknown */
+		const char *cmdline_how; /* "part": its beginning; "earlier": as it was then; NULL: at the kill */
 		uint64_t uid;        /* UNKNOWN */
 		const char *cgroup;  /* memory cgroup; NULL: unknown */
 		const struct container_info *container; /* NULL: none */

@@ -30,6 +30,8 @@ static const struct {
 	{ "hb_oom_enter_f", OOM_FENTRY, NULL },
 	{ "hb_oom_freed", ON_EVERY, "btf_trace_exit_mmap" },
 	{ "hb_oom_exiting", ON_EVERY, NULL },
+	{ "hb_oom_begins", ON_EVERY, NULL },
+	{ "hb_oom_forking", ON_EVERY, NULL },
 	{ "hb_oom_deliver", ON_EVERY, NULL },
 	{ "hb_oom_sig", ON_EVERY, NULL },
 	{ "hb_oom_scan", OOM_STACK, NULL },
@@ -39,7 +41,7 @@ static const struct {
 
 static const char *const maps[] = {
 	"hb_oom_ring", "hb_oom_marked", "hb_oom_armed", "hb_oom_mms", "hb_oom_rooms", "hb_oom_calls", "hb_oom_places",
-	"hb_oom_threads",
+	"hb_oom_threads", "hb_oom_commands", "hb_oom_blank",
 };
 
 struct oomhooks_walk {

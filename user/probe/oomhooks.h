@@ -23,7 +23,7 @@ enum oom_rung {
 	OOM_RUNG_BEST /* of options: the best that works */
 };
 
-#define OOMHOOKS_MAX 8
+#define OOMHOOKS_MAX 10
 
 /* The rungs, best first, each tried once on out_of_memory with a program that does nothing. */
 void oomhooks_probe(struct feature rungs[OOM_RUNG_END]);

@@ -110,7 +110,8 @@ static uint32_t ring_bytes(uint32_t events)
 static void allocate_ahead(struct heldby_bpf *bpf)
 {
 	struct bpf_map *const used[] = { bpf->maps.hb_procs, bpf->maps.hb_stacks, bpf->maps.hb_faults,
-					 bpf->maps.hb_rates, bpf->maps.hb_moves, bpf->maps.hb_moved };
+					 bpf->maps.hb_rates, bpf->maps.hb_moves, bpf->maps.hb_moved,
+					 bpf->maps.hb_oom_commands };
 	struct bpf_map *const unused[] = { bpf->maps.hb_live, bpf->maps.hb_sites, bpf->maps.hb_objects,
 					   bpf->maps.hb_inodes, bpf->maps.hb_short_stacks };
 
@@ -187,6 +188,8 @@ static void set_knobs(struct session *session, const struct session_options *opt
 	bpf_map__set_max_entries(bpf->maps.hb_live, session->rung == RUNG_END ? 1 : options->max_blocks);
 	bpf_map__set_max_entries(bpf->maps.hb_sites, session->rung == RUNG_END ? 1 : options->max_sites);
 	bpf_map__set_max_entries(bpf->maps.hb_procs, options->max_processes);
+	bpf_map__set_max_entries(bpf->maps.hb_oom_commands, session->storage || options->max_processes < COMMANDS_FEW ?
+				 options->max_processes : COMMANDS_FEW);
 	bpf_map__set_max_entries(bpf->maps.hb_ring, ring_bytes(options->max_events));
 	bpf_map__set_max_entries(bpf->maps.hb_map_ring,
 				 session->vm_rung == VM_RUNG_END ? ring_bytes(1) : ring_bytes(options->max_events) * 8);
@@ -560,35 +563,4 @@ int session_events(struct session *session, void (*each)(void *ctx, const void *
 	session->each = each;
 	session->each_ctx = ctx;
 	return ring_buffer__consume(session->ring);
-}
-
-int session_oom_fd(const struct session *session)
-{
-	return session->oom_ring ? ring_buffer__epoll_fd(session->oom_ring) : -1;
-}
-
-int session_oom_events(struct session *session, void (*each)(void *ctx, const void *event, size_t bytes), void *ctx)
-{
-	session->each_oom = each;
-	session->each_oom_ctx = ctx;
-	return session->oom_ring ? ring_buffer__consume(session->oom_ring) : 0;
-}
-
-uint64_t session_oom_sequence(const struct session *session)
-{
-	return __atomic_load_n(&session->bpf->bss->hb_oom_sequence, __ATOMIC_RELAXED); /* the kernel writes it */
-}
-
-int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_oom_task **tasks, size_t *count)
-{
-	*count = 0;
-	if (!session->oom_walk)
-		return -EOPNOTSUPP;
-	session->bpf->bss->hb_oom_domain = domain;
-	return oomhooks_walk(session->oom_walk, tasks, count);
-}
-
-void session_oom_indexes(struct session *session, uint64_t address)
-{
-	session->bpf->bss->hb_oom_indexes = address;
 }

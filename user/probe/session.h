@@ -120,6 +120,9 @@ uint64_t session_oom_sequence(const struct session *session);
  * kills are not seen.
  */
 int session_oom_tasks(struct session *session, uint64_t domain, const struct hb_oom_task **tasks, size_t *count);
+/* What was noted of the command line of a process that has not ended: 0 or -ENOENT. */
+int session_oom_command(const struct session *session, uint32_t tgid, uint64_t start_ns,
+			struct hb_oom_earlier *command);
 /* Where the kernel's mem_cgroup_stats_index is (0: not known): without, kernels that have it tell no statistics. */
 void session_oom_indexes(struct session *session, uint64_t address);
 

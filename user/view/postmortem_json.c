@@ -88,6 +88,7 @@ static struct json_object *victim_object(struct json_pen *pen, const struct post
 	json_put_number(pen, object, "thread", pm->victim.thread);
 	json_put_text(pen, object, "comm", pm->victim.comm);
 	json_put_text(pen, object, "cmdline", pm->victim.cmdline);
+	json_put_text(pen, object, "cmdline_how", pm->victim.cmdline_how);
 	put_known(pen, object, "uid", pm->victim.uid);
 	json_put_text(pen, object, "cgroup", pm->victim.cgroup);
 	put_container(pen, object, pm->victim.container);

@@ -111,6 +111,16 @@ static void print_line(struct human *h, const char *name, const char *text)
 	fputc('\n', h->out);
 }
 
+static void print_command(struct human *h, const struct postmortem *pm)
+{
+	const char *how = pm->victim.cmdline_how;
+
+	print_line(h, "command ", pm->victim.cmdline);
+	if (how)
+		human_print(h, COLOR_DIM, "    (%s)\n", !strcmp(how, "part") ?
+			    "its beginning: no more could be read" : "as it was earlier: it could not be read");
+}
+
 /* What to ask the runtime and the kubelet for; whole, however narrow the terminal is. */
 static void print_identity(struct human *h, const struct container_info *container)
 {
@@ -208,7 +218,7 @@ static void print_victim(struct human *h, const struct postmortem *pm)
 	fputc('\n', h->out);
 	print_container(h, pm->victim.container);
 	print_line(h, "cgroup ", pm->victim.cgroup);
-	print_line(h, "command ", pm->victim.cmdline);
+	print_command(h, pm);
 	print_victim_memory(h, pm);
 	print_victim_times(h, pm);
 	print_threads(h, pm);
