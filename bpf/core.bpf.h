@@ -38,7 +38,7 @@ extern const volatile __u64 hb_sample_seed; /* which pages are sampled */
 extern const volatile __u32 hb_sampling; /* calls may be sampled: hb_plans says which; else every one counts */
 extern const volatile __u32 hb_budget;   /* hits are counted in hb_plans */
 extern const volatile __u32 hb_sample_shift; /* pages are sampled one in 1 << this, or coarser */
-extern const volatile __u32 hb_young_faults; /* so many faults of sampled pages are of an image's first; 0: none */
+extern const volatile __u32 hb_first_faults; /* so many faults of sampled pages are of an image's first; 0: none */
 extern const volatile __u32 hb_page_bits; /* log2 of the page size */
 extern const volatile __u32 hb_granule_order; /* what is sampled are granules of 1 << so many pages */
 extern const volatile __u32 hb_everything; /* page faults of every process are looked at */
@@ -64,6 +64,8 @@ __hidden u32 process_traced_by(struct hb_task *task);
 __hidden u32 process_seen(void);
 /* The same of @tgid. */
 __hidden u32 process_known(u32 tgid);
+/* Whether the current process's image is HB_PROC_BEGAN. */
+__hidden bool process_began(void);
 /* They are from now on. @event comes described; its generation is filled in. Returns that, 0: there is no room. */
 __hidden u32 process_see(u32 tgid, struct hb_ev_process *event);
 /*
@@ -491,6 +493,10 @@ int unwind_find(struct hb_walk *walk, int err);
  * Returns it; 0: it has none, or no file is mapped there; negative errno as mapping_find(), or there is no room.
  */
 __hidden s64 unwind_number(u64 address, u32 object);
+
+/* faults.bpf.c */
+/* Of an image that is HB_PROC_BEGAN: whether all rows of @gen, and of what it was forked from, are of first pages. */
+__hidden bool faults_first(u32 gen);
 
 #ifndef HB_NATIVE
 /* vm.bpf.c */

@@ -82,6 +82,7 @@ static __always_inline struct hb_rate *rate_of(u32 gen)
 
 	if (rate)
 		return rate;
+	fresh.first = process_began() ? 0 : HB_RATE_OLD;
 	bpf_map_update_elem(&hb_rates, &gen, &fresh, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&hb_rates, &gen);
 }
@@ -118,26 +119,26 @@ static __always_inline void put_aside(const struct hb_fault_key *key, const stru
 		rate_add(rate);
 }
 
-/*
- * Where that is wanted a process's first pages are sampled less densely: most processes never touch more. Of the pages
- * that would be sampled those in the coarser sample stand for more, and the others for nothing: they have a row, for
- * what comes to a page that is there changes neither, nor do its parent's rows tell of it any more; but no stack.
- */
-static __always_inline void sample_young(const struct hb_fault_key *key, struct hb_rate *rate,
-					 const struct hb_fault *known, struct hb_fault *fresh)
+/* Have @fresh stand for as many pages as each of the first ones that are sampled. Returns whether @page is of those. */
+static __always_inline bool sample_first(u64 page, struct hb_fault *fresh)
 {
-	const bool young = rate->young < hb_young_faults;
+	fresh->shift = HB_SAMPLE_SHIFT_FIRST;
+	return hb_page_kept(page >> hb_granule_order, hb_sample_seed, HB_SAMPLE_SHIFT_FIRST);
+}
 
-	if (young)
-		__sync_fetch_and_add(&rate->young, 1);
-	if (known && (fresh->flags & HB_FAULT_PRESENT)) {
-		fresh->shift = known->shift;
-		fresh->flags |= known->flags & HB_FAULT_NOTHING;
-	} else if (young) {
-		fresh->shift = HB_SAMPLE_SHIFT_YOUNG;
-		if (!hb_page_kept(key->page >> hb_granule_order, hb_sample_seed, HB_SAMPLE_SHIFT_YOUNG))
-			fresh->flags |= HB_FAULT_NOTHING;
-	}
+/* Whether the fault at hand brings one of the first pages of its image. */
+static __always_inline bool is_first(struct hb_rate *rate, bool present)
+{
+	if (!hb_first_faults || present || rate->first >= hb_first_faults)
+		return false;
+	__sync_fetch_and_add(&rate->first, 1);
+	return true;
+}
+
+/* Whether a page that was there and has no row may be one of the first, which have none for the most part. */
+static __always_inline bool may_be_first(const struct hb_rate *rate)
+{
+	return hb_first_faults && rate->first != HB_RATE_OLD;
 }
 
 static __always_inline u64 stack_of(struct room *room, u32 gen)
@@ -148,11 +149,19 @@ static __always_inline u64 stack_of(struct room *room, u32 gen)
 	return stack_capture_kept(&room->task, gen, &room->resume);
 }
 
+__hidden bool faults_first(u32 gen)
+{
+	const struct hb_rate *rate = hb_first_faults ? bpf_map_lookup_elem(&hb_rates, &gen) : NULL;
+
+	return hb_first_faults && (!rate || rate->first < hb_first_faults);
+}
+
 __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 {
 	struct hb_fault_key key = { .page = address >> hb_page_bits, .order = order };
 	struct room *room = bpf_map_lookup_elem(&hb_fault_rooms, &which);
 	struct hb_fault *known, fresh = { .flags = flags };
+	const bool present = flags & HB_FAULT_PRESENT;
 	struct hb_rate *rate;
 
 	/* Nothing becomes resident, and it may be a walk of our own that reads. */
@@ -174,16 +183,22 @@ __hidden void faults_add(u64 address, u32 order, u32 flags, u32 which)
 		if (!hb_page_kept(granule, hb_sample_seed, rate->shift))
 			return;
 		key.page = granule << hb_granule_order;
+		if (is_first(rate, present) && !sample_first(key.page, &fresh))
+			return;
+	} else if (rate->first < hb_first_faults) {
+		rate->first = hb_first_faults; /* what of it is given back and touched anew could not be told */
 	}
 	known = bpf_map_lookup_elem(&hb_faults, &key);
 	/* The first who writes owns the page: a copy on write, after a fork, does not change that. */
-	if (known && (known->flags & HB_FAULT_WRITE) && (flags & HB_FAULT_PRESENT))
+	if (known && (known->flags & HB_FAULT_WRITE) && present)
 		return;
-	if (known && !(flags & HB_FAULT_PRESENT))
+	if (known && !present)
 		put_aside(&key, known, rate);
-	if (hb_young_faults && !order)
-		sample_young(&key, rate, known, &fresh);
-	fresh.stack = fresh.flags & HB_FAULT_NOTHING ? HB_STACK_NONE : stack_of(room, key.gen);
+	if (known && present)
+		fresh.shift = known->shift;
+	if (!known && present && !order && may_be_first(rate) && !sample_first(key.page, &fresh))
+		return;
+	fresh.stack = stack_of(room, key.gen);
 	fresh.time_ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&hb_faults, &key, &fresh, BPF_ANY)) {
 		count(HB_CNT_FAULTS_FULL);

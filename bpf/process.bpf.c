@@ -57,6 +57,14 @@ __hidden u32 process_seen(void)
 	return process_known(bpf_get_current_pid_tgid() >> 32);
 }
 
+__hidden bool process_began(void)
+{
+	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct hb_proc *proc = bpf_map_lookup_elem(&hb_procs, &tgid);
+
+	return proc && (proc->flags & HB_PROC_BEGAN);
+}
+
 #ifndef HB_POINTERS_ONLY
 /*
  * The kernel keeps the number of executable pages of each address space. A library that goes and
@@ -147,6 +155,8 @@ __hidden void process_fork(u32 parent, u32 child, bool shares_memory, struct hb_
 	fresh.flags = (from->flags & (KNOWN | HB_PROC_FOLLOW)) | (shares_memory ? HB_PROC_SHARES : 0);
 	if (!shares_memory && !(from->flags & HB_PROC_FOLLOW))
 		fresh.flags = HB_PROC_SEEN; /* and no more than that, whatever its parent is */
+	if (shares_memory || faults_first(from->gen))
+		fresh.flags |= from->flags & HB_PROC_BEGAN; /* what it inherits are first pages */
 	fresh.gen = shares_memory ? from->gen : next_gen();
 	if (bpf_map_update_elem(&hb_procs, &child, &fresh, BPF_ANY)) {
 		count(HB_CNT_PROC_FULL);
@@ -177,6 +187,7 @@ __hidden void process_exec(u32 tgid, struct hb_ev_process *event)
 	fresh.flags = old->flags & (HB_PROC_SEEN | HB_PROC_FOLLOW);
 	if (!(old->flags & HB_PROC_SEEN) || (old->flags & (HB_PROC_TRACED | HB_PROC_SHARES)) == HB_PROC_TRACED)
 		fresh.flags |= HB_PROC_TRACED;
+	fresh.flags |= HB_PROC_BEGAN;
 	fresh.gen = next_gen();
 	if (bpf_map_update_elem(&hb_procs, &tgid, &fresh, BPF_ANY)) {
 		count(HB_CNT_PROC_FULL);

@@ -277,6 +277,7 @@ _Static_assert(sizeof(struct hb_object) == 24, "layout is shared with user space
 #define HB_PROC_AT_EXEC 2u /* counts from its next exec on */
 #define HB_PROC_FOLLOW  4u /* its children are traced too */
 #define HB_PROC_SEEN    16u /* its page faults are looked at, and its children's; its calls only if TRACED as well */
+#define HB_PROC_BEGAN   32u /* its image began while we looked, see HB_RATE_OLD */
 #define HB_GEN_USER     0x80000000u /* generations given out by user space have this bit */
 
 struct hb_proc {
@@ -554,7 +555,7 @@ enum hb_count {
 	HB_CNT_ALTSTACK = 18,     /* lost: calls of a handler on a stack above that of the call it interrupts */
 	HB_CNT_OBJECTS_FULL = 19, /* hb_inodes took no more: files not known */
 	HB_CNT_MAP_RING_FULL = 20, /* no loss: changes of mappings; they are read anew */
-	HB_CNT_FAULTS_FULL = 21, /* lost: hb_faults took no more; sampled pages */
+	HB_CNT_FAULTS_FULL = 21, /* lost: hb_faults or hb_rates took no more; sampled pages */
 	HB_CNT_FAULTS_IN = 22,   /* rows put into hb_faults */
 	HB_CNT_OOM_DROPPED = 23, /* dropped: records of OOM kills, and of what followed them */
 	HB_CNT_MOVES_FULL = 24,  /* lost: moves of pages that are not followed, for want of rows */

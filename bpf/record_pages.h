@@ -58,15 +58,26 @@ _Static_assert(sizeof(struct hb_move) == 24, "layout is shared with user space")
 #define HB_HUGE_ORDER    9
 #define HB_FAULT_PRESENT 1u /* the page was there, and may not be written (copy on write) */
 #define HB_FAULT_WRITE   2u
-#define HB_FAULT_NOTHING 4u /* it stands for no page: not in the sample of its image's first ones */
 
 /* How densely a process image is sampled: one page in 1 << shift. */
 struct hb_rate {
 	__u32 shift;   /* HB_SAMPLE_SHIFT to HB_SAMPLE_SHIFT_MAX; it never goes down */
 	__u32 records; /* rows of hb_faults, order 0, about */
-	__u32 young;   /* faults of sampled pages so far, counted up to hb_young_faults */
+	__u32 first;   /* faults so far that brought a sampled page, counted up to hb_first_faults; or HB_RATE_OLD */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct hb_rate) == 16, "layout is shared with user space");
+
+/*
+ * Where that is wanted the first pages of a process image are sampled by HB_SAMPLE_SHIFT_FIRST, less densely than what
+ * follows: most processes never touch more. Those outside of that sample have no row, so that later none of them can
+ * be told from a page that was never seen. So of all pages that were there already when a fault of theirs is the first
+ * to be seen (copies on write, first writes of what was read) the same few are followed, and stand for all of them.
+ *
+ * That is right where an image began while we looked, and inherited no row but of first pages. Others are old: what
+ * they touch is sampled as all else, from the first on.
+ */
+#define HB_FIRST_FAULTS 40 /* of pages that would be sampled: 20 MiB, small pages: a JVM takes them to begin */
+#define HB_RATE_OLD     0xffffffffu
 
 #endif

@@ -10,12 +10,11 @@
 #include <linux/types.h>
 #endif
 
-#define HB_SAMPLE_SHIFT     6
-#define HB_SAMPLE_SHIFT_ALL 7 /* of processes that nobody chose: they pay less */
-#define HB_SAMPLE_SHIFT_YOUNG 10 /* of what those touch first */
-#define HB_YOUNG_FAULTS 40 /* faults of pages that would be sampled: 20 MiB, small pages: a JVM takes them to begin */
-#define HB_SAMPLE_SHIFT_MAX 20
-#define HB_RATE_RECORDS     16384 /* with so many a process image goes over to the next coarser sample */
+#define HB_SAMPLE_SHIFT       6
+#define HB_SAMPLE_SHIFT_ALL   7 /* of processes that nobody chose: they pay less */
+#define HB_SAMPLE_SHIFT_FIRST 11 /* of what those touch first */
+#define HB_SAMPLE_SHIFT_MAX   20
+#define HB_RATE_RECORDS       16384 /* with so many a process image goes over to the next coarser sample */
 
 static inline __u64 hb_sample_hash(__u64 value, __u64 seed)
 {

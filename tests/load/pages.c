@@ -445,24 +445,30 @@ static void swapped(void)
 }
 
 /*
- * What a program touches first, and a little more: memory that is only read at first, then two sites. Then what was
- * read is written, and a child copies a half of the later site's, its parent one of the earlier's.
+ * What a program touches first, and a little more: memory that is only read at first, some that is given back later,
+ * then two sites. Then what was read is written, what was given back is read and written anew, and a child copies a
+ * half of the later site's, its parent one of the earlier's.
  */
 static void young(void)
 {
-	char *read_first = small_pages(8 * MIB), *a = small_pages(24 * MIB), *b = small_pages(24 * MIB);
+	char *read_first = small_pages(8 * MIB), *again = small_pages(8 * MIB);
+	char *a = small_pages(24 * MIB), *b = small_pages(24 * MIB);
 	struct pair pair;
 
 	look_at(read_first, 8 * MIB);
+	touch_a(again, 8 * MIB);
 	touch_a(a, 24 * MIB);
 	touch_b(b, 24 * MIB);
 	touch_c(read_first, 8 * MIB);
+	load_check(!madvise(again, 8 * MIB, MADV_DONTNEED), "madvise");
+	look_at(again, 8 * MIB);
+	touch_c(again, 8 * MIB);
 	if (!fork_in(&pair)) {
 		touch_c(b, 12 * MIB);
 		load_reset();
 		load_fact("touch_a", 24 * MIB);
 		load_fact("touch_b", 12 * MIB);
-		load_fact("touch_c", 20 * MIB);
+		load_fact("touch_c", 28 * MIB);
 		load_write("child");
 		stay(&pair);
 	}
@@ -471,7 +477,33 @@ static void young(void)
 	load_fact("look_at", 0);
 	load_fact("touch_a", 24 * MIB);
 	load_fact("touch_b", 24 * MIB);
-	load_fact("touch_c", 8 * MIB);
+	load_fact("touch_c", 16 * MIB);
+}
+
+/* Little enough that all of it is first pages, when it forks and after. */
+static void small(void)
+{
+	char *a = small_pages(6 * MIB), *b = small_pages(6 * MIB);
+	struct pair pair;
+
+	touch_a(a, 6 * MIB);
+	touch_b(b, 6 * MIB);
+	if (!fork_in(&pair)) {
+		touch_c(b, 3 * MIB);
+		load_check(!madvise(a, 2 * MIB, MADV_DONTNEED), "madvise");
+		touch_c(a, 2 * MIB);
+		load_reset();
+		load_fact("touch_a", 4 * MIB);
+		load_fact("touch_b", 3 * MIB);
+		load_fact("touch_c", 5 * MIB);
+		load_write("child");
+		stay(&pair);
+	}
+	wait_for(&pair);
+	touch_c(a, 6 * MIB); /* copies on write: still touch_a's */
+	load_fact("touch_a", 6 * MIB);
+	load_fact("touch_b", 6 * MIB);
+	load_fact("touch_c", 0);
 }
 
 /* Memory that no huge page fits into, but pages of the sizes between do; and some of small pages alone. */
@@ -568,7 +600,7 @@ static const struct {
 } modes[] = {
 	{ "contiguous", contiguous }, { "random", at_random }, { "runs", runs }, { "huge", huge }, { "zeros", zeros },
 	{ "copied", copied }, { "wide", wide },
-	{ "linger", linger }, { "shared", shared }, { "forked", forked }, { "young", young },
+	{ "linger", linger }, { "shared", shared }, { "forked", forked }, { "young", young }, { "small", small },
 	{ "between", between }, { "files", of_files }, { "moved", moved }, { "grown", grown },
 	{ "lazy", lazy }, { "populated", populated }, { "collapsed", collapsed }, { "swapped", swapped },
 	{ "medium", medium }, { "steps", steps }, { "burst", burst }, { "growing", growing },

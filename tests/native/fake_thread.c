@@ -48,6 +48,13 @@ const struct function fn_unsafe_alloc = JVM_FN(1, ALLOC, 3, 0);
 const struct function fn_unsafe_realloc = JVM_FN(2, REALLOC, 2, 1);
 const struct function fn_unsafe_free = JVM_FN(3, FREE, 0, 1);
 
+bool fake_first;
+
+bool faults_first(u32 gen)
+{
+	return fake_first;
+}
+
 static struct thread *threads[THREADS_MAX];
 static unsigned int thread_count;
 static bool session;

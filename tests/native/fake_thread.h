@@ -25,6 +25,7 @@ int hb_task_signal(int signal, void *info, struct k_sigaction *action);
 extern __u32 hb_last_gen; /* process.bpf.c */
 extern __u32 hb_epoch; /* process.bpf.c */
 extern struct hb_plan hb_plans[HB_PLANS]; /* sampling.bpf.c */
+extern bool fake_first; /* what faults_first() says of every generation */
 
 /* How a function is probed. */
 enum how {

@@ -122,7 +122,7 @@ static void a_process_told_to_count_from_exec_on_does_not_count_before(void **st
 	assert_int_equal(fake_events(), 0);
 	thread_exec(thread);
 	assert_event(0, HB_EV_EXEC, PID, 1, 0, 0, 0);
-	assert_int_equal(proc_of(PID)->flags, HB_PROC_TRACED | HB_PROC_FOLLOW);
+	assert_int_equal(proc_of(PID)->flags, HB_PROC_TRACED | HB_PROC_FOLLOW | HB_PROC_BEGAN);
 	take(thread, SITE_A, 5, 0x1000);
 	assert_site(1, SITE_A, 5, 1, 0, 0);
 }
@@ -139,7 +139,7 @@ static void without_follow_children_are_not_traced(void **state)
 	assert_int_equal(fake_rows("hb_sites"), 0);
 	thread_exec(thread);
 	assert_event(0, HB_EV_EXEC, PID, 1, GEN, 0, 0);
-	assert_int_equal(proc_of(PID)->flags, HB_PROC_TRACED);
+	assert_int_equal(proc_of(PID)->flags, HB_PROC_TRACED | HB_PROC_BEGAN);
 }
 
 static void without_follow_a_vforked_child_counts_until_it_execs_and_then_no_more(void **state)
@@ -228,12 +228,30 @@ static void a_process_that_is_only_seen_is_followed_and_its_calls_do_not_count(v
 	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
 	thread_exec(child);
 	assert_event(1, HB_EV_EXEC, CHILD, 2, 1, 0, 0);
-	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN | HB_PROC_BEGAN);
 	take(child, SITE_A, 100, 0x1000);
 	assert_int_equal(fake_rows("hb_sites"), 0);
 	thread_exit(child);
 	assert_event(2, HB_EV_EXIT, CHILD, 2, 0, 0, 0);
 	assert_null(proc_of(CHILD));
+}
+
+static void a_child_begins_as_its_parent_did_while_that_is_at_its_first_pages(void **state)
+{
+	struct thread *thread = thread_new(PID, NULL), *child;
+
+	process_put(PID, GEN, HB_PROC_SEEN);
+	fake_first = true;
+	child = thread_fork(thread, CHILD, false);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN); /* nobody saw how its parent began */
+	thread_exit(child);
+	thread_exec(thread);
+	child = thread_fork(thread, CHILD, false);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN | HB_PROC_BEGAN);
+	thread_exit(child);
+	fake_first = false;
+	child = thread_fork(thread, CHILD, false);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
 }
 
 static void a_process_that_is_seen_and_traced_stays_so_over_an_exec_and_its_children_are_only_seen(void **state)
@@ -250,9 +268,9 @@ static void a_process_that_is_seen_and_traced_stays_so_over_an_exec_and_its_chil
 	thread_exit(child);
 	child = thread_fork(thread, CHILD, true);
 	thread_exec(child);
-	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN);
+	assert_int_equal(proc_of(CHILD)->flags, HB_PROC_SEEN | HB_PROC_BEGAN);
 	thread_exec(thread);
-	assert_int_equal(proc_of(PID)->flags, HB_PROC_SEEN | HB_PROC_TRACED);
+	assert_int_equal(proc_of(PID)->flags, HB_PROC_SEEN | HB_PROC_TRACED | HB_PROC_BEGAN);
 	take(thread, SITE_A, 7, 0x1000);
 	assert_site(proc_of(PID)->gen, SITE_A, 7, 1, 0, 0);
 }
@@ -345,6 +363,7 @@ int main(void)
 		ONCE(an_exit_whose_row_another_took_makes_no_event),
 		BOTH(a_reused_pid_is_another_process),
 		ONCE(a_process_that_is_only_seen_is_followed_and_its_calls_do_not_count),
+		ONCE(a_child_begins_as_its_parent_did_while_that_is_at_its_first_pages),
 		ONCE(a_process_that_is_seen_and_traced_stays_so_over_an_exec_and_its_children_are_only_seen),
 		ONCE(processes_that_are_not_traced_make_no_events),
 		ONCE(a_child_without_room_is_lost_and_counted),

@@ -124,13 +124,13 @@ static void a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident(v
 	free(sites);
 }
 
-static void a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_true(void **state)
+static void what_a_child_touches_takes_the_place_of_its_parents_record(void **state)
 {
 	struct page_record records[4] = {
-		{ .page = 5, .stack = A, .shift = 7, .depth = 1, .resident = 1 },
-		{ .page = 5, .shift = 10, .nothing = true, .present = true, .resident = 1 },
-		{ .page = 205, .stack = A, .shift = 7, .depth = 1, .resident = 1 },
-		{ .page = 205, .stack = B, .shift = 10, .present = true, .resident = 1 },
+		{ .page = 5, .stack = A, .shift = 11, .depth = 1, .resident = 1 },
+		{ .page = 5, .stack = B, .shift = 7, .present = true, .resident = 1 },
+		{ .page = 2205, .stack = A, .shift = 7, .depth = 1, .resident = 1 },
+		{ .page = 2205, .stack = B, .shift = 11, .present = true, .resident = 1 },
 	};
 	struct page_site *sites;
 	size_t count = pages_settle(records, 4);
@@ -140,28 +140,36 @@ static void a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_tr
 	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(sites[0].stack, B);
-	assert_int_equal(sites[0].bytes, 1024 * PAGE);
-	assert_int_equal(sites[0].sampled_count, 1);
+	assert_int_equal(sites[0].bytes, (128 + 2048) * PAGE);
+	assert_int_equal(sites[0].sampled_count, 2);
 	free(sites);
 }
 
-static void each_record_takes_its_part_from_a_huge_page_whatever_it_stands_for(void **state)
+static void a_record_that_stands_for_more_than_a_huge_page_takes_from_all_of_its_site(void **state)
 {
-	struct page_record records[3] = {
+	struct page_record records[6] = {
 		{ .page = 512, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
-		{ .page = 600, .shift = 10, .finer = 3, .nothing = true, .time_ns = 2, .resident = 1 },
-		{ .page = 700, .stack = B, .shift = 10, .finer = 3, .time_ns = 2, .resident = 1 },
+		{ .page = 700, .stack = B, .shift = 11, .time_ns = 2, .resident = 1 },
+		{ .page = 1024, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
+		{ .page = 1536, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
+		{ .page = 2048, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
+		{ .page = 2560, .stack = A, .order = 9, .time_ns = 1, .resident = 512 },
 	};
 	struct page_site *sites, *a;
-	size_t count = pages_settle(records, 3);
+	size_t count = pages_settle(records, 6), few;
 
 	(void)state;
-	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &count), 0);
-	assert_int_equal(count, 2);
-	a = find(sites, count, A);
+	assert_int_equal(pages_estimate(records, count, PAGE, &sites, &few), 0);
+	assert_int_equal(few, 2);
+	a = find(sites, few, A);
 	assert_non_null(a);
-	assert_int_equal(a->bytes, (512 - 2 * 128) * PAGE);
-	assert_int_equal(find(sites, count, B)->bytes, 1024 * PAGE);
+	assert_int_equal(a->bytes, (5 * 512 - 2048) * PAGE);
+	assert_int_equal(a->error_bytes, 2048 * PAGE); /* which of them it was is not known */
+	assert_int_equal(find(sites, few, B)->bytes, 2048 * PAGE);
+	free(sites);
+
+	assert_int_equal(pages_estimate(records, 2, PAGE, &sites, &few), 0);
+	assert_int_equal(find(sites, few, A)->bytes, 0); /* not less than nothing */
 	free(sites);
 }
 
@@ -363,22 +371,42 @@ static void a_moved_block_that_is_touched_anew_is_of_who_touched_it_last(void **
 	assert_int_equal(blocks_of_a(records, 2, &move, 1), 0);
 }
 
-static void a_moved_record_that_stands_for_more_ends_with_its_own_part_alone(void **state)
+static void a_moved_record_ends_with_the_block_of_what_is_touched_in_its_place(void **state)
 {
-	/* Of a block of 1,024 pages, whose parts of 128 have a record each; two parts are touched anew. */
-	struct page_record records[3] = {
-		{ .page = 1024 + 130, .stack = A, .shift = 10, .finer = 3, .time_ns = 1, .resident = 1,
-		  .from = 130, .moved_ns = 10, .moved_to = 1024, .moved_pages = 1024 },
-		{ .page = 1024 + 300, .stack = B, .shift = 7, .time_ns = 20, .resident = 1 },
-		{ .page = 1024 + 600, .shift = 10, .finer = 3, .nothing = true, .time_ns = 20, .resident = 1 },
-	};
-	size_t count;
+	/* One stands for 2,048 pages; of those that are touched anew there is one in 128, or one in 2,048 as well. */
+	const struct page_record moved = { .page = 2048 + 130, .stack = A, .shift = 11, .time_ns = 1, .resident = 1,
+					   .from = 130, .moved_ns = 10, .moved_to = 2048, .moved_pages = 2048 };
+	struct page_record records[2] = { moved, { .page = 2048 + 300, .stack = B, .shift = 7, .time_ns = 20,
+						   .resident = 1 } };
 
 	(void)state;
-	count = pages_settle(records, 3);
-	assert_int_equal(count, 3);
-	records[1].page = 1024 + 200;
-	assert_int_equal(pages_settle(records, 3), 2);
+	assert_int_equal(pages_settle(records, 2), 2);
+	records[1].page = 2048 + 200;
+	assert_int_equal(pages_settle(records, 2), 1);
+	assert_int_equal(records[0].stack, B);
+	records[0] = moved;
+	records[1] = (struct page_record){ .page = 2048 + 1300, .stack = B, .shift = 11, .time_ns = 20, .resident = 1 };
+	assert_int_equal(pages_settle(records, 2), 1);
+	assert_int_equal(records[0].stack, B);
+}
+
+static void a_moved_record_keeps_its_block_when_that_is_written_to(void **state)
+{
+	struct page_record records[2] = {
+		{ .page = 2048 + 130, .stack = A, .shift = 11, .time_ns = 1, .resident = 1,
+		  .from = 130, .moved_ns = 10, .moved_to = 2048, .moved_pages = 2048 },
+		{ .page = 2048 + 1300, .stack = B, .shift = 11, .time_ns = 20, .resident = 1, .present = true },
+	};
+	const struct page_record moved = records[0];
+
+	(void)state;
+	assert_int_equal(pages_settle(records, 2), 1);
+	assert_int_equal(records[0].stack, A);
+	records[0] = moved; /* by a child that is sampled more densely */
+	records[1] = (struct page_record){ .page = 2048 + 300, .stack = B, .shift = 7, .time_ns = 20, .resident = 1,
+					   .present = true };
+	assert_int_equal(pages_settle(records, 2), 1);
+	assert_int_equal(records[0].stack, A);
 }
 
 static void a_moved_block_that_is_copied_on_write_keeps_its_owner(void **state)
@@ -431,8 +459,8 @@ int main(void)
 		cmocka_unit_test(another_seed_draws_other_pages),
 		cmocka_unit_test(a_sampled_page_stands_for_its_block_and_a_run_for_one_block_of_error),
 		cmocka_unit_test(a_granule_stands_for_a_block_of_granules_by_what_of_it_is_resident),
-		cmocka_unit_test(a_record_that_stands_for_nothing_says_that_its_parents_is_no_more_true),
-		cmocka_unit_test(each_record_takes_its_part_from_a_huge_page_whatever_it_stands_for),
+		cmocka_unit_test(what_a_child_touches_takes_the_place_of_its_parents_record),
+		cmocka_unit_test(a_record_that_stands_for_more_than_a_huge_page_takes_from_all_of_its_site),
 		cmocka_unit_test(two_sites_in_turns_have_an_error_of_a_block_for_each_turn),
 		cmocka_unit_test(pages_that_are_gone_are_nobodys_and_swapped_ones_are_told_apart),
 		cmocka_unit_test(a_child_owns_what_it_touched_and_inherits_the_rest),
@@ -443,7 +471,8 @@ int main(void)
 		cmocka_unit_test(a_page_that_was_moved_stands_for_its_block_beside_what_took_its_place),
 		cmocka_unit_test(runs_that_move_together_have_the_error_of_one_run),
 		cmocka_unit_test(a_moved_block_that_is_touched_anew_is_of_who_touched_it_last),
-		cmocka_unit_test(a_moved_record_that_stands_for_more_ends_with_its_own_part_alone),
+		cmocka_unit_test(a_moved_record_ends_with_the_block_of_what_is_touched_in_its_place),
+		cmocka_unit_test(a_moved_record_keeps_its_block_when_that_is_written_to),
 		cmocka_unit_test(a_moved_block_that_is_copied_on_write_keeps_its_owner),
 		cmocka_unit_test(what_grows_behind_a_moved_range_does_not_stand_for_it),
 		cmocka_unit_test(roots_are_rounded),

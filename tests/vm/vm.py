@@ -87,7 +87,8 @@ NOT_QUICK_KERNELS = ("6.1-aarch64",)
 WITHOUT_FUNCTIONS = ("every report during a storm adds up", "a storm ends as the kernel has it by",
                      "watched from its middle on", "watched only afterwards", "shared segments in a storm",
                      "more calls at once than a kretprobe has instances", "the pages of ",
-                     "the rest by its parent's stacks", "that is killed", "a kill ", "what the victim held")
+                     "the rest by its parent's stacks", "right on average, after forks",
+                     "that is killed", "a kill ", "what the victim held")
 # What is looked at in the milliseconds after a kill; twice of six runs a victim of arm64 was gone by then.
 AT_ONCE = ("a group that is killed together", "the kernel's own sums of a cgroup",
            "a child that is killed is told, and its parent lives on")

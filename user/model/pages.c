@@ -13,27 +13,23 @@ struct share {
 	uint64_t block; /* where it was touched; of a huge one its first page */
 	uint64_t moved_ns; /* as of its record: blocks that moved together lie side by side */
 	uint64_t bytes, swapped_bytes, time_ns;
+	uint64_t taken_bytes; /* of these bytes: by pages touched later, which may stand for more than there was */
+	double taken_square;  /* variance of that, where they do */
 	uint8_t shift; /* 0: exact */
 	bool resident, shared;
 	bool whole; /* all pages of the granule are resident */
 };
 
+/* log2 of the pages of a block that @record stands for. */
+static unsigned int block_shift(const struct page_record *record)
+{
+	return record->shift + record->granule;
+}
+
 /* The block that a sampled @page stands for, as far as @record tells how large it is. */
 static uint64_t block_of(const struct page_record *record, uint64_t page)
 {
-	return page >> (record->shift + record->granule);
-}
-
-/* How many pages of a block there are for each record, of those that stand for nothing as well, as a power of two. */
-static uint8_t fine_shift(const struct page_record *record)
-{
-	return record->shift - record->finer;
-}
-
-/* The block around @page that has one record. */
-static uint64_t fine_block_of(const struct page_record *record, uint64_t page)
-{
-	return page >> (fine_shift(record) + record->granule);
+	return page >> block_shift(record);
 }
 
 static int compare_u64(uint64_t a, uint64_t b)
@@ -93,35 +89,41 @@ static int by_place(const void *left, const void *right)
 }
 
 /*
- * A page that was moved is in no sample where it is now; that of its block there is. Whether @other says what
- * became of the block after @moved came: it is of that range, and later.
+ * A page that was moved is in no sample where it is now; that of its block there is, of 1 << @shift pages. Whether
+ * @other says what became of that after @moved came: it is of that range, and later.
  */
-static bool of_moved_block(const struct page_record *moved, const struct page_record *other)
+static bool of_moved_block(const struct page_record *moved, const struct page_record *other, unsigned int shift)
 {
 	return moved->moved_ns && !moved->order && !other->order && other->time_ns > moved->moved_ns &&
-	       fine_block_of(moved, other->page) == fine_block_of(moved, moved->page) &&
-	       other->page - moved->moved_to < moved->moved_pages;
+	       other->page >> shift == moved->page >> shift && other->page - moved->moved_to < moved->moved_pages;
 }
 
-/* Whether @record says nothing any more, because of @other from nearby: touched anew there, or only written to. */
+/*
+ * Whether @record says nothing any more, because of @other from nearby. It was touched anew there: of as much as the
+ * other stands for. Or it was only written to what the other, which was moved there, stands for.
+ */
 static bool is_outlived(const struct page_record *record, const struct page_record *other)
 {
-	return (of_moved_block(record, other) && !other->present) || (of_moved_block(other, record) && record->present);
+	const unsigned int own = block_shift(record), others = block_shift(other);
+
+	if (!other->present && of_moved_block(record, other, others))
+		return true;
+	return record->present && of_moved_block(other, record, own > others ? own : others);
 }
 
-/* Whether any of the records before or behind, in the same block, outlives that at @i. */
-static bool has_successor(const struct page_record *records, size_t count, size_t i)
+/* Whether any of the records before or behind, in the same block of 1 << @widest pages, outlives that at @i. */
+static bool has_successor(const struct page_record *records, size_t count, size_t i, unsigned int widest)
 {
 	const struct page_record *record = &records[i];
-	const uint64_t block = fine_block_of(record, record->page);
+	const uint64_t block = record->page >> widest;
 
-	if (record->order)
+	if (record->order || (!record->moved_ns && !record->present))
 		return false;
-	for (size_t j = i; j-- > 0 && fine_block_of(record, records[j].page) == block;) {
+	for (size_t j = i; j-- > 0 && records[j].page >> widest == block;) {
 		if (is_outlived(record, &records[j]))
 			return true;
 	}
-	for (size_t j = i + 1; j < count && fine_block_of(record, records[j].page) == block; j++) {
+	for (size_t j = i + 1; j < count && records[j].page >> widest == block; j++) {
 		if (is_outlived(record, &records[j]))
 			return true;
 	}
@@ -130,10 +132,13 @@ static bool has_successor(const struct page_record *records, size_t count, size_
 
 static size_t drop_outlived(struct page_record *records, size_t count)
 {
+	unsigned int widest = 0;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++)
-		records[i].outlived = has_successor(records, count, i);
+		widest = block_shift(&records[i]) > widest ? block_shift(&records[i]) : widest;
+	for (size_t i = 0; i < count; i++)
+		records[i].outlived = has_successor(records, count, i, widest);
 	for (size_t i = 0; i < count; i++) {
 		if (!records[i].outlived)
 			records[kept++] = records[i];
@@ -166,18 +171,25 @@ static bool inside(const struct page_record *huge, const struct page_record *rec
 
 /*
  * A huge page holds what is resident in its range, but for what was touched page by page later: it had been
- * given back then, wholly or in part.
+ * given back then, wholly or in part. A record that stands for more than the huge page takes from its neighbours as
+ * well, of which no record tells; so that is right only of all huge pages of a site together.
  */
-static uint64_t later_pages(const struct page_record *huge, const struct page_record *end)
+static void take_later(struct share *share, const struct page_record *huge, const struct page_record *end,
+		       uint64_t page_bytes)
 {
 	const struct page_record *record;
-	uint64_t pages = 0;
+	uint64_t taken;
 
 	for (record = huge + 1; record < end && inside(huge, record); record++) {
-		if (record->time_ns > huge->time_ns)
-			pages += (uint64_t)record->resident << fine_shift(record);
+		if (record->time_ns <= huge->time_ns)
+			continue;
+		taken = record->resident * page_bytes << record->shift;
+		share->taken_bytes += taken;
+		if (block_shift(record) > huge->order)
+			share->taken_square += (double)taken * (double)taken;
 	}
-	return pages;
+	if (!(share->taken_square > 0) && share->taken_bytes > share->bytes)
+		share->taken_bytes = share->bytes;
 }
 
 static struct share share_of(const struct page_record *record, const struct page_record *end, uint64_t page_bytes)
@@ -185,11 +197,10 @@ static struct share share_of(const struct page_record *record, const struct page
 	const uint64_t page = record->moved_ns ? record->from : record->page;
 	struct share share = { .stack = record->stack, .block = block_of(record, page),
 			       .moved_ns = record->moved_ns, .time_ns = record->time_ns };
-	uint64_t taken;
 
 	if (record->order) {
-		taken = later_pages(record, end);
-		share.bytes = record->resident > taken ? (record->resident - taken) * page_bytes : 0;
+		share.bytes = record->resident * page_bytes;
+		take_later(&share, record, end, page_bytes);
 		share.swapped_bytes = record->swapped * page_bytes;
 	} else {
 		share.shift = record->shift;
@@ -197,7 +208,7 @@ static struct share share_of(const struct page_record *record, const struct page
 		share.swapped_bytes = record->swapped * page_bytes << record->shift;
 		share.whole = record->resident == 1u << record->granule;
 	}
-	share.resident = share.bytes != 0;
+	share.resident = share.bytes != share.taken_bytes || share.taken_square > 0;
 	share.shared = record->shared;
 	return share;
 }
@@ -214,10 +225,8 @@ static size_t shares_of(const struct page_record *records, size_t count, uint64_
 			huge = &records[i];
 		else if (inside(huge, &records[i]) && records[i].time_ns <= huge->time_ns)
 			continue; /* the huge page stands for it */
-		if (records[i].nothing)
-			continue;
 		share = share_of(&records[i], records + count, page_bytes);
-		if (share.bytes || share.swapped_bytes)
+		if (share.resident || share.swapped_bytes)
 			shares[n++] = share;
 	}
 	return n;
@@ -268,6 +277,7 @@ static double variance(const struct share *shares, size_t first, size_t end)
 	for (size_t i = first; i < end; i++) {
 		double bytes = (double)shares[i].bytes;
 
+		sum += shares[i].taken_square;
 		if (shares[i].shift && shares[i].resident && begins(shares, i))
 			sum += bytes * bytes * (1 - 1.0 / (double)(1ull << shares[i].shift));
 	}
@@ -276,13 +286,20 @@ static double variance(const struct share *shares, size_t first, size_t end)
 
 static void add(struct page_site *site, const struct share *share)
 {
+	const uint64_t bytes = share->bytes - share->taken_bytes; /* may be less than nothing, until all are added up */
+
 	site->stack = share->stack;
-	site->bytes += share->bytes;
+	site->bytes += bytes;
 	site->swapped_bytes += share->swapped_bytes;
-	site->shared_bytes += share->shared ? share->bytes : 0;
+	site->shared_bytes += share->shared ? bytes : 0;
 	site->sampled_count += share->resident;
 	if (share->resident && (!site->oldest_ns || share->time_ns < site->oldest_ns))
 		site->oldest_ns = share->time_ns;
+}
+
+static uint64_t at_least_none(uint64_t bytes)
+{
+	return (int64_t)bytes > 0 ? bytes : 0;
 }
 
 int pages_estimate(const struct page_record *records, size_t count, uint64_t page_bytes, struct page_site **sites,
@@ -303,6 +320,8 @@ int pages_estimate(const struct page_record *records, size_t count, uint64_t pag
 		add(&list[found], &shares[i]);
 		if (i + 1 < n && shares[i + 1].stack == shares[i].stack)
 			continue;
+		list[found].bytes = at_least_none(list[found].bytes);
+		list[found].shared_bytes = at_least_none(list[found].shared_bytes);
 		list[found++].error_bytes = pages_root(variance(shares, first, i + 1));
 		first = i + 1;
 	}

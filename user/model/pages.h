@@ -22,13 +22,11 @@ struct page_record {
 	uint8_t order; /* 0; else it stands for 1 << order pages, and is no sample */
 	uint8_t granule; /* order 0: it is 1 << granule pages */
 	uint8_t shift; /* order 0: it stands for 1 << shift granules */
-	uint8_t finer; /* order 0: of one granule in 1 << (shift - finer) there is a record, be it for nothing */
 	uint16_t resident, swapped; /* pages of it: of a single one 0 or 1, else up to all of them */
 	bool shared;      /* it is shared memory */
 	uint32_t aside;   /* 0; else its row was put aside, under that number */
 	bool outlived;    /* by pages_settle() alone */
 	bool present;     /* some page was there when it was touched: a copy on write */
-	bool nothing;     /* it stands for no page, but says that its own was touched then */
 	/* By pages_follow(): */
 	uint64_t moved_ns; /* when it was first moved; 0: it never was, and the next three say nothing */
 	uint64_t from;    /* where it was touched */
@@ -62,9 +60,10 @@ void pages_follow(struct page_record *records, size_t count, struct page_move *m
 
 /*
  * Sort @records by place, and leave one for each: of a page that a process and those it was forked from touched
- * its own is right, and of a page touched twice the later touch, unless that was a copy on write. A page that was
- * moved stands for its block, until that block's own sampled page is touched there. Huge pages come before the
- * pages inside them. Returns how many are left.
+ * its own is right, and of a page touched twice the later touch, unless that was a copy on write. A page that was moved
+ * stands for its block, until that block's own sampled page is touched there; a range that is less than a block may
+ * have been moved without any record, and counts once more when it is written to there after a fork. Huge pages come
+ * before the pages inside them. Returns how many are left.
  */
 size_t pages_settle(struct page_record *records, size_t count);
 

@@ -139,10 +139,9 @@ static int followed_add(struct followed *followed, const struct page_reading *re
 	return 0;
 }
 
-/* How many pages a sampled one of @process stands for, as a power of two. */
-static uint8_t shift_of(const struct session_fault *fault, const struct process *process)
+static uint8_t coarser(uint32_t a, uint32_t b)
 {
-	return fault->fault.shift > process->page_shift ? (uint8_t)fault->fault.shift : process->page_shift;
+	return (uint8_t)(a > b ? a : b);
 }
 
 int page_reading_collect(const struct page_reading *reading, const struct process *process,
@@ -153,6 +152,7 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 	__cleanup(followed_release) struct followed followed = { 0 };
 	struct page_record *records = NULL;
 	size_t n = 0;
+	uint8_t coarsest = 0; /* what a child sampled takes the place only of as much of its parents' */
 
 	*out = NULL;
 	*out_n = 0;
@@ -161,6 +161,7 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 		size_t count = page_reading_records(reading, of->gen, &first);
 		struct page_record *grown = reallocarray(records, n + count + 1, sizeof(*grown));
 
+		coarsest = coarser(coarsest, of->page_shift);
 		records = grown ? grown : records;
 		if (!grown || followed_add(&followed, reading, of->gen, depth, before_ns)) {
 			free(records);
@@ -168,19 +169,18 @@ int page_reading_collect(const struct page_reading *reading, const struct proces
 		}
 		for (size_t i = 0; i < count; i++) {
 			const struct session_fault *fault = &first[i];
-			const uint8_t order = page_reading_order(fault), shift = shift_of(fault, of);
+			const uint8_t order = page_reading_order(fault);
 
 			if (fault->fault.time_ns >= before_ns ||
-			    (!order && !page_reading_kept(reading, fault->key.page, of->page_shift)))
+			    (!order && !page_reading_kept(reading, fault->key.page, coarsest)))
 				continue;
 			records[n++] = (struct page_record){
 				.page = fault->key.page, .stack = fault->fault.stack, .time_ns = fault->fault.time_ns,
 				.gen = fault->key.gen, .depth = depth, .order = order,
 				.granule = order ? 0 : reading->granule,
-				.shift = order ? 0 : shift, .finer = order ? 0 : (uint8_t)(shift - of->page_shift),
+				.shift = order ? 0 : coarser(fault->fault.shift, coarsest),
 				.aside = fault->key.order >> HB_FAULT_ASIDE,
 				.present = fault->fault.flags & HB_FAULT_PRESENT,
-				.nothing = fault->fault.flags & HB_FAULT_NOTHING,
 			};
 		}
 		before_ns = of->forked_ns;

@@ -76,22 +76,27 @@ static void *row_more(struct row_list *list)
 	return memset((char *)list->rows + list->count++ * list->row_size, 0, list->row_size);
 }
 
+/* What was made of @list, if that was done without @err: 0 with its rows and their number, or negative errno. */
+static int row_list_end(struct row_list *list, int err, void **rows, size_t *count)
+{
+	if (!err && list->short_of_memory)
+		err = -ENOMEM;
+	if (err) {
+		free(list->rows);
+		return err;
+	}
+	*rows = list->rows;
+	*count = list->count;
+	return 0;
+}
+
 /* All of @map by @each, whose context is the list. 0 with a malloc'ed array and its length, or negative errno. */
 static int map_rows(const struct bpf_map *map, void (*each)(void *ctx, const void *key, const void *value),
 		    size_t row_size, void **rows, size_t *count)
 {
 	struct row_list list = { .row_size = row_size };
-	int err = map_walk(map, each, &list);
 
-	if (!err && list.short_of_memory)
-		err = -ENOMEM;
-	if (err) {
-		free(list.rows);
-		return err;
-	}
-	*rows = list.rows;
-	*count = list.count;
-	return 0;
+	return row_list_end(&list, map_walk(map, each, &list), rows, count);
 }
 
 static void add_site(void *ctx, const void *key, const void *value)
@@ -131,6 +136,29 @@ int session_faults(struct session *session, struct session_fault **faults, size_
 
 	if (!err)
 		*faults = rows;
+	return err;
+}
+
+static void add_gen(void *ctx, const void *key, const void *value)
+{
+	uint32_t *gen = row_more(ctx);
+
+	(void)value;
+	if (gen)
+		*gen = *(const uint32_t *)key;
+}
+
+int session_sampled(struct session *session, uint32_t **gens, size_t *count)
+{
+	struct row_list list = { .row_size = sizeof(**gens) };
+	void *rows;
+	int err = map_walk(session->bpf->maps.hb_rates, add_gen, &list);
+
+	if (!err)
+		err = map_walk(session->bpf->maps.hb_moved, add_gen, &list);
+	err = row_list_end(&list, err, &rows, count);
+	if (!err)
+		*gens = rows;
 	return err;
 }
 
@@ -175,10 +203,19 @@ uint32_t session_shift(struct session *session, uint32_t gen)
 
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate)
 {
+	const uint32_t first_faults = session->bpf->rodata->hb_first_faults;
 	struct hb_rate fresh = *rate, now;
 
-	if (!bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &now))
-		fresh.young = now.young;
+	if (bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &now))
+		return;
+	if (fresh.shift < now.shift)
+		fresh.shift = now.shift; /* it grew in between */
+	fresh.first = now.first;
+	if (now.first < first_faults) {
+		if (fresh.shift == now.shift)
+			return; /* few records, and that number must not go back */
+		fresh.first = first_faults;
+	}
 	bpf_map_update_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &fresh, BPF_EXIST);
 }
 

@@ -144,7 +144,7 @@ static void set_pages_knobs(struct session *session, const struct session_option
 	bpf->rodata->hb_everything = options->everything;
 	bpf->rodata->hb_sample_shift = options->everything ? HB_SAMPLE_SHIFT_ALL : HB_SAMPLE_SHIFT;
 	/* Not where the least of them may be killed, and is to be told of. */
-	bpf->rodata->hb_young_faults = options->everything && !options->oom ? HB_YOUNG_FAULTS : 0;
+	bpf->rodata->hb_first_faults = options->everything && !options->oom ? HB_FIRST_FAULTS : 0;
 	bpf->rodata->hb_see_pages = pages;
 	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
 	bpf_map__set_max_entries(bpf->maps.hb_rates, pages ? options->max_processes : 1);

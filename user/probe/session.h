@@ -165,9 +165,17 @@ uint64_t session_seed(const struct session *session);
 uint8_t session_granule(const struct session *session);
 /* How densely @gen is sampled; the rate that it would begin with if nothing is known. */
 uint32_t session_shift(struct session *session, uint32_t gen);
-/* Set that, and how many records there are, but not how young it is. Only of generations that have a rate. */
+/*
+ * Set that and how many records there are, of a generation that has a rate. It does not go down, and of an image that
+ * is at its first pages the number stays as it is.
+ */
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate);
-/* Of all that is known of @gen's sample. */
+/*
+ * The generations of whose sample anything is known beside its pages, some of them twice, in a malloc'ed array. 0 or
+ * negative errno.
+ */
+int session_sampled(struct session *session, uint32_t **gens, size_t *count);
+/* Of all that is known of @gen's sample beside its rows. */
 void session_forget_rate(struct session *session, uint32_t gen);
 
 /* Remove the live blocks and sites of @source of @gen. 0 or negative errno. */

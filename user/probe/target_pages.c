@@ -37,8 +37,8 @@ static void mark_needed(struct target *target)
 	}
 }
 
-/* Take away the records of images that are over. */
-static void sweep(struct page_reading *reading)
+/* Take away the records of images that are over, and what is known of them, which are among @sampled. */
+static void sweep(struct page_reading *reading, const uint32_t *sampled, size_t sampled_count)
 {
 	const struct process *process = NULL;
 	uint32_t gen = 0;
@@ -49,11 +49,14 @@ static void sweep(struct page_reading *reading)
 		if (key->gen != gen) {
 			gen = key->gen;
 			process = target_process(reading->target, gen);
-			if (!process || process_over(process, reading->began_ns))
-				session_forget_rate(reading->target->session, gen);
 		}
 		if (!process || process_over(process, reading->began_ns))
 			session_drop_fault(reading->target->session, key);
+	}
+	for (size_t i = 0; i < sampled_count; i++) {
+		process = target_process(reading->target, sampled[i]);
+		if (!process || process_over(process, reading->began_ns))
+			session_forget_rate(reading->target->session, sampled[i]);
 	}
 	for (size_t i = 0; i < reading->moves_count; i++) {
 		const struct hb_move_key *key = &reading->moves[i].key;
@@ -250,14 +253,14 @@ static int keep_sites(struct process *process, const struct page_site *sites, si
 	return 0;
 }
 
-/* How many of @faults are of single pages. */
-static size_t single_pages(const struct session_fault *faults, size_t count)
+/* Those that a rate keeps few. */
+static size_t count_rated(const struct session_fault *faults, size_t count)
 {
-	size_t single = 0;
+	size_t rated = 0;
 
 	for (size_t i = 0; i < count; i++)
-		single += !page_reading_order(&faults[i]);
-	return single;
+		rated += !page_reading_order(&faults[i]);
+	return rated;
 }
 
 /*
@@ -272,11 +275,13 @@ static void set_rate(const struct page_reading *reading, const struct process *p
 	struct session_fault *own;
 	size_t own_count = page_reading_records(reading, process->gen, &own);
 
-	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && single_pages(own, own_count) > CROWD_LEAST)
+	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && count_rated(own, own_count) > CROWD_LEAST)
 		rate.shift++;
 	for (size_t i = 0; i < own_count; i++) {
-		if (page_reading_order(&own[i]) || page_reading_kept(reading, own[i].key.page, rate.shift))
-			rate.records += !page_reading_order(&own[i]);
+		if (page_reading_order(&own[i]))
+			continue;
+		if (page_reading_kept(reading, own[i].key.page, rate.shift))
+			rate.records++;
 		else
 			session_drop_fault(session, &own[i].key);
 	}
@@ -376,12 +381,16 @@ static void read_all(struct page_reading *reading)
 int target_pages_read(struct target *target)
 {
 	__cleanup(page_reading_release) struct page_reading reading = { 0 };
+	__cleanup(freep) uint32_t *sampled = NULL;
 	struct session_fill fill;
+	size_t sampled_count;
 	int err;
 
 	if (session_page_rung(target->session) == PAGES_RUNG_END)
 		return 0;
 	err = page_reading_begin(&reading, target);
+	if (!err)
+		err = session_sampled(target->session, &sampled, &sampled_count);
 	if (err)
 		return err;
 	session_fill(target->session, &fill);
@@ -389,7 +398,7 @@ int target_pages_read(struct target *target)
 	target_events(target); /* whose records these are was told before they were made */
 	mark_needed(target);
 	read_all(&reading);
-	sweep(&reading);
+	sweep(&reading, sampled, sampled_count);
 	return 0;
 }
 
