@@ -253,14 +253,14 @@ static int keep_sites(struct process *process, const struct page_site *sites, si
 	return 0;
 }
 
-/* Those that a rate keeps few. */
-static size_t count_rated(const struct session_fault *faults, size_t count)
+/* How many of @faults are of single pages. */
+static size_t single_pages(const struct session_fault *faults, size_t count)
 {
-	size_t rated = 0;
+	size_t single = 0;
 
 	for (size_t i = 0; i < count; i++)
-		rated += !page_reading_order(&faults[i]);
-	return rated;
+		single += !page_reading_order(&faults[i]);
+	return single;
 }
 
 /*
@@ -275,7 +275,7 @@ static void set_rate(const struct page_reading *reading, const struct process *p
 	struct session_fault *own;
 	size_t own_count = page_reading_records(reading, process->gen, &own);
 
-	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && count_rated(own, own_count) > CROWD_LEAST)
+	if (reading->crowded && rate.shift < HB_SAMPLE_SHIFT_MAX && single_pages(own, own_count) > CROWD_LEAST)
 		rate.shift++;
 	for (size_t i = 0; i < own_count; i++) {
 		if (page_reading_order(&own[i]))
