@@ -108,7 +108,8 @@ static const struct postmortem_thread threads[] = {
 };
 
 static const struct postmortem_loss losses[] = {
-	{ LOSS_KILLS, 0 }, { HB_CNT_OOM_DROPPED, 1234 }, { HB_CNT_FAULTS_FULL, 1 },
+	{ LOSS_KILLS, 0 }, { HB_CNT_OOM_DROPPED, 1234 }, { LOSS_RECURSION, 2 }, { HB_CNT_FAULTS_FULL, 1 },
+	{ HB_CNT_MOVES_FULL, 0 }, { LOSS_HUGE_UNSEEN, 3 },
 };
 
 static struct postmortem_sample history[70];

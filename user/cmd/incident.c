@@ -15,8 +15,14 @@
 #include "places.h"
 
 #define PATH_BYTES   4096
-#define LOSSES_TOLD  4
 #define FRAMES_MAX   512 /* of the trigger: the kernel's and its own */
+
+/* What may be missing from a postmortem: kills themselves, and pages, calls, processes or stacks among its holders. */
+static const size_t losses_told[] = {
+	LOSS_KILLS, HB_CNT_OOM_DROPPED, LOSS_RECURSION, HB_CNT_FAULTS_FULL, HB_CNT_MOVES_FULL, HB_CNT_PROC_FULL,
+	HB_CNT_RING_FULL, HB_CNT_STACK_FULL, HB_CNT_OBJECTS_FULL, LOSS_HUGE_UNSEEN, LOSS_COMMANDS,
+};
+#define LOSSES_TOLD (sizeof(losses_told) / sizeof(losses_told[0]))
 
 struct incident {
 	struct capture *capture;
@@ -507,8 +513,6 @@ static bool lacks_command(const struct incident *incident)
 /* Of all kills and all processes so far: what is missing from this document may be among it. */
 static void tell_losses(struct incident *incident, struct incidents *incidents, uint64_t dropped_kills)
 {
-	static const size_t kinds[LOSSES_TOLD] = { LOSS_KILLS, HB_CNT_OOM_DROPPED, HB_CNT_FAULTS_FULL,
-						   LOSS_COMMANDS };
 	struct postmortem *pm = &incident->pm;
 	struct losses all;
 
@@ -516,7 +520,7 @@ static void tell_losses(struct incident *incident, struct incidents *incidents, 
 	all.counts[LOSS_KILLS] = dropped_kills;
 	all.counts[LOSS_COMMANDS] = lacks_command(incident);
 	for (size_t i = 0; i < LOSSES_TOLD; i++)
-		incident->losses[i] = (struct postmortem_loss){ kinds[i], all.counts[kinds[i]] };
+		incident->losses[i] = (struct postmortem_loss){ losses_told[i], all.counts[losses_told[i]] };
 	pm->losses = incident->losses;
 	pm->losses_count = LOSSES_TOLD;
 	if (all.counts[HB_CNT_FAULTS_FULL])

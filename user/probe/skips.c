@@ -11,7 +11,7 @@
 
 #include "session_private.h"
 
-#define LINKS_MAX (VM_HOOKS_MAX + PAGEHOOKS_MAX)
+#define LINKS_MAX (VM_HOOKS_MAX + PAGEHOOKS_MAX + OOMHOOKS_MAX)
 
 /* include/uapi/linux/bpf.h: enum bpf_link_type, enum bpf_perf_event_type */
 #define LINK_PERF_EVENT 7
@@ -60,6 +60,8 @@ static size_t all_links(const struct session *session, struct link_skips links[L
 		links[count++] = link_skips(session->vm_hooks[i]);
 	for (size_t i = 0; i < session->page_hooks_count; i++)
 		links[count++] = link_skips(bpf_link__fd(session->page_hooks[i]));
+	for (size_t i = 0; i < session->oom_hooks_count; i++)
+		links[count++] = link_skips(bpf_link__fd(session->oom_hooks[i]));
 	return count;
 }
 
@@ -94,7 +96,8 @@ void session_skips(const struct session *session, struct losses *losses)
 
 const char *session_skips_why(const struct session *session)
 {
-	const bool kprobes = session->vm_rung == VM_KPROBE || session->page_rung == PAGES_KPROBE;
+	const bool kprobes = session->vm_rung == VM_KPROBE || session->page_rung == PAGES_KPROBE ||
+			     session->huge_rung == HUGE_KPROBE || session->oom_rung == OOM_KPROBE;
 	uint32_t size = sizeof(struct bpf_prog_info);
 	struct link_skips links[LINKS_MAX];
 	struct bpf_prog_info info = { 0 };
@@ -107,6 +110,6 @@ const char *session_skips_why(const struct session *session)
 		return "this kernel does not tell which probes it skipped (5.12 does): calls may be missing untold";
 	for (size_t i = 0; i < count && !told; i++)
 		told = links[i].prog_id != 0;
-	return told ? NULL : "this kernel does not tell which calls a kprobe missed (6.7 does): a change of protection "
-			     "may be missing untold";
+	return told ? NULL : "this kernel does not tell which calls a kprobe missed (6.7 does): a change of protection, "
+			     "a huge page or what triggered an OOM kill may be missing untold";
 }
