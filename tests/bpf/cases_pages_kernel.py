@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 from cases_mmap import Obedient, more_reports
-from cases_pages import BOUND, FIRST, HOST, MIB, PAGES, by_function, judge, owner, start_all
+from cases_pages import BOUND, HOST, MIB, PAGES, USUAL, by_function, judge, owner, start_all
 from check import detail, hold
 from harness import Failure, Outcome, Skip, put, read_text
 from oomlog import version
@@ -326,7 +326,6 @@ def granules(case, mode):
 
 # --- a JVM that touches its heap before anything else ---
 
-FIRST_PAGES = 20 * MIB # sampled by so few that all of them may be missed
 
 @each("the heap that a JVM touches beforehand belongs to what touches it: {0}",
       [(os.path.basename(os.path.dirname(os.path.dirname(path))), path)
@@ -348,13 +347,12 @@ def pretouched(case, _, path):
     wrong = adds_up(document, target.pid, counted)
     heap = [site for site in sites if "pretouch" in site["frames"][0].get("function", "")]
     held = sum(site["outstanding_bytes"] for site in heap)
-    # Some of it may be among the pages that are touched first: a site that has no sample of those does not tell.
-    bound = BOUND * math.hypot(*(site["standard_error_bytes"] for site in heap)) + FIRST
+    bound = BOUND * math.hypot(*(site["standard_error_bytes"] for site in heap))
     if not 192 * MIB - bound < held < counted + bound:  # tables and archives among it
         wrong.append(f"{held / MIB:.1f} MiB of {counted / MIB:.1f} were touched beforehand, the heap has 192")
     row = row_of(document, target.pid)
     left = row["pages_unattributed_bytes"]
-    if left > FIRST_PAGES + BOUND * row["pages_standard_error_bytes"]:
+    if left > USUAL * row["pages_standard_error_bytes"]:
         wrong.append(f"{left / MIB:.1f} of {counted / MIB:.1f} MiB are unattributed")
     print(f"   {held / MIB:.1f} MiB touched beforehand at {len(heap)} of {len(sites)} sites, {left / MIB:.1f} MiB "
           f"unattributed, {counted / MIB:.1f} resident")

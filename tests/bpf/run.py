@@ -26,6 +26,7 @@ import cases_mmap_real
 import cases_mmap_rungs
 import cases_pages
 import cases_pages_kernel
+import cases_pages_room
 import cases_placement
 import cases_oom
 import cases_oom_command
@@ -46,10 +47,10 @@ from check import EXCUSED
 from harness import Place, Test
 
 MODULES = (cases_calls, cases_language, cases_threads, cases_process, cases_attach, cases_limits, cases_mmap,
-           cases_mmap_real, cases_mmap_rungs, cases_pages, cases_pages_kernel, cases_duty, cases_placement, cases_oom,
-           cases_oom_command, cases_oom_kinds, cases_oom_names, cases_oom_reading, cases_oom_short, cases_rungs,
-           cases_sampling, cases_budget, cases_namespaces, cases_containers, cases_chosen, cases_real, cases_unwind,
-           cases_unwind_names, cases_unwind_room)
+           cases_mmap_real, cases_mmap_rungs, cases_pages, cases_pages_kernel, cases_pages_room, cases_duty,
+           cases_placement, cases_oom, cases_oom_command, cases_oom_kinds, cases_oom_names, cases_oom_reading,
+           cases_oom_short, cases_rungs, cases_sampling, cases_budget, cases_namespaces, cases_containers,
+           cases_chosen, cases_real, cases_unwind, cases_unwind_names, cases_unwind_room)
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 # Programs of tracepoints, fentry and fexit that other tasks' calls may meet while one of them is preempted.

@@ -80,6 +80,18 @@ static char *small_pages(size_t bytes)
 	return map(bytes, MAP_PRIVATE | MAP_ANONYMOUS, MADV_NOHUGEPAGE);
 }
 
+/* How much of it is resident, by the kernel's own word. */
+static size_t resident_bytes(char *at, size_t bytes)
+{
+	static unsigned char pages[256 * MIB / PAGE];
+	size_t sum = 0;
+
+	load_check(bytes / PAGE <= sizeof(pages) && !mincore(at, bytes, pages), "mincore");
+	for (size_t i = 0; i < bytes / PAGE; i++)
+		sum += pages[i] & 1 ? PAGE : 0;
+	return sum;
+}
+
 static void step(void)
 {
 	char byte;
@@ -100,9 +112,9 @@ static void contiguous(void)
 	}
 	touch_c(c, 64 * MIB);
 	load_check(!madvise(c, 64 * MIB, MADV_DONTNEED), "madvise");
-	load_fact("touch_a", 256 * MIB);
-	load_fact("touch_b", 128 * MIB);
-	load_fact("touch_c", 0);
+	load_fact("touch_a", resident_bytes(a, 256 * MIB));
+	load_fact("touch_b", resident_bytes(b, 128 * MIB));
+	load_fact("touch_c", resident_bytes(c, 64 * MIB));
 }
 
 /* Every page of 192 MiB is the one's or, half as often, the other's. */
@@ -120,6 +132,7 @@ static void at_random(void)
 			b += PAGE;
 		}
 	}
+	load_check(resident_bytes(at, 192 * MIB) == a + b, "all to be resident, by mincore");
 	load_fact("touch_a", a);
 	load_fact("touch_b", b);
 }
@@ -143,6 +156,7 @@ static void runs(void)
 		sums[second] += bytes;
 		i += bytes;
 	}
+	load_check(resident_bytes(at, 192 * MIB) == sums[0] + sums[1], "all to be resident, by mincore");
 	load_fact("touch_a", sums[0]);
 	load_fact("touch_b", sums[1]);
 }

@@ -439,6 +439,19 @@ static void what_grows_behind_a_moved_range_does_not_stand_for_it(void **state)
 	assert_int_equal(blocks_of_a(records, 2, moves, 2), 1);
 }
 
+static void what_first_pages_lack_is_spread_over_all_sites_of_single_pages(void **state)
+{
+	struct page_site sites[3] = { { .error_bytes = 3000 }, { .error_bytes = 0 }, { .error_bytes = 3000 } };
+
+	(void)state;
+	pages_doubt_first(sites, 3, 4000, 8000);
+	assert_int_equal(sites[0].error_bytes, 5000);
+	assert_int_equal(sites[1].error_bytes, 0); /* of huge pages alone */
+	assert_int_equal(sites[2].error_bytes, 5000);
+	pages_doubt_first(sites, 0, 8000, 8000);
+	assert_int_equal(sites[0].error_bytes, 5000);
+}
+
 static void roots_are_rounded(void **state)
 {
 	(void)state;
@@ -475,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_moved_record_keeps_its_block_when_that_is_written_to),
 		cmocka_unit_test(a_moved_block_that_is_copied_on_write_keeps_its_owner),
 		cmocka_unit_test(what_grows_behind_a_moved_range_does_not_stand_for_it),
+		cmocka_unit_test(what_first_pages_lack_is_spread_over_all_sites_of_single_pages),
 		cmocka_unit_test(roots_are_rounded),
 	};
 

@@ -26,13 +26,14 @@ static void say(bool good, const char *what, const char *detail)
 	printf("  %-3s  %-22s %s\n", good ? "ok" : "NO", what, detail);
 }
 
-static void doctor_host(void)
+static void doctor_host(const char *too_old)
 {
 	struct utsname name;
 	bool same = proc_initial_pid_namespace();
 
 	uname(&name);
 	printf("Host: Linux %s, %s\n", name.release, name.machine);
+	say(!too_old, "kernel", too_old ? too_old : "new enough");
 	say(!geteuid(), "root", geteuid() ? "start it with sudo, or as a privileged container" : "");
 	say(same, "pid namespace",
 	    same ? "the host's" : "not the host's: process ids would not match; use hostPID: true or --pid=host");
@@ -188,6 +189,17 @@ static void doctor_program(void *ctx, const char *name, uint32_t verified)
 	printf("       %-22s %u instructions verified\n", name, verified);
 }
 
+/* Calls of 32-bit programs have numbers of their own. */
+static void doctor_narrow(struct session *session)
+{
+	const int err = session_watch_narrow(session, true);
+
+	say(!err, "32-bit programs", err ?
+	    "their calls are not followed here: their mappings are read for each report" :
+	    "their mappings are followed, by hooks that are there while one runs");
+	session_watch_narrow(session, false);
+}
+
 /* Load everything once, for what only that can tell: the verifier, the tables, the task hooks. */
 static bool doctor_load(const struct features *features, enum rung rung, enum unwinder unwinder, bool verbose)
 {
@@ -215,6 +227,8 @@ static bool doctor_load(const struct features *features, enum rung rung, enum un
 	if (!err && session_pointers_why(session))
 		say(false, "stacks", session_pointers_why(session));
 	say(!err, "programs", err ? why : "loaded and verified; fork, exec, exit and signals by tp_btf tracepoints");
+	if (!err)
+		doctor_narrow(session);
 	if (!err)
 		say(!session_skips_why(session), "skipped probes", session_skips_why(session) ?
 		    session_skips_why(session) : "the kernel tells which of our programs it did not run");
@@ -376,6 +390,7 @@ static int examine(const struct options *options)
 	struct features features;
 	struct symcache *cache = symcache_new();
 	struct modules *modules = cache ? modules_new(NULL, cache, NULL, ~0u) : NULL;
+	const char *too_old;
 	bool works;
 
 	if (!modules) {
@@ -383,7 +398,8 @@ static int examine(const struct options *options)
 		log_error("not enough memory");
 		return EXIT_FAILED;
 	}
-	doctor_host();
+	too_old = session_too_old();
+	doctor_host(too_old);
 	features_probe(&features, true);
 	doctor_rungs(&features);
 	doctor_vm_rungs();
@@ -393,7 +409,7 @@ static int examine(const struct options *options)
 	works &= doctor_processes(modules, options);
 	modules_free(modules);
 	symcache_free(cache);
-	return works && !fflush(stdout) ? EXIT_OK : EXIT_FAILED;
+	return works && !too_old && !fflush(stdout) ? EXIT_OK : EXIT_FAILED;
 }
 
 int cmd_doctor(int argc, char **argv)

@@ -37,8 +37,7 @@ struct incident {
 	char cmdline[HB_OOM_COMMAND_LEN + 1];
 	char thread_comms[HB_OOM_THREADS][HB_COMM_LEN + 1];
 	struct postmortem_thread threads[HB_OOM_THREADS];
-	char *paths[HB_OOM_LEVELS];
-	char gfp[GFP_TEXT_BYTES];
+	char *paths[HB_OOM_LEVELS], gfp[GFP_TEXT_BYTES];
 	struct container_info container, domain_container;
 	struct places places;
 	struct frame frames[FRAMES_MAX];
@@ -513,7 +512,6 @@ static bool lacks_command(const struct incident *incident)
 /* Of all kills and all processes so far: what is missing from this document may be among it. */
 static void tell_losses(struct incident *incident, struct incidents *incidents, uint64_t dropped_kills)
 {
-	struct postmortem *pm = &incident->pm;
 	struct losses all;
 
 	target_losses(incidents->target, &all);
@@ -521,10 +519,7 @@ static void tell_losses(struct incident *incident, struct incidents *incidents, 
 	all.counts[LOSS_COMMANDS] = lacks_command(incident);
 	for (size_t i = 0; i < LOSSES_TOLD; i++)
 		incident->losses[i] = (struct postmortem_loss){ losses_told[i], all.counts[losses_told[i]] };
-	pm->losses = incident->losses;
-	pm->losses_count = LOSSES_TOLD;
-	if (all.counts[HB_CNT_FAULTS_FULL])
-		pm->holders_approximate |= 1u << HB_SRC_PAGES;
+	incident->pm.holders_approximate |= !!all.counts[HB_CNT_FAULTS_FULL] << HB_SRC_PAGES;
 }
 
 struct incident *incident_new(struct incidents *incidents, struct capture *capture)
@@ -572,6 +567,8 @@ const struct postmortem *incident_tell(struct incident *incident, struct inciden
 	pm->time_unix_ns = incident->capture->time_unix_ns;
 	pm->host = incidents->host;
 	pm->kernel = incidents->release;
+	pm->losses = incident->losses;
+	pm->losses_count = LOSSES_TOLD;
 	pm->sequence = incident->capture->kill.sequence;
 	make_paths(incident);
 	places_init(&incident->places, incidents->target,

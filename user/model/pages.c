@@ -329,3 +329,19 @@ int pages_estimate(const struct page_record *records, size_t count, uint64_t pag
 	*sites_count = found;
 	return 0;
 }
+
+/* All of them are known or not by a block's one page: each byte has the variance of a block's. */
+void pages_doubt_first(struct page_site *sites, size_t count, uint64_t first_bytes, uint64_t block_bytes)
+{
+	const double square = (double)first_bytes * (double)block_bytes;
+	size_t doubtful = 0;
+
+	for (size_t i = 0; i < count; i++)
+		doubtful += sites[i].error_bytes > 0;
+	for (size_t i = 0; i < count; i++) {
+		const double error = (double)sites[i].error_bytes;
+
+		if (sites[i].error_bytes)
+			sites[i].error_bytes = pages_root(error * error + square / (double)doubtful);
+	}
+}

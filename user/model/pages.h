@@ -74,6 +74,14 @@ size_t pages_settle(struct page_record *records, size_t count);
 int pages_estimate(const struct page_record *records, size_t count, uint64_t page_bytes, struct page_site **sites,
 		   size_t *sites_count);
 
+/*
+ * Where the first @first_bytes of a process are sampled one page in @block_bytes only, its later ones more densely:
+ * any site may have made some of those resident without a record of it. Add to the standard errors of those of
+ * the process's @count sites that have single pages what that amounts to if they had equal parts in them; over all of
+ * them it is that of all of those bytes.
+ */
+void pages_doubt_first(struct page_site *sites, size_t count, uint64_t first_bytes, uint64_t block_bytes);
+
 /* The square root, rounded: standard errors add up in squares. */
 uint64_t pages_root(double square);
 

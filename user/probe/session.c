@@ -131,6 +131,23 @@ static void set_seed(struct session *session)
 	session->bpf->rodata->hb_sample_seed = session->seed;
 }
 
+/*
+ * How densely processes are sampled to begin with. Of the whole host so that a sample of all of its memory has room
+ * in the table, as far as that leaves it as fine as the first pages are; the rest is up to each process's own rate.
+ * Not where a small one may be killed and is to be told of: there the table's filling alone makes it coarser.
+ */
+static uint32_t sample_shift(const struct session_options *options, uint8_t granule)
+{
+	const uint64_t granules = (uint64_t)sysconf(_SC_PHYS_PAGES) >> granule;
+	uint32_t shift = HB_SAMPLE_SHIFT_ALL;
+
+	if (!options->everything)
+		return HB_SAMPLE_SHIFT;
+	while (!options->oom && shift < HB_SAMPLE_SHIFT_FIRST && granules >> shift > options->max_faults)
+		shift++;
+	return shift;
+}
+
 static void set_pages_knobs(struct session *session, const struct session_options *options)
 {
 	const bool pages = session->page_rung != PAGES_RUNG_END;
@@ -142,9 +159,11 @@ static void set_pages_knobs(struct session *session, const struct session_option
 	bpf->rodata->hb_page_bits = (uint32_t)__builtin_ctzl(page_bytes);
 	bpf->rodata->hb_granule_order = session->granule;
 	bpf->rodata->hb_everything = options->everything;
-	bpf->rodata->hb_sample_shift = options->everything ? HB_SAMPLE_SHIFT_ALL : HB_SAMPLE_SHIFT;
+	bpf->rodata->hb_sample_shift = sample_shift(options, session->granule);
 	/* Not where the least of them may be killed, and is to be told of. */
-	bpf->rodata->hb_first_faults = options->everything && !options->oom ? HB_FIRST_FAULTS : 0;
+	if (options->everything && !options->oom)
+		bpf->rodata->hb_first_faults =
+			HB_FIRST_FAULTS >> (bpf->rodata->hb_sample_shift - HB_SAMPLE_SHIFT_ALL);
 	bpf->rodata->hb_see_pages = pages;
 	bpf_map__set_max_entries(bpf->maps.hb_faults, pages ? options->max_faults : 1);
 	bpf_map__set_max_entries(bpf->maps.hb_rates, pages ? options->max_processes : 1);
@@ -416,6 +435,11 @@ static void unload(struct session *session)
 	session->bpf = NULL;
 }
 
+const char *session_too_old(void)
+{
+	return features_since(5, 10) ? NULL : "this kernel is too old: Linux 5.10 or newer is needed, 5.15 for malloc";
+}
+
 int session_open(struct session **out, const struct session_options *options, char *why, size_t size)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -426,8 +450,8 @@ int session_open(struct session **out, const struct session_options *options, ch
 	if (!session)
 		return -ENOMEM;
 	libbpf_set_print(libbpf_print);
-	if (!features_since(5, 10)) {
-		snprintf(why, size, "this kernel is too old: Linux 5.10 or newer is needed, 5.15 for malloc");
+	if (session_too_old()) {
+		snprintf(why, size, "%s", session_too_old());
 		err = -EOPNOTSUPP;
 		goto fail;
 	}

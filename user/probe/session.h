@@ -43,6 +43,9 @@ struct session_options {
 
 struct session;
 
+/* The sentence that refuses this kernel, if it is older than all that heldby works on; else NULL. */
+const char *session_too_old(void);
+
 /*
  * Load the programs and attach those that watch processes; no function is probed yet. On failure
  * negative errno, and @why (of @size bytes) says what to try.
@@ -164,7 +167,9 @@ uint64_t session_seed(const struct session *session);
 /* What is sampled are granules of 1 << so many pages: as many as one fault may bring here. */
 uint8_t session_granule(const struct session *session);
 /* How densely @gen is sampled; the rate that it would begin with if nothing is known. */
-uint32_t session_shift(struct session *session, uint32_t gen);
+uint32_t session_shift(struct session *session, uint32_t gen, bool *first);
+/* Up to so many bytes of an image that nobody chose are its first pages; 0: none are. */
+uint64_t session_first_bytes(const struct session *session);
 /*
  * Set that and how many records there are, of a generation that has a rate. It does not go down, and of an image that
  * is at its first pages the number stays as it is.

@@ -110,6 +110,6 @@ const char *session_skips_why(const struct session *session)
 		return "this kernel does not tell which probes it skipped (5.12 does): calls may be missing untold";
 	for (size_t i = 0; i < count && !told; i++)
 		told = links[i].prog_id != 0;
-	return told ? NULL : "this kernel does not tell which calls a kprobe missed (6.7 does): a change of protection, "
-			     "a huge page or what triggered an OOM kill may be missing untold";
+	return told ? NULL : "this kernel does not tell which calls a kprobe missed (6.7 does): a change of "
+			     "protection, a huge page or what triggered an OOM kill may be missing untold";
 }

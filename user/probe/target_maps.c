@@ -102,9 +102,10 @@ static void watch_narrow(struct target *target)
 		wanted = process->narrow;
 	}
 	err = session_watch_narrow(target->session, wanted);
-	if (err)
-		log_debug("calls of 32-bit programs are not seen (%s): their mappings are read for each report",
-			  strerror(-err));
+	if (err && !target->narrow_refused)
+		log_info("calls of 32-bit programs are not seen (%s): their mappings are read for each report",
+			 strerror(-err));
+	target->narrow_refused = err;
 }
 
 void target_maps_begin(struct target *target, struct process *process, const struct process *parent)
