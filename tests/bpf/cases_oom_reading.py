@@ -19,7 +19,7 @@ from registry import all_alone
 test, _ = all_alone("it depends on who reads when")
 MIB = 1 << 20
 LIMIT, VICTIM, NEWCOMER, NEARLY = 256, 235, 32, 247
-NAIVE_ROUNDS, ROUNDS = 8, 20
+NAIVE_ROUNDS, ROUNDS = 40, 20
 
 
 def mounted(kind):
@@ -120,7 +120,7 @@ def one_kill(case, cgroup, victim, program, *reader):
     return cgroup.kills() - before, readings, refusals
 
 
-@test("a reader of smaps_rollup that asks nobody gets a second process killed")
+@test("a reader of smaps_rollup that asks nobody gets a second process killed", seconds=120)
 def naive(case):
     program = case.load("oom_reading")
     with Cgroup(case) as cgroup:
