@@ -341,7 +341,7 @@ void pages_doubt_first(struct page_site *sites, size_t count, uint64_t first_byt
 	for (size_t i = 0; i < count; i++) {
 		const double error = (double)sites[i].error_bytes;
 
-		if (sites[i].error_bytes)
+		if (first_bytes && sites[i].error_bytes)
 			sites[i].error_bytes = pages_root(error * error + square / (double)doubtful);
 	}
 }

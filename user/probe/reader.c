@@ -192,24 +192,18 @@ void session_drop_fault(struct session *session, const struct hb_fault_key *key)
 	session->purged.faults += !bpf_map_delete_elem(bpf_map__fd(session->bpf->maps.hb_faults), key);
 }
 
-uint32_t session_shift(struct session *session, uint32_t gen, bool *first)
+uint32_t session_shift(struct session *session, uint32_t gen, uint64_t *first_bytes)
 {
+	const struct heldby_bpf__rodata *rodata = session->bpf->rodata;
 	struct hb_rate rate;
 
-	*first = false;
+	*first_bytes = 0;
 	if (bpf_map_lookup_elem(bpf_map__fd(session->bpf->maps.hb_rates), &gen, &rate))
-		return session->bpf->rodata->hb_sample_shift;
-	*first = session->bpf->rodata->hb_first_faults && rate.first != HB_RATE_OLD &&
-		 rate.shift < HB_SAMPLE_SHIFT_FIRST;
+		return rodata->hb_sample_shift;
+	if (rodata->hb_first_faults && rate.first != HB_RATE_OLD && rodata->hb_sample_shift < HB_SAMPLE_SHIFT_FIRST)
+		*first_bytes = (uint64_t)rate.first
+			       << (rodata->hb_sample_shift + session->granule + rodata->hb_page_bits);
 	return rate.shift;
-}
-
-uint64_t session_first_bytes(const struct session *session)
-{
-	const uint64_t pages = (uint64_t)session->bpf->rodata->hb_first_faults
-			       << (session->bpf->rodata->hb_sample_shift + session->granule);
-
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void session_set_rate(struct session *session, uint32_t gen, const struct hb_rate *rate)

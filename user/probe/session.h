@@ -166,10 +166,11 @@ bool session_follows_moves(const struct session *session);
 uint64_t session_seed(const struct session *session);
 /* What is sampled are granules of 1 << so many pages: as many as one fault may bring here. */
 uint8_t session_granule(const struct session *session);
-/* How densely @gen is sampled; the rate that it would begin with if nothing is known. */
-uint32_t session_shift(struct session *session, uint32_t gen, bool *first);
-/* Up to so many bytes of an image that nobody chose are its first pages; 0: none are. */
-uint64_t session_first_bytes(const struct session *session);
+/*
+ * How densely @gen is sampled; the rate that it would begin with if nothing is known. @first_bytes: about how much it
+ * touched of its first pages, which are sampled less densely; 0: all of it is sampled alike.
+ */
+uint32_t session_shift(struct session *session, uint32_t gen, uint64_t *first_bytes);
 /*
  * Set that and how many records there are, of a generation that has a rate. It does not go down, and of an image that
  * is at its first pages the number stays as it is.

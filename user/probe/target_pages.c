@@ -326,8 +326,8 @@ static int read_process(const struct page_reading *reading, struct process *proc
 		return err;
 	merge_alike(reading->target, records, count);
 	err = pages_estimate(records, count, reading->page_bytes, &sites, &sites_count);
-	if (!err && process->pages_first)
-		pages_doubt_first(sites, sites_count, session_first_bytes(reading->target->session),
+	if (!err)
+		pages_doubt_first(sites, sites_count, process->first_bytes,
 				  reading->page_bytes << (HB_SAMPLE_SHIFT_FIRST + reading->granule));
 	if (!err)
 		err = keep_sites(process, sites, sites_count);
@@ -359,7 +359,7 @@ static void read_shifts(struct target *target)
 	struct process *process;
 
 	for (process = target->newest; process; process = process->older)
-		process->page_shift = (uint8_t)session_shift(target->session, process->gen, &process->pages_first);
+		process->page_shift = (uint8_t)session_shift(target->session, process->gen, &process->first_bytes);
 }
 
 static void read_all(struct page_reading *reading)

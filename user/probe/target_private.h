@@ -75,7 +75,7 @@ struct process {
 	uint64_t forked_ns;    /* when, CLOCK_MONOTONIC */
 	uint64_t ended_ns;     /* when we heard of its end, CLOCK_MONOTONIC */
 	uint8_t page_shift;    /* its pages are sampled one in 1 << page_shift */
-	bool pages_first;      /* the first of them less densely: see struct hb_rate */
+	uint64_t first_bytes;  /* of them, less densely: see struct hb_rate */
 	bool needed;           /* its page records, by those forked from it */
 	bool undescribed;      /* what /proc says of it was not looked at yet */
 	struct page_site *pages; /* who made its pages resident */
