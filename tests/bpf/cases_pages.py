@@ -74,14 +74,14 @@ def errors_off(document, truth, function):
     return off / math.sqrt(square) if square else math.inf if off else 0
 
 
-def judge(document, truth, least=0.0):
-    """Each function's bytes, as far as the truth knows them; @least bytes more are allowed at each end."""
+def judge(document, truth):
+    """Each function's bytes, as far as the truth knows them."""
     got, wrong = by_function(document, truth["pid"]), []
     for function, expected in truth["facts"].items():
         if function == "none":
             continue
         held, square = got.get(function, (0, 0))
-        if abs(held - expected) > BOUND * math.sqrt(square) + least:
+        if abs(held - expected) > BOUND * math.sqrt(square):
             wrong.append(f"{truth['mode']}: {function} holds {held / MIB:.2f} MiB by our estimate, in truth "
                          f"{expected / MIB:.2f}, which is not within {BOUND} x {math.sqrt(square) / MIB:.2f}")
     return wrong
