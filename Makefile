@@ -32,7 +32,7 @@ DEPS_BUILD := gcc make pkg-config clang-14 llvm-14 bpftool libbpf-dev libelf-dev
 	zlib1g-dev libc6-dev python3
 DEPS_TEST  := libcmocka-dev g++ libclang-rt-14-dev musl-tools binutils libjemalloc2 \
 	libtcmalloc-minimal4 libgoogle-perftools4 libmimalloc2.0 openjdk-17-jdk-headless xz-utils \
-	libc6-dbg dwz redis-server postgresql runc containerd buildah libcap2-bin python3-yaml python3-grpcio
+	libc6-dbg dwz redis-server postgresql nginx runc containerd buildah libcap2-bin python3-yaml python3-grpcio
 # What check-vm and check-e2e boot kernels with, where they can be had.
 DEPS_VM    := qemu-system-x86 qemu-system-arm busybox-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu e2fsprogs
 

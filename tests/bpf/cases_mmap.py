@@ -16,7 +16,7 @@ from registry import each, test
 ONLY = ("--sources", "mmap")
 BOTH = ("--sources", "malloc,mmap")
 READ = "who reads the ring late drops events"
-OWN = ("mappings", "storm", "splits")  # modules whose truth is known
+OWN = ("mappings", "storm", "splits", "kernel_made")  # modules whose truth is known
 ADVISED, SLACK = 32 << 20, 2 << 20  # bytes that the load gives back; what counters of pages may be off
 LINE = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) .*?(\[\w+\])?$")
 
@@ -217,6 +217,25 @@ def attached(case, _, mode):
     wrong = same_as_listed(case, tracer, target)
     document = case.stop_top(tracer)[-1]
     hold(wrong + verdict(document, case.truths(), allow=("missed_count",)), Outcome(0, document, [], ""))
+
+
+@test("what the kernel maps for calls that are not there for mappings is found by its own list")
+def kernel_made(case):
+    """Of some no call that is watched tells. The next report has them, for the length of the list has changed."""
+    target, wrong = Obedient(case, [case.load("kernel_made")]), []
+    tracer = case.top(target.pid, *ONLY, interval="0.2")
+    for letter, what in (("i", "io_setup"), ("v", "remap_file_pages"), ("d", "io_destroy"), ("g", "PR_SET_MM"),
+                         ("i", "io_setup again")):
+        target.tell(letter)
+        if target.process.stdout.read(1) == b"-":
+            print(f"   {what}: the kernel does not let us")
+            continue
+        case.until("two more reports", more_reports(tracer, 2))  # the first may have begun before
+        row, expected = last_report(tracer)["processes"][0], listed(target.pid)
+        wrong += [f"after {what}: {line}" for line in same_bytes(row, *expected)]
+    target.do("t")
+    document = case.stop_top(tracer)[-1]
+    hold(wrong + verdict(document, case.truths()[-1:], allow=("missed_count",)), Outcome(0, document, [], ""))
 
 
 def same_as_listed(case, tracer, target):
@@ -471,14 +490,20 @@ def dropped(case, _, sources):
     tracer = case.top(target.pid, *sources, "--max-events", "1", interval="0.5")
     os.kill(tracer.pid, signal.SIGSTOP)
     target.do("bj")
+    begin, idle = read_text(tracer.out).count("\n") + 1, listed(target.pid)  # one report may have begun before
     os.kill(tracer.pid, signal.SIGCONT)
     case.until("a report of the drops", lambda: has_dropped(tracer))
+    case.until("two more reports", more_reports(tracer, 2))
+    end = read_text(tracer.out).count("\n")
     target.do("bjt")
     case.sleep(1.5)  # a report right after drops may be approximate, the next one is not
     document, wrong = seen_by_top(case, target, tracer, calls=False, allow=("missed_count", "dropped_count"))
     known = read_lines(tracer.out)
     if document["losses"]["dropped_count"] < detail(document, "mapping_changes"):
         wrong.append(f"what was dropped is not in dropped_count: {document['losses']}")
+    for number, row in ((number, known[number]["processes"][0]) for number in range(begin, end)):
+        if not row.get("approximate"):
+            wrong += [f"report {number}, said to be exact: {line}" for line in same_bytes(row, *idle)]
     first = next(number for number, one in enumerate(known) if detail(one, "mapping_changes"))
     wrong += [line for one in known[first:first + 1] for line in whole(one, one["processes"][0])]
     hold(wrong, Outcome(0, document, [], ""))
