@@ -19,7 +19,6 @@
 #define OVER_PAGES 64    /* the break is moved over so many, and then grows by as many */
 
 LOAD_SITE(view);
-LOAD_SITE(grow);
 
 static aio_context_t ring;
 
@@ -52,7 +51,10 @@ LOAD_CALL static bool view(void)
 	return true;
 }
 
-/* What the break was moved over is not mapped; what it grows by afterwards is. */
+/*
+ * What the break was moved over is not mapped, what it grows by afterwards is. No call tells the two apart: that it
+ * took both is taken back when the list is read, so no site's sums are known here.
+ */
 LOAD_CALL static bool grow(void)
 {
 	const unsigned long old = (unsigned long)sbrk(0), moved = old + OVER_PAGES * PAGE;
@@ -62,7 +64,6 @@ LOAD_CALL static bool grow(void)
 		return false;
 	}
 	load_check((unsigned long)syscall(SYS_brk, moved + OVER_PAGES * PAGE) == moved + OVER_PAGES * PAGE, "brk");
-	mapped_took(&truth_grow, OVER_PAGES);
 	return true;
 }
 
