@@ -18,9 +18,8 @@ MANY = 20
 STORM_AFTER_S = 1
 SOON_S, SOON_EMULATED_S = 2, 10 # so long it may take until it is governed; an emulated CPU does other things, too
 # What a block may take two seconds after a storm began, by what it takes untraced: while every call is followed it
-# is four times and more, and what a busy machine adds to either is less than half. On an emulated CPU a trap takes more
-# of what the budget leaves: 1.62 was seen.
-SLOWER, SLOWER_EMULATED = 1.6, 2
+# is four times and more, and what a busy machine adds to either is less than half.
+SLOWER = 1.6
 SLOWER_JVM = 4 # with every call followed it is ten times and more; its own pace varies by two
 
 
@@ -43,7 +42,7 @@ def through_a_storm(case, word, options):
     return target.pid, case.stop_top(tracer), traced / bare
 
 
-def judge_storm(case, pid, documents, slower):
+def judge_storm(pid, documents, slower):
     changes = changes_in(documents, pid)
     wrong = []
     if not changes or changes[0][0] != "exact":
@@ -51,7 +50,7 @@ def judge_storm(case, pid, documents, slower):
     late = [cost for since, cost in cost_in(documents, pid) if since > STORM_AFTER_S + 2]
     if not late or statistics.median(late) > BUDGET: # on a busy machine a single one may be more
         wrong.append(f"two seconds later these are the percents of a core that it costs: {late}")
-    if slower > (SLOWER_EMULATED if case.place.brief else SLOWER):
+    if slower > SLOWER:
         wrong.append(f"once it is governed a block takes {slower:.2f} times what it takes untraced")
     return wrong
 
@@ -60,7 +59,7 @@ def judge_storm(case, pid, documents, slower):
       seconds=60, alone="the storm must have a CPU to itself")
 def storm(case, rung):
     pid, documents, slower = through_a_storm(case, b"x", need(case, rung))
-    wrong = judge_storm(case, pid, documents, slower)
+    wrong = judge_storm(pid, documents, slower)
     if documents[-1]["hooks"]["malloc"] != rung:
         wrong.append(f"the hook is {documents[-1]['hooks']['malloc']}")
     hold(wrong, Outcome(0, documents[-1], [], ""))
@@ -70,7 +69,7 @@ def storm(case, rung):
       alone="the storm must have a CPU to itself")
 def storm_of_threads(case):
     pid, documents, slower = through_a_storm(case, b"t", ())
-    hold(judge_storm(case, pid, documents, slower), Outcome(0, documents[-1], [], ""))
+    hold(judge_storm(pid, documents, slower), Outcome(0, documents[-1], [], ""))
 
 
 def estimate(document, pid):
