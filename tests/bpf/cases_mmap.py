@@ -507,7 +507,8 @@ def dropped(case, _, sources):
     known = read_lines(tracer.out)
     if document["losses"]["dropped_count"] < detail(document, "mapping_changes"):
         wrong.append(f"what was dropped is not in dropped_count: {document['losses']}")
-    for number, row in ((number, known[number]["processes"][0]) for number in range(begin, end)):
+    for number in range(begin, end):
+        row = known[number]["processes"][0]
         if not row.get("approximate"):
             wrong += [f"report {number}, said to be exact: {line}" for line in same_bytes(row, *idle)]
     first = next(number for number, one in enumerate(known) if detail(one, "mapping_changes"))

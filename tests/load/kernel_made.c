@@ -32,6 +32,8 @@ static bool set_up(void)
 
 static bool destroy(void)
 {
+	if (!ring)
+		return false; /* nor could it be set up */
 	load_check(!syscall(SYS_io_destroy, ring), "io_destroy");
 	ring = 0;
 	return true;
