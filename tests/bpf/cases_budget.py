@@ -243,20 +243,24 @@ def storm_of_buffers(case, java):
 def apart(case, java):
     target = jvm(case, java)
     order(target, b"s")
-    # Less than direct memory costs, more than malloc does without it: on a busy machine not at the first guess.
-    budget, tries, ways = exact_cost(case, target, "direct") * 0.85, 4, []
+    malloc, direct = exact_cost(case, target, "malloc"), exact_cost(case, target, "direct")
+    # Each may have half of it, and more if the other leaves it: more than malloc twice, less than both. On a busy
+    # machine not at the first guess.
+    budget, step, went, tries, ways = math.sqrt(2 * malloc * (malloc + direct)), 1.1, 0, 8, []
     while tries and ways[-1:] != [("off", "exact")]:
+        budget *= step ** went
         tracer = case.top(target.pid, "--malloc", "auto", "--budget", f"{budget:.4f}", interval="0.5")
         case.sleep(4)
         documents = case.stop_top(tracer)
         last = report_of(documents[-1], target.pid)
         ways.append((last["direct"]["sampling"], last["malloc"]["sampling"]))
-        budget *= 1.25 if ways[-1][0] == "off" else 0.85
-        tries -= 1
+        way = 1 if ways[-1][0] == "off" else -1
+        step = step ** 0.5 if went == -way else step
+        went, tries = way, tries - 1
     wrong = blind_while_off(documents, target.pid)
     if ways[-1] != ("off", "exact"):
         wrong.append(f"they were followed in these ways: {ways}")
-    if sites_of(documents[-1], target.pid, source="direct"):
+    elif sites_of(documents[-1], target.pid, source="direct"):
         wrong.append("there are rows of direct memory, which is not followed")
     hold(wrong, Outcome(0, documents[-1], [], ""))
 
